@@ -1,0 +1,370 @@
+"""The embedded default: a small promptable network of plain convolutions.
+
+The encoder is a residual pyramid (strides 2 to 32) merged from coarse to fine. Its last layer gives every pixel a
+spatial embedding, so that a click selects the pixels that point to the same object (Neven et al. 2019, "Instance
+segmentation by jointly optimizing spatial embeddings and clustering bandwidth"). The decoder draws the prompts as
+maps, as interactive segmentation does (Sofiiuk et al. 2021, "Reviving iterative training with mask guidance"), and
+refines them in a small U-Net to SAM's answer: one single mask, three candidates, and an IoU prediction for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from .sam import PromptTensors
+
+
+@dataclass(frozen=True)
+class PocketConfig:
+    """Everything that decides the shapes of a pocket network."""
+
+    name: str = "pocket"
+    input_size: int = 512  # long side of the input in pixels
+    mask_size: int = 256  # long side of the low-res logits: stride 2, a 10 px cell keeps 5 pixels
+    widths: tuple[int, ...] = (16, 32, 64, 128, 160)  # at strides 2, 4, 8, 16, 32
+    depths: tuple[int, ...] = (0, 2, 3, 4, 1)  # residual blocks at those strides
+    n_masks: int = 4  # the single mask and three candidates
+    kernel_dim: int = 8  # dimensions of the spatial embedding, the first two are x and y
+
+    @property
+    def stride(self) -> int:
+        """Inputs are padded to a multiple of this."""
+        return int(2 ** len(self.widths))
+
+
+POCKET = PocketConfig()
+
+PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
+FINE = 4  # stride at which the prompts are drawn
+KERNEL_UNIT = 8.0  # input pixels per unit of the spatial embedding
+CLICK_SIGMAS = (4.0, 16.0)  # radii in input pixels of the two Gaussians drawn around each click
+N_PROMPT_MAPS = 15
+
+
+class PocketFeatures(NamedTuple):
+    """What the encoder hands to the decoder, all (B, C, H / stride, W / stride)."""
+
+    coarse: Tensor  # stride 16: the image embedding
+    middle: Tensor  # stride 8
+    fine: Tensor  # stride 4
+    edges: Tensor  # stride 2
+    kernel: Tensor  # stride 4, (2 * kernel_dim + 1): offsets, log weights, bias
+
+
+class LayerNorm(nn.LayerNorm):
+    """Normalises each pixel over its channels: (B, C, H, W) → (B, C, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def conv(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """Convolution that keeps the extent, or divides it by the stride."""
+    return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2)
+
+
+class Block(nn.Module):
+    """Residual block: x + conv(relu(conv(norm(x))))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm(width)
+        self.conv1 = conv(width, width)
+        self.conv2 = conv(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(self.norm(x))))
+
+
+def upsample(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear to the extent of ``like``."""
+    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class PocketEncoder(nn.Module):
+    """Input (B, 3, H, W), a multiple of 32 on both sides → PocketFeatures."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        n_inputs = (3, *config.widths[:-1])
+        self.downs = nn.ModuleList(
+            conv(n_in, n_out, stride=2) for n_in, n_out in zip(n_inputs, config.widths, strict=True)
+        )
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(width) for _ in range(depth))
+            for width, depth in zip(config.widths, config.depths, strict=True)
+        )
+        _, fine, middle, coarse, deep = config.widths
+        self.laterals = nn.ModuleList(
+            conv(n_in, n_out, size=1)
+            for n_in, n_out in ((deep, coarse), (coarse, middle), (middle, fine))
+        )
+        self.merges = nn.ModuleList(Block(width) for width in (coarse, middle, fine))
+        self.norms = nn.ModuleList(LayerNorm(width) for width in (coarse, middle, fine))
+        self.kernel = conv(fine, 2 * config.kernel_dim + 1, size=1)
+
+    def forward(
+        self, x: Tensor, progress: Callable[[int, int], None] | None = None
+    ) -> PocketFeatures:
+        n_blocks, done, levels = sum(len(stage) for stage in self.stages) + len(self.merges), 0, []
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, n_blocks)
+
+        # Residual pyramid, fine to coarse
+        for down, stage in zip(self.downs, self.stages, strict=True):
+            x = F.relu(down(x))
+            for block in stage:
+                x = block(x)
+                advance()
+            levels.append(x)
+
+        # Merge from coarse to fine
+        merged = []
+        for lateral, merge, skip in zip(self.laterals, self.merges, levels[-2:0:-1], strict=True):
+            x = merge(skip + upsample(lateral(x), skip))
+            advance()
+            merged.append(x)
+        coarse, middle, fine = (norm(x) for norm, x in zip(self.norms, merged, strict=True))
+        return PocketFeatures(coarse, middle, fine, levels[0], self.kernel(fine))
+
+
+def grid(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Centres of the stride-4 cells in input pixels, (2, h, w) as x, y; first pixel spans 0 to 1."""
+    ys = (torch.arange(shape[0], device=device, dtype=torch.float32) + 0.5) * FINE
+    xs = (torch.arange(shape[1], device=device, dtype=torch.float32) + 0.5) * FINE
+    return torch.stack(torch.meshgrid(xs, ys, indexing="xy"))
+
+
+def sample(features: Tensor, points: Tensor, extent: tuple[int, int]) -> Tensor:
+    """Features (B or 1, C, h, w) under continuous points (B, N, 2) xy of an input of extent (H, W) → (B, N, C)."""
+    scale = torch.tensor([extent[1], extent[0]], device=points.device, dtype=torch.float32)
+    where = (points / scale * 2 - 1).clamp(-1, 1)[:, None]
+    expanded = features.float().expand(len(points), -1, -1, -1)
+    found = F.grid_sample(expanded, where, padding_mode="border", align_corners=False)
+    return found[:, :, 0].transpose(1, 2)
+
+
+def click_kernel(kernel: Tensor, points: Tensor) -> Tensor:
+    """Logits of "same object as the pixel under the point", (B, N, h, w), from continuous points (B, N, 2) xy.
+
+    A pixel's embedding is its position plus a learned offset, and further learned dimensions; the logit falls with
+    the weighted squared distance from the embedding under the point, whose weights and bias are learned there too.
+    """
+    dim = (kernel.shape[1] - 1) // 2
+    h, w = kernel.shape[-2:]
+    kernel = kernel.float()
+    position = grid((h, w), kernel.device) / KERNEL_UNIT
+    embedding = kernel[:, :dim] + F.pad(position, (0, 0, 0, 0, 0, dim - 2))
+    # (B, N, C): what the click sees
+    seen = sample(torch.cat([embedding, kernel[:, dim:]], 1), points, (h * FINE, w * FINE))
+    centre, weight, bias = seen[..., :dim], seen[..., dim:-1].clamp(-8, 4).exp(), seen[..., -1:]
+    # Expand the square: w (e - c)² = w e² - 2 w c e + w c², one matrix product for all pixels
+    rows = torch.cat([-weight, 2 * weight * centre], -1)
+    constant = bias + 2 - (weight * centre**2).sum(-1, keepdim=True)
+    pixels = torch.cat([embedding**2, embedding], 1).flatten(2)
+    logits: Tensor = rows @ pixels + constant
+    return logits.unflatten(-1, (h, w))
+
+
+class PocketDecoder(nn.Module):
+    """Prompts drawn as maps, refined by a small U-Net over the features → low-res logits, IoU predictions."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        edges, fine, middle, coarse, _ = config.widths
+        n = config.n_masks
+        self.draw = conv(N_PROMPT_MAPS, fine)
+        self.token = nn.Linear(2 * coarse, coarse)
+        self.downs = nn.ModuleList(
+            conv(n_in, n_out, stride=2)
+            for n_in, n_out in ((fine, middle), (middle, coarse), (coarse, coarse))
+        )
+        self.blocks = nn.ModuleList(Block(width) for width in (middle, coarse, coarse))
+        self.laterals = nn.ModuleList(
+            conv(n_in, n_out, size=1)
+            for n_in, n_out in ((coarse, coarse), (coarse, middle), (middle, fine))
+        )
+        self.merges = nn.ModuleList(conv(width, width) for width in (coarse, middle, fine))
+        self.to_edges = conv(fine, edges, size=1)
+        self.to_masks = conv(edges, n)
+        self.iou_head = nn.Sequential(
+            nn.Linear(coarse + fine + n + 3, coarse), nn.ReLU(), nn.Linear(coarse, 1)
+        )
+        nn.init.constant_(self.to_masks.bias, -3.0)  # most pixels are outside any one object
+
+    def forward(self, features: PocketFeatures, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        maps, token = self._draw(features, prompts)
+        maps = maps.to(features.fine.dtype)
+
+        # Down to stride 32, meeting the image at every stride
+        fine = F.relu(features.fine + self.draw(maps))
+        middle = self.blocks[0](F.relu(features.middle + self.downs[0](fine)))
+        coarse = F.relu(features.coarse + self.downs[1](middle) + token)
+        coarse = self.blocks[1](coarse)
+        deep = self.blocks[2](F.relu(self.downs[2](coarse)))
+
+        # Up again
+        coarse = F.relu(self.merges[0](coarse + upsample(self.laterals[0](deep), coarse)))
+        middle = F.relu(self.merges[1](middle + upsample(self.laterals[1](coarse), middle)))
+        fine = F.relu(self.merges[2](fine + upsample(self.laterals[2](middle), fine)))
+        edges = F.relu(features.edges + upsample(self.to_edges(fine), features.edges))
+        logits = self.to_masks(edges).float()
+        return logits, self._iou(logits, fine, deep)
+
+    def _draw(self, features: PocketFeatures, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Prompt maps (B, N_PROMPT_MAPS, h, w) and the features under the prompts (B, C, 1, 1)."""
+        h, w = features.fine.shape[-2:]
+        device = features.fine.device
+        n_objects = next(
+            len(p)
+            for p in (prompts.points, prompts.boxes, prompts.masks)
+            if p is not None
+        )
+        cells = grid((h, w), device)
+        maps, clicked = _draw_points(features, prompts.points, prompts.labels, cells, n_objects)
+        box_maps, boxed = _draw_boxes(features, prompts.boxes, cells, n_objects)
+        mask_maps = _draw_masks(prompts.masks, (h, w), n_objects, device)
+        token = self.token(torch.cat([clicked, boxed], -1).to(features.fine.dtype))
+        return torch.cat([maps, box_maps, mask_maps], 1), token[..., None, None]
+
+    def _iou(self, logits: Tensor, fine: Tensor, deep: Tensor) -> Tensor:
+        """IoU predictions (B, M) from what each mask covers, how sure it is and how large."""
+        small = F.avg_pool2d(logits, 2).detach()
+        inside = small.sigmoid().flatten(2)  # (B, M, hw)
+        area = inside.sum(-1, keepdim=True)
+        covered = inside @ fine.float().flatten(2).transpose(1, 2) / (area + 1)
+        unsure = (inside * (1 - inside)).sum(-1, keepdim=True)
+        sure = (inside > 0.5).float().sum(-1, keepdim=True)
+        n_masks = logits.shape[1]
+        context = deep.float().mean((2, 3))[:, None].expand(-1, n_masks, -1)
+        which = torch.eye(n_masks, device=logits.device).expand(len(logits), -1, -1)
+        size = torch.cat([unsure / (area + 1), (area + 1).log() / 8, (sure + 1).log() / 8], -1)
+        described = torch.cat([context, covered, which, size], -1)
+        predicted: Tensor = self.iou_head(described.to(self.iou_head[0].weight.dtype))
+        return predicted.squeeze(-1).float().sigmoid()
+
+
+def _draw_points(
+    features: PocketFeatures,
+    points: Tensor | None,
+    labels: Tensor | None,
+    cells: Tensor,
+    n_objects: int,
+) -> tuple[Tensor, Tensor]:
+    """Seven maps (B, 7, h, w): two Gaussians for each sign, click kernels; features under the positives (B, C)."""
+    if points is None or labels is None:
+        empty = cells.new_zeros(n_objects, 7, *cells.shape[1:])
+        return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
+    centres = points.float() + 0.5
+    kernel = click_kernel(features.kernel, centres)
+    squared = (cells - centres[..., None, None]).square().sum(2)  # (B, N, h, w)
+    maps = []
+    for sign in (1, 0):
+        chosen = (labels == sign)[..., None, None]
+        for sigma in CLICK_SIGMAS:
+            gaussians = (-squared / (2 * sigma**2)).exp()
+            maps.append((gaussians * chosen).amax(1))
+        logit = kernel.masked_fill(~chosen, -16).amax(1)
+        maps.append(logit.sigmoid())
+        if sign == 1:
+            maps.append(torch.where(chosen.any(1), logit.clamp(-16, 8) / 8, 0))
+    extent = (cells.shape[1] * FINE, cells.shape[2] * FINE)
+    positive = (labels == 1).float()[..., None]
+    seen = sample(features.coarse, centres, extent) * positive
+    return torch.stack(maps, 1), seen.sum(1) / positive.sum(1).clamp(min=1)
+
+
+def _draw_boxes(
+    features: PocketFeatures, boxes: Tensor | None, cells: Tensor, n_objects: int
+) -> tuple[Tensor, Tensor]:
+    """Six maps (B, 6, h, w): box, inscribed ellipse, kernel of its centre; features under its centre (B, C)."""
+    if boxes is None:
+        empty = cells.new_zeros(n_objects, 6, *cells.shape[1:])
+        return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
+    corners = boxes.float().view(-1, 2, 2) + 0.5
+    centre = corners.mean(1, keepdim=True)  # (B, 1, 2)
+    half = (corners[:, 1:] - corners[:, :1]).clamp(min=2) / 2
+    relative = (cells - centre[..., None, None]) / half[..., None, None]
+    relative = relative.squeeze(1)  # (B, 2, h, w): -1 and 1 on the sides of the box
+    inside = 1 - relative.abs().amax(1)
+    ellipse = 1 - relative.square().sum(1)
+    kernel = click_kernel(features.kernel, centre).squeeze(1)
+    maps = [
+        (inside > 0).float(),
+        inside.clamp(-1, 1),
+        ellipse.clamp(-1, 1),
+        kernel.sigmoid(),
+        kernel.clamp(-16, 8) / 8,
+        torch.ones_like(inside),
+    ]
+    given = (boxes[:, 2] > boxes[:, 0]).float()  # a box of no extent is padding
+    extent = (cells.shape[1] * FINE, cells.shape[2] * FINE)
+    seen = sample(features.coarse, centre, extent).squeeze(1) * given[:, None]
+    return torch.stack(maps, 1) * given[:, None, None, None], seen
+
+
+def _draw_masks(
+    masks: Tensor | None, shape: tuple[int, int], n_objects: int, device: torch.device
+) -> Tensor:
+    """Two maps (B, 2, h, w): the mask's probability, and that there is one."""
+    if masks is None:
+        return torch.zeros(n_objects, 2, *shape, device=device)
+    probability = F.adaptive_avg_pool2d(masks.float().sigmoid(), shape)
+    given = (probability > 0.5).any(-1).any(-1)[..., None, None]
+    return torch.cat([probability, torch.ones_like(probability)], 1) * given
+
+
+class Pocket(nn.Module):
+    """The embedded network: preprocess, encode once a frame, decode once a prompt, upscale."""
+
+    def __init__(self, config: PocketConfig = POCKET) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = PocketEncoder(config)
+        self.decoder = PocketDecoder(config)
+
+    def preprocess(self, image: Tensor) -> Tensor:
+        """(B, 3, h, w) of 0 to 255 → normalised, padded at the bottom and right to a multiple of 32."""
+        h, w = image.shape[-2:]
+        stride = self.config.stride
+        normalised = (image.to(torch.float32) - PIXEL_MEAN) / PIXEL_STD
+        padding = (0, math.ceil(w / stride) * stride - w, 0, math.ceil(h / stride) * stride - h)
+        return F.pad(normalised, padding)
+
+    def encode(
+        self, input: Tensor, progress: Callable[[int, int], None] | None = None
+    ) -> PocketFeatures:
+        """Input (B, 3, H, W) → features; ``progress(done, total)`` after every block may raise to stop."""
+        features: PocketFeatures = self.encoder(
+            input.contiguous(memory_format=torch.channels_last), progress
+        )
+        return features
+
+    def decode(
+        self, features: tuple[Tensor, ...], prompts: PromptTensors
+    ) -> tuple[Tensor, Tensor]:
+        """Low-res logits (B, 4, H / 2, W / 2) and IoU predictions (B, 4): the single mask, then three candidates."""
+        logits, ious = self.decoder(PocketFeatures(*features), prompts)
+        return logits, ious
+
+    def upscale(
+        self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]
+    ) -> Tensor:
+        """Logits (B, M, h, w) → (B, M, *frame_shape): to the padded input, cropped, to the frame."""
+        logits = F.interpolate(
+            low_res_logits, scale_factor=2, mode="bilinear", align_corners=False
+        )
+        logits = logits[..., : input_shape[0], : input_shape[1]]
+        return F.interpolate(logits, frame_shape, mode="bilinear", align_corners=False)
