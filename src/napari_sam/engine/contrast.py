@@ -1,0 +1,117 @@
+"""Contrast: pixels of any type → 8 bit, whatever hot pixels, dead pixels and NaN there are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Limits: TypeAlias = tuple[tuple[float, float], ...]
+"""``(low, high)``, shown as 0 and 255: one pair a channel, or a single pair for all of them."""
+
+TAIL = 0.001  # share of pixels at either end that may be hot, dead or dust
+SAMPLE_SIDE = 256  # limits are taken from about this many pixels squared
+BLOCK_ROWS = 256  # rows brought to 8 bit at once, so that memory stays flat
+
+
+def frame_limits(pixels: NDArray[Any], *, rgb: bool) -> Limits:
+    """Robust limits of one frame ``(h, w, n)``, from a grid of its pixels.
+
+    One pair a channel, or a single one for RGB. RGB of 8 bit keeps its whole range.
+    """
+    if rgb and pixels.dtype == np.uint8:
+        return ((0.0, 255.0),)
+    step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1]) / SAMPLE_SIDE)
+    sample = pixels[::step, ::step]  # (~256, ~256, n)
+    if rgb:
+        return (robust_limits(sample),)
+    return tuple(robust_limits(sample[..., i]) for i in range(sample.shape[-1]))
+
+
+def robust_limits(values: NDArray[Any]) -> tuple[float, float]:
+    """Values ``(low, high)`` to show as black and white, whatever hot pixels there are.
+
+    A share of :data:`TAIL` is left out at either end, at least one pixel. Where nothing would be
+    left between the limits, they are the lowest and the highest value; equal if there is but one.
+    """
+    if values.dtype == np.bool_:
+        return (0.0, 1.0)
+    ordered = np.sort(values[np.isfinite(values)], axis=None)
+    if not ordered.size:
+        return (0.0, 0.0)
+    cut = math.ceil(TAIL * (ordered.size - 1))
+    if not ordered[cut] < ordered[-1 - cut]:
+        cut = 0
+    return float(ordered[cut]), float(ordered[-1 - cut])
+
+
+def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Bring values to 8 bit: ``low`` and below become 0, ``high`` and above 255, NaN 0.
+
+    Never decreasing in the values. Equal limits make everything 0.
+    """
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype == np.uint8 and (low, high) == (0, 255):
+        return values
+    if values.dtype.itemsize > 2 or values.dtype.kind not in "iu":
+        stretched = np.empty(values.shape, np.uint8)
+        for start in range(0, len(values), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            stretched[rows] = _stretched(values[rows], low, high)
+        return stretched
+    # Few enough values for a table: entry i is the value whose bits read i
+    unsigned = np.dtype(f"u{values.dtype.itemsize}")
+    every_value = np.arange(np.iinfo(unsigned).max + 1, dtype=unsigned).view(values.dtype)
+    return np.take(_stretched(every_value, low, high), values.view(unsigned))
+
+
+def _stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    if not low < high:
+        return np.zeros(values.shape, np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):
+        share = (np.clip(values.astype(np.float64), low, high) - low) / (high - low)
+    return (np.nan_to_num(share, nan=0.0) * 255 + 0.5).astype(np.uint8)
+
+
+def area_mean(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
+    """Average ``factor`` × ``factor`` pixels ``(h, w, n)`` into one each, of the same type.
+
+    The field stays the same: where a side is no multiple of the factor, a mean reaches over a
+    little more than ``factor`` pixels.
+    """
+    if factor < 2:
+        return pixels
+    exact = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == "f4" else np.float64
+    total = pixels
+    for axis in (0, 1):
+        size = max(1, pixels.shape[axis] // factor)
+        pitch = pixels.shape[axis] / (size * factor)
+        first = np.arange(size) * factor
+        parts = (
+            np.take(total, ((first + i + 0.5) * pitch).astype(np.intp), axis) for i in range(factor)
+        )
+        mean = next(parts).astype(exact)
+        for part in parts:
+            mean += part
+        total = mean
+    mean = total / factor**2
+    return (mean if pixels.dtype.kind == "f" else np.rint(mean)).astype(pixels.dtype)
+
+
+def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
+    """Stretch and mix ``(h, w, n)`` of any type to ``(h, w, 3)`` uint8."""
+    if len(limits) == 1:
+        planes = stretch(pixels, *limits[0])
+    else:
+        stretched = [stretch(pixels[..., i], *pair) for i, pair in enumerate(limits)]
+        planes = np.stack(stretched, axis=-1)
+    if planes.shape[-1] == 3:
+        return np.ascontiguousarray(planes)
+    mean = planes
+    if planes.shape[-1] > 1:
+        mean = np.rint(planes.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    if planes.shape[-1] == 2:
+        return np.concatenate([planes, mean], axis=-1)
+    return np.repeat(mean, 3, axis=-1)

@@ -1,0 +1,423 @@
+"""Frames: any array, its axes and a frame index → one ``(H, W, 3)`` uint8 frame.
+
+Coordinates are those of the data: one number an axis, in the data's axis order, the centre of
+the first pixel at 0. A frame is never transposed: of its two axes the one that comes first in the
+data is y.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contrast import Limits, area_mean, frame_limits, to_rgb
+from .errors import FrameError
+
+FrameIndex: TypeAlias = tuple[int | None, ...]
+"""One entry an axis without the colour axis; ``None`` on the two axes that span the frame."""
+
+LONG_SIDE = 1024  # the longer side of the input of every Segment Anything network
+UNREADABLE = (OSError, ValueError, RuntimeError, zlib.error)  # what stores and decoders raise
+REDUCING_GAP = 2  # a mean may take a frame to twice the size wanted: the resize after it hides that
+
+
+@dataclass(frozen=True, eq=False)
+class FrameStack:
+    """An image of any number of axes, seen as frames. Made by :meth:`from_array`.
+
+    Only the frame asked for is read, of one resolution level and of the channels in use. One
+    channel is shown grey; two as red and green with their mean as blue; three as red, green and
+    blue; more as their mean in grey. Each channel is stretched by itself, RGB jointly; 8-bit RGB
+    stays as it is, and an alpha channel is dropped.
+    """
+
+    levels: tuple[Any, ...]  # one picture at falling resolution, coordinates of the first
+    displayed: tuple[int, int]  # y and x among the axes without colour
+    colour_axis: int | None  # among all axes of the data
+    channels: tuple[int, ...]  # positions on the colour axis that are shown
+    rgb: bool
+    fixed_limits: Limits | None
+
+    @classmethod
+    def from_array(
+        cls,
+        data: Any,
+        *,
+        axes: str | None = None,
+        rgb: bool | None = None,
+        displayed: tuple[int, int] | None = None,
+        channel: int | Sequence[int] | None = None,
+        limits: Sequence[float] | Sequence[Sequence[float]] | None = None,
+    ) -> FrameStack:
+        """See an array as frames.
+
+        Parameters
+        ----------
+        data
+            NumPy, dask or zarr array, or a sequence of them: one picture at several resolutions,
+            the finest first.
+        axes
+            A letter an axis, such as ``"TZYX"``, ``"YXC"`` or ``"CYX"``: Y and X span the frame,
+            C (or S, the samples of a TIFF) holds colours or channels, all others lead to a frame.
+            Without letters the last two axes span the frame.
+        rgb
+            Whether the C or S axis (without letters, the last axis) holds red, green, blue and
+            perhaps alpha. ``None``: yes if it is three or four long and is S, or the last axis, or
+            without letters the last of exactly three axes.
+        displayed
+            The two axes that span the frame, counted without the colour axis; in any order.
+        channel
+            The channel or channels to show. ``None``: all.
+        limits
+            ``(low, high)`` shown as black and white, once or a channel, instead of robust ones.
+
+        Raises
+        ------
+        FrameError
+            If the array holds no picture, or the arguments do not fit it.
+        """
+        levels = _checked_levels(data)
+        shape = tuple(levels[0].shape)
+        letters = _checked_letters(axes, len(shape), rgb)
+        colour_axis, is_rgb = _find_colours(letters, shape, rgb)
+        channels = _checked_channels(channel, None if colour_axis is None else shape[colour_axis])
+        is_rgb = is_rgb and channel is None
+        spatial = [a for a in range(len(shape)) if a != colour_axis]
+        names = letters and "".join(letters[axis] for axis in spatial)
+        return cls(
+            levels=levels,
+            displayed=_checked_displayed(displayed, names, len(spatial)),
+            colour_axis=colour_axis,
+            channels=(0, 1, 2) if is_rgb else channels,
+            rgb=is_rgb,
+            fixed_limits=_checked_limits(limits, 3 if is_rgb else len(channels)),
+        )
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes without the colour axis."""
+        return len(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the finest level along every axis without the colour axis."""
+        return self._shape_at(0)
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """``(H, W)`` of a frame in pixels of the finest level."""
+        return self.shape[self.displayed[0]], self.shape[self.displayed[1]]
+
+    def frame_shape_of(self, index: FrameIndex) -> tuple[int, int]:
+        """``(H, W)`` of the frame at an index that may span other axes than the displayed ones."""
+        y, x = _span(self._checked_index(index))
+        return self.shape[y], self.shape[x]
+
+    def index(self, *leading: int) -> FrameIndex:
+        """The frame at these positions on the leading axes: ``stack.index(2) == (2, None, None)``.
+
+        Raises
+        ------
+        FrameError
+            If there are too few or too many positions, or one is outside the stack.
+        """
+        if len(leading) != self.ndim - 2:
+            raise FrameError(
+                f"{_count(len(leading), 'frame position')} given, but a frame of this image of "
+                f"shape {self.shape} has {self.ndim - 2}. Give one for each axis besides y and x."
+            )
+        positions = iter(leading)
+        return self._checked_index(
+            tuple(None if a in self.displayed else next(positions) for a in range(self.ndim))
+        )
+
+    def indices(self) -> Iterator[FrameIndex]:
+        """All frames in order, the last leading axis fastest."""
+        positions = (
+            (None,) if axis in self.displayed else range(size)
+            for axis, size in enumerate(self.shape)
+        )
+        return iter(itertools.product(*positions))
+
+    def locate(
+        self, point_data: Sequence[float], *, displayed: tuple[int, int] | None = None
+    ) -> tuple[FrameIndex, tuple[float, float]]:
+        """The frame a point lies in, and where in it: the one rounding of coordinates.
+
+        Parameters
+        ----------
+        point_data
+            One coordinate an axis without the colour axis, in pixels of the finest level.
+        displayed
+            The two axes that span the frame, if others than the stack's own.
+
+        Returns
+        -------
+        index, point_yx
+            The frame's index, rounded to the nearest one and halves up; and the point in the frame,
+            not rounded and not necessarily inside it.
+
+        Raises
+        ------
+        FrameError
+            If the point has another number of axes, or lies in no frame of the stack.
+        """
+        point = [float(coordinate) for coordinate in point_data]
+        if len(point) != self.ndim or not all(map(math.isfinite, point)):
+            raise FrameError(
+                f"The point {tuple(point)} cannot be located in an image of shape {self.shape}. "
+                f"Give {self.ndim} finite coordinates, one for each axis."
+            )
+        y, x = sorted(displayed or self.displayed)
+        index = tuple(
+            None if axis in (y, x) else round_half_up(at) for axis, at in enumerate(point)
+        )
+        return self._checked_index(index), (point[y], point[x])
+
+    def frame(self, index: FrameIndex, *, long_side: int | None = LONG_SIDE) -> NDArray[np.uint8]:
+        """Read one frame as ``(h, w, 3)`` uint8.
+
+        Parameters
+        ----------
+        index
+            ``None`` on two axes, of which the first is y; they need not be the displayed ones.
+        long_side
+            How many pixels the longer side needs. The coarsest level that has them is read, and
+            what is four times as long or more is averaged down to at least twice as long. So
+            ``(h, w)`` may be smaller than :attr:`frame_shape`; both cover the same field.
+            ``None``: every pixel.
+
+        Raises
+        ------
+        FrameError
+            If the index is outside the stack, or the frame cannot be read.
+        """
+        pixels = self._read(index, long_side)
+        limits = self.fixed_limits or frame_limits(pixels, rgb=self.rgb)
+        if long_side is not None:
+            pixels = area_mean(pixels, max(pixels.shape[:2]) // (REDUCING_GAP * long_side))
+        return to_rgb(pixels, limits)
+
+    def limits(self, index: FrameIndex, *, long_side: int | None = LONG_SIDE) -> Limits:
+        """What :meth:`frame` shows as 0 and 255: the fixed limits, or robust ones of this frame.
+
+        Robust limits leave out 0.1 % of the pixels at either end, NaN and infinity.
+        """
+        if self.fixed_limits is not None:
+            return self.fixed_limits
+        return frame_limits(self._read(index, long_side), rgb=self.rgb)
+
+    def _read(self, index: FrameIndex, long_side: int | None) -> NDArray[Any]:
+        """The pixels of one frame as they are stored, ``(h, w, channels)``."""
+        y, x = _span(self._checked_index(index))
+        level = self._level(y, x, long_side)
+        where: list[int | slice] = [
+            slice(None) if position is None else int((position + 0.5) * size / full)
+            for position, size, full in zip(index, self._shape_at(level), self.shape, strict=True)
+        ]
+        data = self.levels[level]
+        try:
+            if self.colour_axis is None:
+                return np.asarray(data[tuple(where)])[..., None]
+            before, after = where[: self.colour_axis], where[self.colour_axis :]
+            spans_before = sum(isinstance(position, slice) for position in before)
+            planes = [
+                np.moveaxis(np.asarray(data[(*before, part, *after)]), spans_before, -1)
+                for part in _runs(self.channels)
+            ]
+        except UNREADABLE as error:
+            raise FrameError(
+                f"Frame {index} could not be read: {error}. "
+                "Check that the image's file is still there and whole."
+            ) from error
+        return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
+
+    def _level(self, y: int, x: int, long_side: int | None) -> int:
+        """The coarsest level whose frames are long enough."""
+        if long_side is None:
+            return 0
+        sizes = [self._shape_at(level) for level in range(len(self.levels))]
+        enough = [level for level, size in enumerate(sizes) if max(size[y], size[x]) >= long_side]
+        return max(enough, default=0)
+
+    def _shape_at(self, level: int) -> tuple[int, ...]:
+        sizes = enumerate(self.levels[level].shape)
+        return tuple(int(size) for axis, size in sizes if axis != self.colour_axis)
+
+    def _checked_index(self, index: FrameIndex) -> FrameIndex:
+        if len(index) != self.ndim or sum(position is None for position in index) != 2:
+            raise FrameError(
+                f"{index} is no frame of an image of shape {self.shape}. Give {self.ndim} entries, "
+                "None for y and x and a position for every other axis."
+            )
+        positions = tuple(None if at is None else operator.index(at) for at in index)
+        leading = [(p, n) for p, n in zip(positions, self.shape, strict=True) if p is not None]
+        if any(not 0 <= position < size for position, size in leading):
+            given = ", ".join(str(position) for position, _ in leading)
+            sizes = " × ".join(str(size) for _, size in leading)
+            ranges = ", ".join(f"0 to {size - 1}" for _, size in leading)
+            raise FrameError(f"Frame {given} is outside a stack of {sizes} frames ({ranges}).")
+        return positions
+
+
+def round_half_up(coordinate: float) -> int:
+    """The pixel a coordinate lies in: the nearest, the upper one of two that are equally near."""
+    below = math.floor(coordinate)
+    return below + (coordinate - below >= 0.5)
+
+
+def _span(index: FrameIndex) -> tuple[int, int]:
+    y, x = (axis for axis, position in enumerate(index) if position is None)
+    return y, x
+
+
+def _runs(channels: tuple[int, ...]) -> list[slice]:
+    """Slices that read these channels and no other: one if they are neighbours."""
+    if channels == tuple(range(channels[0], channels[0] + len(channels))):
+        return [slice(channels[0], channels[-1] + 1)]
+    return [slice(channel, channel + 1) for channel in channels]
+
+
+def _checked_levels(data: Any) -> tuple[Any, ...]:
+    several = isinstance(data, Sequence) and all(hasattr(level, "shape") for level in data)
+    levels = tuple(data) if several else (data,)
+    levels = tuple(level if hasattr(level, "dtype") else np.asarray(level) for level in levels)
+    if not levels:
+        raise FrameError("An empty list holds no image. Give an array of at least two axes.")
+    finest = levels[0]
+    _check_pixels(finest)
+    for number, (finer, coarser) in enumerate(itertools.pairwise(levels), start=1):
+        if len(coarser.shape) != len(finer.shape) or not (
+            all(c <= f for c, f in zip(coarser.shape, finer.shape, strict=True))
+            and tuple(coarser.shape) != tuple(finer.shape)
+        ):
+            raise FrameError(
+                f"Level {number} of this list has the shape {tuple(coarser.shape)}, the one "
+                f"before {tuple(finer.shape)}. A list is one image at falling resolution, the "
+                "finest first; make frames of equal size a stack with numpy.stack."
+            )
+    return levels
+
+
+def _check_pixels(array: Any) -> None:
+    shape = tuple(array.shape)
+    if len(shape) < 2:
+        raise FrameError(
+            f"An array of {_count(len(shape), 'axis', 'axes')}, shape {shape}, is no image. "
+            "Give at least two axes, y and x."
+        )
+    if not all(size >= 1 for size in shape):  # dask's unknown sizes are NaN
+        raise FrameError(
+            f"This image is empty or of unknown size: its shape is {shape}. Give an array with at "
+            "least one pixel on every axis; a dask array learns its size by compute_chunk_sizes()."
+        )
+    if getattr(array.dtype, "kind", "O") not in "buif":
+        raise FrameError(
+            f"An image of type {array.dtype} cannot be shown. Give integers, floats or booleans; "
+            "of complex numbers, for instance, the magnitude: abs(image)."
+        )
+
+
+def _checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None:
+    if axes is None:
+        return None
+    letters = axes.upper()
+    if rgb and len(letters) == ndim - 1 and not set(letters) & {"C", "S"}:
+        letters += "S"  # napari names the axes of an RGB image without its colours
+    twice = [letter for letter in "YXCS" if letters.count(letter) > 1]
+    if len(letters) != ndim or twice:
+        raise FrameError(
+            f"The axes {axes!r} do not fit an array of {_count(ndim, 'axis', 'axes')}. Give one "
+            "letter an axis, such as TZYX or YXC, with Y, X, C and S at most once."
+        )
+    return letters
+
+
+def _find_colours(
+    letters: str | None, shape: tuple[int, ...], rgb: bool | None
+) -> tuple[int | None, bool]:
+    """The axis of colours or channels, and whether it holds RGB(A)."""
+    last = len(shape) - 1
+    if letters is None:
+        looks_rgb = last == 2 and shape[last] in (3, 4)
+        axis = last if rgb or (rgb is None and looks_rgb) else None
+    else:
+        named = [letters.index(name) for name in "SC" if name in letters]
+        axis = named[0] if named else None
+        looks_rgb = any(shape[a] in (3, 4) and (letters[a] == "S" or a == last) for a in named[:1])
+    if rgb and (axis is None or shape[axis] not in (3, 4)):
+        raise FrameError(
+            f"An image of shape {shape} with axes {letters or 'unnamed'} was said to be RGB, but "
+            "has no colour axis of 3 or 4. Say rgb=False, or name the colour axis C."
+        )
+    if len(shape) - (axis is not None) < 2:
+        raise FrameError(
+            f"Besides its colour axis, an image of shape {shape} has no two axes left. "
+            "Give at least y and x."
+        )
+    return axis, looks_rgb if rgb is None else rgb
+
+
+def _checked_channels(
+    channel: int | Sequence[int] | None, n_channels: int | None
+) -> tuple[int, ...]:
+    if channel is None:
+        return tuple(range(n_channels or 1))
+    channels = tuple(channel) if isinstance(channel, Sequence) else (channel,)
+    if n_channels is None:
+        raise FrameError(
+            f"Channel {channel} was asked for, but no axis of this image is known to hold "
+            'channels. Name it C in the axes, such as "CYX".'
+        )
+    if not channels or any(not 0 <= c < n_channels for c in channels):
+        raise FrameError(
+            f"Channel {channel} is not in an image of {_count(n_channels, 'channel')}. "
+            f"Choose from 0 to {n_channels - 1}."
+        )
+    return tuple(operator.index(c) for c in channels)
+
+
+def _checked_displayed(
+    displayed: tuple[int, int] | None, letters: str | None, ndim: int
+) -> tuple[int, int]:
+    if displayed is None:
+        named = letters is not None and "Y" in letters and "X" in letters
+        displayed = (letters.index("Y"), letters.index("X")) if letters and named else (-2, -1)
+    axes = {operator.index(axis) for axis in displayed}
+    wrapped = sorted({axis % ndim for axis in axes if -ndim <= axis < ndim})
+    if len(displayed) != 2 or len(wrapped) != 2:
+        raise FrameError(
+            f"The axes {tuple(displayed)} cannot span a frame of an image of {ndim} axes. "
+            f"Give two different ones, 0 to {ndim - 1}; the colour axis is not counted."
+        )
+    return wrapped[0], wrapped[1]
+
+
+def _checked_limits(
+    limits: Sequence[float] | Sequence[Sequence[float]] | None, n_channels: int
+) -> Limits | None:
+    if limits is None:
+        return None
+    pairs = np.asarray(limits, np.float64)
+    if pairs.ndim == 1:
+        pairs = pairs[None]
+    if pairs.shape not in ((1, 2), (n_channels, 2)) or not (
+        np.isfinite(pairs).all() and (pairs[:, 0] <= pairs[:, 1]).all()
+    ):
+        raise FrameError(
+            f"The limits {limits} do not fit {_count(n_channels, 'channel')}. Give one pair of "
+            "finite numbers (low, high), or one for each channel shown."
+        )
+    return tuple((float(low), float(high)) for low, high in pairs)
+
+
+def _count(number: int, noun: str, nouns: str | None = None) -> str:
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"

@@ -1,0 +1,322 @@
+"""One frame and one prompt to masks: ``encode`` once, ``predict`` at every click.
+
+The frame's coordinates are yx with integer pixel centres. They become the network's xy in exactly one
+place, :meth:`Predictor._prompt_tensors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional as F
+
+from napari_sam.model import NetworkConfig, PromptTensors
+
+from .errors import FrameError, PromptError
+from .frames import FrameStack
+from .masks import stability_score
+from .prompts import Prompts
+from .zoo import LoadedModel, is_out_of_memory, on_cpu
+
+MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
+MEMO_STEPS = 32  # decoded steps kept with an embedding; up to 1 MB each
+TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
+
+Progress: TypeAlias = Callable[[int, int], None]
+Memo: TypeAlias = MutableMapping[tuple[Prompts, int | None], "Prediction"]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """An encoded frame: what every prompt in it is decoded against."""
+
+    tensors: tuple[torch.Tensor, ...]
+    frame_shape: tuple[int, int]  # (H, W) of the frame that prompts and masks refer to
+    input_shape: tuple[int, int]  # (h, w) of the network's input that the frame fills
+    model_hash: str
+
+    @property
+    def features(self) -> torch.Tensor:
+        """The image embedding, ``(1, C, h, w)``."""
+        return self.tensors[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """All candidates for one object. Full-size masks are made when they are asked for."""
+
+    low_res_logits: NDArray[np.float32]  # (M, m, m)
+    iou_predictions: NDArray[np.float32]  # (M,)
+    tokens: tuple[int, ...]  # the mask token behind each candidate: 0 the single mask, 1-3 the three
+    best: int  # index of the candidate to show
+    upscale: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = field(repr=False)
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """All candidates in the frame's own pixels, ``(M, H, W)``."""
+        return self.upscale(self.low_res_logits)
+
+    @cached_property
+    def stability_scores(self) -> NDArray[np.float32]:
+        """IoU between each mask cut a little higher and a little lower, ``(M,)``, at low resolution."""
+        return np.array([stability_score(logits) for logits in self.low_res_logits], np.float32)
+
+    def mask(self, candidate: int | None = None) -> NDArray[np.bool_]:
+        """One candidate's mask, ``(H, W)``; by default the best one's."""
+        index = self.best if candidate is None else candidate
+        return self.upscale(self.low_res_logits[index : index + 1])[0]
+
+    def with_token(self, token: int | None) -> Prediction:
+        """The same candidates, that of a mask token chosen as best, where there is one."""
+        best = self.tokens.index(token) if token in self.tokens else self.best
+        return Prediction(
+            self.low_res_logits, self.iou_predictions, self.tokens, best, self.upscale
+        )
+
+
+class Predictor:
+    """Encodes frames and decodes prompts with one loaded model.
+
+    ``model`` is that model. When the GPU's memory is full it moves to the CPU and says so in its notices.
+    """
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+
+    @torch.inference_mode()
+    def encode(
+        self,
+        image: NDArray[np.generic],
+        *,
+        frame_shape: tuple[int, int] | None = None,
+        progress: Progress | None = None,
+    ) -> Embedding:
+        """Encode one frame.
+
+        Parameters
+        ----------
+        image
+            ``(H, W, 3)`` uint8 RGB, taken as it is; or one grey frame ``(H, W)`` of any type, brought to
+            8 bit by its robust limits.
+        frame_shape
+            ``(H, W)`` of the frame that prompts refer to, if ``image`` is a smaller level of it.
+        progress
+            Called as ``progress(done, total)`` after every block. What it raises stops the encoder.
+
+        Raises
+        ------
+        FrameError
+            If the image is not a single frame.
+        """
+        rgb = _as_rgb(image)
+        resized = _resize_longest_side(rgb, self.model.network.config.input_size)
+        try:
+            tensors = self._encode(resized, progress)
+        except RuntimeError as error:
+            if self.model.device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            self.model = on_cpu(self.model)
+            tensors = self._encode(resized, progress)
+        return Embedding(
+            tensors,
+            frame_shape or (rgb.shape[0], rgb.shape[1]),
+            (resized.shape[0], resized.shape[1]),
+            self.model.hash,
+        )
+
+    def _encode(
+        self, resized: NDArray[np.uint8], progress: Progress | None
+    ) -> tuple[torch.Tensor, ...]:
+        network = self.model.network
+        pixels = torch.as_tensor(resized, device=self.model.device)
+        input = network.preprocess(pixels.permute(2, 0, 1)[None])  # (1, 3, S, S)
+        return tuple(tensor.float() for tensor in network.encode(input, progress))
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        embedding: Embedding,
+        prompts: Prompts,
+        *,
+        multimask: bool | None = None,
+        seed: NDArray[np.float32] | None = None,
+    ) -> Prediction:
+        """Decode the prompts of one object.
+
+        Parameters
+        ----------
+        embedding
+            The frame, encoded by this predictor's model.
+        prompts
+            Points, box and mask of one object, yx in frame pixels.
+        multimask
+            ``True``: the three candidates of an ambiguous prompt; ``False``: the single mask; ``None``:
+            three for a single click, otherwise the single mask first and the three behind it.
+        seed
+            Low-res logits ``(m, m)`` of an earlier prediction, refined by these prompts.
+
+        Raises
+        ------
+        PromptError
+            If nothing of the prompts lies in the frame, or the embedding is another model's.
+        """
+        if embedding.model_hash != self.model.hash:
+            raise PromptError(
+                f"This embedding was made by another model than {self.model.name}. "
+                "Encode the frame again with this one."
+            )
+        prompts, _ = prompts.fitted(embedding.frame_shape)
+        tensors = self._prompt_tensors(embedding, prompts, seed)
+        features = tuple(tensor.to(self.model.device) for tensor in embedding.tensors)
+        logits, iou = self.model.network.decode(features, tensors)  # (1, 4, m, m), (1, 4)
+        ambiguous = len(prompts.points) == 1 and prompts.box is None and prompts.mask is None
+        tokens = _tokens(multimask, ambiguous and seed is None)
+        scores = iou[0, list(tokens)].float().cpu().numpy()
+        return Prediction(
+            low_res_logits=logits[0, list(tokens)].float().cpu().numpy(),
+            iou_predictions=scores,
+            tokens=tokens,
+            best=0 if tokens[0] == 0 else int(scores.argmax()),
+            upscale=lambda low_res: self._upscale(low_res, embedding),
+        )
+
+    def refine(
+        self,
+        embedding: Embedding,
+        prompts: Prompts,
+        *,
+        candidate: int | None = None,
+        memo: Memo | None = None,
+    ) -> Prediction:
+        """Decode the prompts in the order they were given, each step seeded with the mask before it.
+
+        This is how Segment Anything was trained to be corrected (Kirillov et al. 2023, interactive
+        training). The result depends on the prompts alone, not on what was decoded when.
+
+        Parameters
+        ----------
+        candidate
+            The mask token the user chose, held at every step that offers it; ``None``: the best.
+        memo
+            Predictions of the steps made already, filled and read by this call. One memo belongs to
+            one embedding.
+        """
+        memo = {} if memo is None else memo
+        prompts, _ = prompts.fitted(embedding.frame_shape)
+        prediction: Prediction | None = None
+        for step in _steps(prompts):
+            known = memo.get((step, candidate))
+            if known is None:
+                seed = None if prediction is None else prediction.low_res_logits[prediction.best]
+                known = self.predict(embedding, step, seed=seed).with_token(candidate)
+                memo[step, candidate] = known
+            prediction = known
+        for oldest in list(memo)[:-MEMO_STEPS]:
+            del memo[oldest]
+        if prediction is None:
+            raise PromptError("No prompt was given. Click an object, or draw a box around it.")
+        return prediction
+
+    def _prompt_tensors(
+        self, embedding: Embedding, prompts: Prompts, seed: NDArray[np.float32] | None
+    ) -> PromptTensors:
+        device = self.model.device
+        scale_y, scale_x = (
+            new / old for new, old in zip(embedding.input_shape, embedding.frame_shape, strict=True)
+        )
+        # From here on coordinates are xy in input pixels.
+        points_xy_input = [[(x * scale_x, y * scale_y) for y, x in prompts.points]]
+        boxes = None
+        if prompts.box is not None:
+            y0, x0, y1, x1 = prompts.box
+            box_xy_input = [[x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y]]
+            boxes = torch.tensor(box_xy_input, dtype=torch.float32, device=device)
+        if seed is None and prompts.mask is not None:
+            seed = _mask_logits(prompts.mask, embedding, self.model.network.config)
+        return PromptTensors(
+            points=torch.tensor(points_xy_input, dtype=torch.float32, device=device)
+            if prompts.points
+            else None,
+            labels=torch.tensor([prompts.labels], dtype=torch.int64, device=device)
+            if prompts.points
+            else None,
+            boxes=boxes,
+            masks=None if seed is None else torch.as_tensor(seed, device=device)[None, None],
+        )
+
+    @torch.inference_mode()
+    def _upscale(
+        self, low_res_logits: NDArray[np.float32], embedding: Embedding
+    ) -> NDArray[np.bool_]:
+        logits = torch.as_tensor(low_res_logits, device=self.model.device)[None]
+        upscaled = self.model.network.upscale(logits, embedding.input_shape, embedding.frame_shape)
+        masks: NDArray[np.bool_] = (upscaled[0] > 0).cpu().numpy()
+        return masks
+
+
+def _tokens(multimask: bool | None, ambiguous: bool) -> tuple[int, ...]:
+    if multimask is None:
+        return (1, 2, 3) if ambiguous else (0, 1, 2, 3)
+    return (1, 2, 3) if multimask else (0,)
+
+
+def _steps(prompts: Prompts) -> list[Prompts]:
+    """What was known after each click: the box and mask first, then one point more each time."""
+    counts = range(len(prompts.points) + 1)
+    steps = [
+        Prompts(prompts.points[:n], prompts.labels[:n], prompts.box, prompts.mask) for n in counts
+    ]
+    return [
+        step for step in steps if step.box is not None or step.mask is not None or 1 in step.labels
+    ]
+
+
+def _as_rgb(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if image.ndim == 3 and image.shape[-1] == 3 and image.dtype == np.uint8:
+        return image.astype(np.uint8, copy=False)
+    stack = FrameStack.from_array(image)
+    if stack.ndim != 2:
+        raise FrameError(
+            f"encode takes one frame, (H, W) or (H, W, 3), not an array of shape {image.shape}. "
+            "Take one frame of a stack with FrameStack.from_array(stack).frame(index)."
+        )
+    return stack.frame(stack.index())
+
+
+def _resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
+    """Bilinear with antialiasing, by the library and the rounding of the reference implementation."""
+    height, width = rgb.shape[:2]
+    scale = long_side / max(height, width)
+    new_width, new_height = (max(1, int(side * scale + 0.5)) for side in (width, height))
+    resized = Image.fromarray(rgb).resize((new_width, new_height), Image.Resampling.BILINEAR)
+    return np.array(resized)
+
+
+def _mask_logits(
+    mask: NDArray[np.bool_], embedding: Embedding, config: NetworkConfig
+) -> NDArray[np.float32]:
+    """A drawn mask ``(H, W)`` as low-res logits ``(m, m)``, where the network would have put its own."""
+    scale = config.mask_size / config.input_size
+    filled = [max(1, round(side * scale)) for side in embedding.input_shape]
+    padded = [round(TOKEN_STRIDE * n * scale) for n in embedding.features.shape[-2:]]
+    coverage = F.interpolate(
+        torch.as_tensor(mask, dtype=torch.float32)[None, None],
+        size=filled,
+        mode="bilinear",
+        antialias=True,
+    )[0, 0].numpy()
+    logits = np.full(padded, -MASK_PROMPT_LOGIT, np.float32)
+    logits[: filled[0], : filled[1]] = (2 * coverage - 1) * MASK_PROMPT_LOGIT
+    return logits

@@ -1,0 +1,204 @@
+"""Prompts of many objects and frames as a table: a CSV file that a spreadsheet can edit.
+
+A header, then a row for each point and each box::
+
+    object_id,frame,kind,y,x,label,y0,x0,y1,x1
+    1,0,point,30.0,40.5,1,,,,
+    1,0,point,55.0,40.0,0,,,,
+    2,0,box,,,,10.0,12.0,48.0,51.5
+
+===============  ===============================================================================
+``object_id``    The object's id, 1 or more: what its pixels become in the labels.
+any between      The frame: a column for each leading axis of the image, in the data's order and
+                 under any name (``frame``; ``t``, ``z``). None at all for a single image.
+``kind``         ``point`` or ``box``.
+``y``, ``x``     A point, in frame pixels; the centre of the first pixel is 0, 0.
+``label``        Of a point: 1 (or empty) if it belongs to the object, 0 if it does not.
+``y0 x0 y1 x1``  A box, in frame pixels.
+===============  ===============================================================================
+
+Rows with the same object and frame belong together: any number of points, in the order in which
+they were clicked, and at most one box. Columns that a table does not use may be left out. Commas,
+semicolons or tabs separate; decimals have a point. Masks do not fit into a table.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+from .errors import PromptError
+from .prompts import Prompts
+
+PromptTable: TypeAlias = dict[tuple[int, tuple[int, ...]], Prompts]
+"""Prompts for each object id and each frame, given by its positions on the leading axes."""
+
+POINT_COLUMNS = ("y", "x", "label")
+BOX_COLUMNS = ("y0", "x0", "y1", "x1")
+SEPARATORS = ",;\t"
+
+
+def read_prompts(path: str | Path) -> PromptTable:
+    """Read a table of prompts, in the order of the file.
+
+    A frame ``(2, 5)`` is that at ``stack.index(2, 5)``; without frame columns it is ``()``.
+
+    Raises
+    ------
+    PromptError
+        If the file is missing or no table, or a row is wrong: the message gives its line.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _read(file, path.name)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PromptError(
+            f"The prompts in {path} could not be read: {error}. "
+            "Give a table of text, saved as CSV (UTF-8)."
+        ) from error
+
+
+def write_prompts(
+    path: str | Path,
+    prompts: Mapping[tuple[int, tuple[int, ...]], Prompts],
+    frame_axes: Sequence[str] | None = None,
+) -> None:
+    """Write a table that :func:`read_prompts` reads as the same prompts.
+
+    Parameters
+    ----------
+    prompts
+        By object id and frame; all frames with as many positions.
+    frame_axes
+        Names of the frame columns, such as ``("t", "z")``; by default ``frame``, or ``frame_0``,
+        ``frame_1`` and so on.
+
+    Raises
+    ------
+    PromptError
+        If prompts have a mask, or frames do not fit the axes, or the file cannot be written.
+    """
+    n_axes = len(next(iter(prompts), (0, ()))[1])
+    numbered = ("frame",) if n_axes == 1 else tuple(f"frame_{axis}" for axis in range(n_axes))
+    names = numbered if frame_axes is None else tuple(frame_axes)
+    if any(len(frame) != len(names) for _, frame in prompts):
+        raise PromptError(
+            f"Not every frame has {len(names)} positions, one for each of {names}. "
+            "Write the prompts of one image at a time."
+        )
+    header = ("object_id", *names, "kind", *POINT_COLUMNS, *BOX_COLUMNS)
+    rows = [row for key, given in prompts.items() for row in _rows(key, given)]
+    try:
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
+    except OSError as error:
+        raise PromptError(
+            f"The prompts could not be written to {path}: {error.strerror}. "
+            "Choose a folder that exists, can be written to and has room."
+        ) from error
+
+
+def _rows(key: tuple[int, tuple[int, ...]], prompts: Prompts) -> Iterator[list[object]]:
+    object_id, frame = key
+    if prompts.mask is not None:
+        raise PromptError(
+            f"Object {object_id} is prompted by a mask, which does not fit into a table. "
+            "Save its mask as labels and write its points and box alone: with_mask(None)."
+        )
+    if prompts.box is not None:
+        yield [object_id, *frame, "box", "", "", "", *prompts.box]
+    for point, label in zip(prompts.points, prompts.labels, strict=True):
+        yield [object_id, *frame, "point", *point, label, "", "", "", ""]
+
+
+def _read(file: TextIO, name: str) -> PromptTable:
+    first_line = file.readline()
+    separator = max(SEPARATORS, key=first_line.count)
+    columns = next(csv.reader([first_line], delimiter=separator), [])
+    header = [column.strip().lower() for column in columns]
+    frame_axes = _frame_axes(header, name)
+    table: PromptTable = {}
+    for number, row in _numbered(csv.reader(file, delimiter=separator)):
+        try:
+            _add(table, _cells(header, row), frame_axes)
+        except PromptError as error:
+            raise PromptError(f"{name}, line {number}: {error}") from error
+    return table
+
+
+def _numbered(reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows that hold anything, with their lines in the file; the header is line 1."""
+    for number, row in enumerate(reader, start=2):
+        if any(cell.strip() for cell in row):
+            yield number, [cell.strip() for cell in row]
+
+
+def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:
+    if header[:1] != ["object_id"] or "kind" not in header or len(set(header)) < len(header):
+        raise PromptError(
+            f"{name}, line 1: the columns are {', '.join(header) or 'missing'}. Wanted are "
+            "object_id, one for each frame axis, kind, then y, x, label and y0, x0, y1, x1, each once."
+        )
+    kind = header.index("kind")
+    own = {*POINT_COLUMNS, *BOX_COLUMNS}
+    unknown = [column for column in header[kind + 1 :] if column not in own]
+    misplaced = [column for column in header[:kind] if column in own]
+    if unknown or misplaced:
+        raise PromptError(
+            f"{name}, line 1: the column {(unknown + misplaced)[0]!r} is not expected there. "
+            "Frame axes stand before kind; after it y, x, label and y0, x0, y1, x1."
+        )
+    return tuple(header[1:kind])
+
+
+def _cells(header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    if any(row[len(header) :]):
+        raise PromptError(
+            f"{len(row)} cells were found under {len(header)} columns. Write decimals with a "
+            "point, and one separator between two cells."
+        )
+    return dict(itertools.zip_longest(header, row[: len(header)], fillvalue=""))
+
+
+def _add(table: PromptTable, cells: Mapping[str, str], frame_axes: Sequence[str]) -> None:
+    object_id = _whole(cells, "object_id", at_least=1)
+    key = object_id, tuple(_whole(cells, axis, at_least=0) for axis in frame_axes)
+    prompts = table.get(key, Prompts())
+    if cells["kind"] == "point":
+        label = _whole(cells, "label", at_least=0) if cells.get("label") else 1
+        prompts = prompts.with_point((_number(cells, "y"), _number(cells, "x")), label)
+    elif cells["kind"] == "box" and prompts.box is None:
+        prompts = prompts.with_box([_number(cells, column) for column in BOX_COLUMNS])
+    elif cells["kind"] == "box":
+        raise PromptError(
+            f"object {object_id} has a box in this frame already. Give it one box and more points."
+        )
+    else:
+        raise PromptError(f"the kind is {cells['kind']!r}. Write point or box.")
+    table[key] = prompts
+
+
+def _whole(cells: Mapping[str, str], column: str, at_least: int) -> int:
+    number = _number(cells, column)
+    if number != int(number) or number < at_least:
+        raise PromptError(
+            f"{column} is {cells[column]}. Write a whole number of {at_least} or more."
+        )
+    return int(number)
+
+
+def _number(cells: Mapping[str, str], column: str) -> float:
+    text = cells.get(column, "")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        given = repr(text) if text else "missing"
+        raise PromptError(f"{column} is {given}. Write a number such as 3.5.")
+    return number
