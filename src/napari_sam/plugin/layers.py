@@ -1,0 +1,565 @@
+"""Layers ↔ session: rows of Points and Shapes become drawings, edits become labels.
+
+Knows napari but no Qt, so that all of it runs on a ``ViewerModel``. Layers are held by reference, never
+found by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam.engine import FrameIndex, FrameStack, SamError
+from napari_sam.session import Drawing, Session
+
+POSITIVE, NEGATIVE = "positive", "negative"
+COLOURS = {POSITIVE: "#2ee66b", NEGATIVE: "#ff4d4d"}
+PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
+LABELS_OPACITY = 0.5
+RIGHT_BUTTON = 2
+PLACES = 2  # decimals of a pixel: a drawing put back and read again is the same drawing
+UNFINISHED = ("adding", "changing", "removing")  # napari's events before a change of data is done
+HELD = "napari_sam"  # in the metadata of the labels: the work outlives the dock widget
+
+Defer = Callable[[Callable[[], None]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldSession:
+    """A session kept with its labels. A copy of the layer copies the metadata: then it is not its own."""
+
+    image: Image
+    labels: Labels
+    session: Session
+
+
+class LayerBridge:
+    """The layers of one image under annotation, and the session behind them.
+
+    Parameters
+    ----------
+    viewer
+        The raw viewer model, not a proxy of it.
+    image
+        The image layer to annotate.
+    labels
+        Labels to write into; by default those that already hold a session of this image, else new ones.
+    defer
+        Runs a function a moment later, and once if it is asked several times: napari is still in the
+        middle of its own edit when its events arrive. The default runs it at once.
+
+    Raises
+    ------
+    SamError
+        If image or labels cannot be annotated.
+    """
+
+    frame_changed = Signal(object)  # the FrameIndex, or None when no frame is shown
+    cursor_moved = Signal(object)  # yx in the shown frame, or None outside of it
+    notice = Signal(str)
+    closed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        image: Image,
+        labels: Labels | None = None,
+        defer: Defer = lambda function: function(),
+    ) -> None:
+        self.viewer = viewer
+        self.image = image
+        self.negative = False  # what a plain left click means
+        self.one_object_per_prompt = False
+        self._defer = defer
+        self._own_change = False  # the prompt layers are changed by this bridge, not by the user
+        self._shown: set[int] = set()  # objects whose drawings the layers hold
+        stack = stack_of(image)
+        self.labels = labels or labels_with_session(viewer, image) or new_labels(image, stack)
+        self.session = self._resume(stack)
+        self.frame = self.shown_frame()
+        self.points = new_points(image, stack)
+        self.shapes = new_shapes(image, stack)
+        self.preview = new_preview(image, stack)
+        for layer in (self.labels, self.preview, self.shapes, self.points):
+            if layer not in viewer.layers:
+                viewer.layers.append(layer)
+        self._connect()
+        self.show_object()
+        self.use("point")
+
+    def _resume(self, stack: FrameStack) -> Session:
+        """The session these labels hold, or a new one."""
+        held = held_session(self.labels, self.image)
+        if held is not None:
+            held.stack = stack
+            held.write = self._write
+            return held
+        session = Session(stack, self.labels.data, self._write)
+        self.labels.metadata[HELD] = HeldSession(self.image, self.labels, session)
+        return session
+
+    # Which frame is shown, and where in it
+
+    def shown_frame(self) -> FrameIndex | None:
+        """The frame on screen; ``None`` in 3D, or where the sliders are outside this image."""
+        dims = self.viewer.dims
+        n = self.session.stack.ndim
+        displayed = {axis - (dims.ndim - n) for axis in dims.displayed}
+        if dims.ndisplay != 2 or min(displayed) < 0:
+            return None
+        point_data = self.image.world_to_data(dims.point)[-n:]
+        try:
+            return self.session.stack.locate(point_data, displayed=tuple(displayed))[0]
+        except SamError:
+            return None
+
+    def point_in_frame(self, point_world: Sequence[float]) -> tuple[float, float] | None:
+        """A position of the cursor as yx in the shown frame; ``None`` outside of it."""
+        if self.frame is None:
+            return None
+        point_data = self.image.world_to_data(point_world)[-self.session.stack.ndim :]
+        y, x = (float(c) for c, i in zip(point_data, self.frame, strict=True) if i is None)
+        height, width = self.session.stack.frame_shape_of(self.frame)
+        return (y, x) if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5 else None
+
+    def _on_dims(self, event: object = None) -> None:
+        frame = self.shown_frame()
+        if frame == self.frame:
+            return
+        self.frame = frame
+        self.show_preview(None)
+        self._set_defaults()
+        self.frame_changed.emit(frame)
+
+    # Layers → session
+
+    def snapshot(self) -> None:
+        """Read every prompt from the layers and tell the session what is new. Idempotent."""
+        if self._own_change:
+            return
+        before = {(o, f) for o in self._shown for f in self.session.prompted_frames(o)}
+        drawings: dict[tuple[int, FrameIndex], tuple[Drawing, ...]] = {}
+        for object_id, frame, drawing in self._rows():
+            key = (object_id, frame)
+            drawings[key] = (*drawings.get(key, ()), drawing)
+        self._shown = {self.session.active, *(object_id for object_id, _ in drawings)}
+        for key in [*(before - drawings.keys()), *drawings]:
+            try:
+                self.session.draw(*key, drawings.get(key, ()))
+            except SamError as error:
+                self.notice.emit(str(error))
+        newest = max((object_id for object_id, _ in drawings), default=0)
+        if self.one_object_per_prompt and newest > self.session.active:
+            self._select_shown(newest)
+        self._set_defaults()
+
+    def _rows(self) -> Iterator[tuple[int, FrameIndex, Drawing]]:
+        points = zip(self.points.data, self.points.features.itertuples(), strict=False)
+        for point, row in points:
+            yield from self._row(self.points, "point", [point], row)
+        shapes = zip(
+            self.shapes.data,
+            self.shapes.shape_type,
+            self.shapes.features.itertuples(),
+            strict=False,  # a lasso that was too small leaves one row of features more
+        )
+        for vertices, kind, row in shapes:
+            yield from self._row(self.shapes, "path" if kind == "line" else kind, vertices, row)
+
+    def _row(
+        self, layer: Layer, kind: Any, vertices: Any, row: Any
+    ) -> Iterator[tuple[int, FrameIndex, Drawing]]:
+        displayed = _read_view(row.view)
+        try:
+            located = [
+                self.session.stack.locate(
+                    self.image.world_to_data(layer.data_to_world(vertex)), displayed=displayed
+                )
+                for vertex in vertices
+            ]
+        except SamError as error:
+            self.notice.emit(str(error))
+            return
+        vertices_yx = tuple((round(y, PLACES), round(x, PLACES)) for _, (y, x) in located)
+        drawing = Drawing(kind, vertices_yx, label=int(row.label != NEGATIVE))
+        if not drawing.is_accident:
+            object_id = self.session.active if pd.isna(row.object) else int(row.object)
+            yield object_id, located[0][0], drawing
+
+    # Session → layers
+
+    def show_object(self) -> None:
+        """Bring the drawings of the active object back into the layers, for editing."""
+        active = self.session.active
+        frames = sorted(self.session.prompted_frames(active), key=repr)
+        rows = [(f, drawing) for f in frames for drawing in self.session.drawings(active, f)]
+        points = [(frame, drawing) for frame, drawing in rows if drawing.kind == "point"]
+        shapes = [(frame, drawing) for frame, drawing in rows if drawing.kind != "point"]
+        self._shown = {active}
+        self._own_change = True
+        try:
+            self.points.selected_data = set()
+            self.points.data = np.array([_to_data(*row)[0] for row in points]).reshape(
+                -1, self.session.stack.ndim
+            )
+            self.points.features = self._features(points)
+            self.points.selected_data = set()
+            self.shapes.selected_data = set()
+            self.shapes.data = []
+            for frame, drawing in shapes:
+                self.shapes.add(_to_data(frame, drawing), shape_type=drawing.kind)
+            self.shapes.features = self._features(shapes)
+        finally:
+            self._own_change = False
+        self.labels.selected_label = active
+        self._set_defaults()
+
+    def _features(self, rows: list[tuple[FrameIndex, Drawing]]) -> pd.DataFrame:
+        return _features(
+            objects=[self.session.active] * len(rows),
+            labels=[POSITIVE if drawing.label else NEGATIVE for _, drawing in rows],
+            views=[_write_view(frame) for frame, _ in rows],
+        )
+
+    def select(self, object_id: int) -> None:
+        """Make an object the active one and show its prompts."""
+        self.session.select(object_id)
+        self.show_object()
+
+    def go_to(self, object_id: int) -> None:
+        """Move the sliders to a frame in which an object has prompts, unless one is shown."""
+        frames = self.session.prompted_frames(object_id)
+        if not frames or self.frame in frames:
+            return
+        frame = min(frames, key=repr)
+        point_world = self.image.data_to_world([i or 0 for i in frame])
+        offset = self.viewer.dims.ndim - len(frame)
+        for axis, i in enumerate(frame):
+            if i is not None:
+                self.viewer.dims.set_point(axis + offset, point_world[axis])
+
+    def next_object(self) -> None:
+        """Begin a new object."""
+        self._note_ids()
+        self.session.new_object()
+        self.show_object()
+
+    def select_at(self, point_world: Sequence[float]) -> None:
+        """Make the object under the cursor the active one."""
+        point_yx = self.point_in_frame(point_world)
+        if point_yx is None or self.frame is None:
+            return
+        pixel = iter(int(np.floor(c + 0.5)) for c in point_yx)
+        object_id = int(self.labels.data[tuple(next(pixel) if i is None else i for i in self.frame)])
+        if object_id:
+            self.select(object_id)
+
+    def _select_shown(self, object_id: int) -> None:
+        """Make an object active whose drawings the layers hold already."""
+        self.session.select(object_id)
+        self.labels.selected_label = object_id
+
+    def _note_ids(self) -> None:
+        """Learn of ids painted by hand in the shown frame."""
+        if self.frame is not None:
+            frame = tuple(slice(None) if i is None else i for i in self.frame)
+            self.session.note_ids(int(np.max(self.labels.data[frame], initial=0)))
+
+    def _set_defaults(self) -> None:
+        """What the next point or shape will belong to."""
+        if self.frame is None:
+            return
+        positive_object = self.session.active
+        if self.one_object_per_prompt and self.session.prompted_frames(positive_object):
+            positive_object = self.session.next_id()
+        view = _write_view(self.frame)
+        polarity = NEGATIVE if self.negative else POSITIVE
+        for layer in (self.points, self.shapes):
+            layer.feature_defaults = _features([positive_object], [polarity], [view])
+
+    # Labels
+
+    def _write(self, indices: tuple[Any, ...], values: NDArray[Any]) -> None:
+        """Write labels as one step of napari's own undo."""
+        self.labels.data_setitem(indices, values)
+
+    def undo(self, layer: object = None) -> None:
+        """Take back what was done last: a stroke of the brush, or a prompt and its mask."""
+        edit = self.session.last_edit
+        if edit is not None and not edit:
+            self.session.undo()  # a prompt that changed no pixel
+        else:
+            self.labels.undo()
+            self.session.reconcile()
+        self.show_object()
+
+    def redo(self, layer: object = None) -> None:
+        """Do again what was undone last."""
+        edit = self.session.next_edit
+        if edit is not None and not edit:
+            self.session.redo()
+        else:
+            self.labels.redo()
+            self.session.reconcile()
+        self.show_object()
+
+    def promote(self, object_id: int) -> None:
+        """Widen the labels' type where an id would not fit; napari's undo history starts anew."""
+        if object_id > np.iinfo(self.labels.dtype).max:
+            self.labels.data = self.labels.data.astype(np.uint32)
+            self.session.labels = self.labels.data
+
+    # Preview
+
+    def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
+        """Show a mask of the shown frame without writing it; ``None`` hides it."""
+        if mask is None or self.frame is None:
+            self.preview.visible = False
+            return
+        leading = tuple(axis for axis, i in enumerate(self.frame) if i is not None)
+        self.preview.data = np.expand_dims(mask, leading).astype(np.uint8)
+        place_in_frame(self.preview, self.image, self.frame)
+        self.preview.visible = True
+
+    # Tools, mouse and keys
+
+    def use(self, tool: str) -> None:
+        """Take a tool in hand: point, rectangle, ellipse, polygon, path, or none to move the view."""
+        layer = self.points if tool in ("point", "none") else self.shapes
+        modes = {"point": "add", "none": "pan_zoom", "polygon": "add_polygon_lasso"}
+        self.viewer.layers.selection.active = layer
+        layer.mode = modes.get(tool, f"add_{tool}")
+
+    def set_negative(self, negative: bool) -> None:
+        """Whether the next points and scribbles say where the object is not."""
+        self.negative = negative
+        self._set_defaults()
+
+    def set_one_object_per_prompt(self, on: bool) -> None:
+        """Whether each box and each positive point begins an object of its own."""
+        self.one_object_per_prompt = on
+        self._set_defaults()
+
+    def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:
+        """Runs before napari adds a point on release: the modifier decides what it will mean."""
+        if "Shift" in event.modifiers and layer.mode == "add":
+            layer.mode = "pan_zoom"  # no point is added
+            yield
+            while event.type == "mouse_move":
+                yield
+            layer.mode = "add"
+            self.select_at(event.position)
+            return
+        negative = self.negative or event.button == RIGHT_BUTTON or "Control" in event.modifiers
+        if negative:
+            defaults = layer.feature_defaults.assign(object=self.session.active)
+            layer.feature_defaults = defaults.assign(label=_categories([NEGATIVE]))
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._defer(self._set_defaults)
+
+    def _on_move(self, viewer: ViewerModel, event: Any) -> None:
+        self.cursor_moved.emit(self.point_in_frame(event.position))
+
+    # Life
+
+    def _connect(self) -> None:
+        self.viewer.dims.events.connect(self._on_dims)
+        self.viewer.layers.events.removed.connect(self._on_removed)
+        self.viewer.mouse_move_callbacks.append(self._on_move)
+        self.image.events.data.connect(self._on_image_data)
+        self.labels.events.data.connect(self._on_labels_data)
+        self._connect_prompts(self.points)
+        self._connect_prompts(self.shapes)
+        for layer in (self.labels, self.points, self.shapes):
+            layer.bind_key("Control-Z", self.undo, overwrite=True)
+            layer.bind_key("Control-Shift-Z", self.redo, overwrite=True)
+
+    def _connect_prompts(self, layer: Points | Shapes) -> None:
+        layer.events.data.connect(self._on_prompts)
+        layer.mouse_drag_callbacks.insert(0, self._on_press)
+
+    def _on_prompts(self, event: Any) -> None:
+        if not self._own_change and getattr(event, "action", "") not in UNFINISHED:
+            self._defer(self.snapshot)
+
+    def _on_image_data(self, event: object = None) -> None:
+        """Other pixels in the same layer: what was embedded of the old ones is never used again."""
+        try:
+            stack = stack_of(self.image)
+        except SamError as error:
+            self.notice.emit(str(error))
+            self.close()
+            return
+        if stack.shape != self.session.stack.shape:
+            self.close()
+            return
+        self.session.stack = stack
+        self.frame_changed.emit(self.frame)
+
+    def _on_labels_data(self, event: object = None) -> None:
+        if self.labels.data is not self.session.labels:
+            self.session.labels = self.labels.data
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value in (self.image, self.labels):
+            self.close()
+        elif event.value in (self.points, self.shapes):
+            self._defer(self._bring_back)
+
+    def _bring_back(self) -> None:
+        """Prompt layers that were deleted come back empty-handed no more: the session has it all."""
+        if self.image not in self.viewer.layers:
+            return
+        for layer in (self.shapes, self.points):
+            if layer not in self.viewer.layers:
+                self.viewer.layers.append(layer)
+        self.show_object()
+
+    def close(self) -> None:
+        """Let go of the viewer. The labels stay, and the session with them."""
+        self.viewer.dims.events.disconnect(self._on_dims)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        if self._on_move in self.viewer.mouse_move_callbacks:
+            self.viewer.mouse_move_callbacks.remove(self._on_move)
+        self.image.events.data.disconnect(self._on_image_data)
+        self.labels.events.data.disconnect(self._on_labels_data)
+        for layer in (self.labels, self.points, self.shapes):
+            for key in ("Control-Z", "Control-Shift-Z"):
+                layer.bind_key(key, None, overwrite=True)
+        for layer in (self.points, self.shapes, self.preview):
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self.closed.emit()
+
+
+def stack_of(image: Image) -> FrameStack:
+    """An image layer's frames. Colours are what the layer says, never guessed from the shape."""
+    levels = list(image.data) if image.multiscale else image.data
+    return FrameStack.from_array(levels, rgb=bool(image.rgb))
+
+
+def held_session(labels: Labels, image: Image) -> Session | None:
+    """The session that labels hold for an image."""
+    held = labels.metadata.get(HELD)
+    if isinstance(held, HeldSession) and held.image is image and held.labels is labels:
+        return held.session
+    return None
+
+
+def labels_with_session(viewer: ViewerModel, image: Image) -> Labels | None:
+    """The labels in a viewer that hold a session of an image."""
+    for layer in viewer.layers:
+        if isinstance(layer, Labels) and held_session(layer, image) is not None:
+            return layer
+    return None
+
+
+def new_labels(image: Image, stack: FrameStack) -> Labels:
+    """Empty labels on an image."""
+    return Labels(
+        np.zeros(stack.shape, np.uint16),
+        name=f"{image.name} objects",
+        opacity=LABELS_OPACITY,
+        **_placement(image, stack),
+    )
+
+
+def new_points(image: Image, stack: FrameStack) -> Points:
+    """An empty layer for clicks, green for positive and red for negative."""
+    return Points(
+        ndim=stack.ndim,
+        name=f"{image.name} points",
+        features=_features([], [], []),
+        face_color="label",
+        face_color_cycle=COLOURS,
+        border_color="white",
+        size=max(4.0, max(stack.frame_shape) / 80),
+        canvas_size_limits=(8, 14),
+        **_placement(image, stack),
+    )
+
+
+def new_shapes(image: Image, stack: FrameStack) -> Shapes:
+    """An empty layer for boxes, outlines and scribbles."""
+    return Shapes(
+        ndim=stack.ndim,
+        name=f"{image.name} shapes",
+        features=_features([], [], []),
+        face_color="transparent",
+        edge_color="#ffd93d",
+        edge_width=max(1.0, max(stack.frame_shape) / 400),
+        **_placement(image, stack),
+    )
+
+
+def new_preview(image: Image, stack: FrameStack) -> Labels:
+    """A layer for the mask under the cursor; one frame, never the user's own."""
+    return Labels(
+        np.zeros((1,) * stack.ndim, np.uint8),
+        name=f"{image.name} preview",
+        colormap=DirectLabelColormap(color_dict={None: (0, 0, 0, 0), 1: PREVIEW_COLOUR}),
+        visible=False,
+        **_placement(image, stack),
+    )
+
+
+def place_in_frame(layer: Layer, image: Image, frame: FrameIndex) -> None:
+    """Put a layer of one frame where that frame of the image lies."""
+    offset = np.array([i or 0 for i in frame], float)
+    linear = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear).linear_matrix
+    layer.translate = np.asarray(image.translate) + linear @ offset
+
+
+def _placement(image: Image, stack: FrameStack) -> dict[str, Any]:
+    """All that decides where a layer's pixels lie in the world, as in the image."""
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine.affine_matrix,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }
+
+
+def _to_data(frame: FrameIndex, drawing: Drawing) -> NDArray[np.float64]:
+    """A drawing's vertices with a coordinate for every axis of the data, (N, ndim)."""
+    vertices = [iter(vertex) for vertex in drawing.vertices]
+    return np.array([[next(v) if i is None else i for i in frame] for v in vertices], float)
+
+
+def _features(objects: list[int], labels: list[str], views: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "object": np.array(objects, np.int64),
+            "label": _categories(labels),
+            "view": np.array(views, object),
+        }
+    )
+
+
+def _categories(labels: list[str]) -> pd.Categorical:
+    return pd.Categorical(labels, categories=[POSITIVE, NEGATIVE])
+
+
+def _write_view(frame: FrameIndex) -> str:
+    """The axes that span a frame, as a row of a prompt layer remembers them: ``"1 2"``."""
+    return " ".join(str(axis) for axis, i in enumerate(frame) if i is None)
+
+
+def _read_view(view: str) -> tuple[int, int]:
+    y, x = view.split()
+    return int(y), int(x)

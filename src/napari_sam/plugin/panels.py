@@ -1,0 +1,304 @@
+"""What the dock widget shows. Widgets and their layout, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam.session import ObjectSummary
+
+THUMBNAIL_SIDE = 64
+MASK_TINT = np.array([255, 217, 61])
+TOOLS = (  # name, button, tooltip
+    ("point", "Point", "Click an object (Q). Right click or Ctrl+click: not this. Shift+click: choose"),
+    ("rectangle", "Box", "Drag a box around an object (W)"),
+    ("ellipse", "Ellipse", "Drag an ellipse over an object: the model mends its outline"),
+    ("polygon", "Lasso", "Draw around an object: the model mends the outline"),
+    ("path", "Scribble", "Draw along an object; with 'not this' on, along what is not the object"),
+)
+
+
+class StatusPanel(QWidget):
+    """What is going on now, how far it is, and Cancel."""
+
+    cancel_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.clicked.connect(self.cancel_clicked)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.bar, stretch=1)
+        row.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.text)
+        layout.addLayout(row)
+        self.show_idle("")
+
+    def show_idle(self, text: str) -> None:
+        """Nothing is going on."""
+        self.text.setText(text)
+        self.bar.hide()
+        self.cancel.hide()
+
+    def show_busy(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Something is going on; a total of 0 means that nobody knows how long."""
+        self.text.setText(text)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.bar.show()
+        self.cancel.show()
+
+
+class SourcePanel(QWidget):
+    """Which image, which labels, which model."""
+
+    fetch_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = _combo("The image layer to annotate")
+        self.labels = _combo("Where the masks land: new labels, or labels to go on with")
+        self.model = _combo("The network. 'embedded' works at once and offline")
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.fetch = QPushButton()
+        self.fetch.clicked.connect(self.fetch_clicked)
+        self.fetch.hide()
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self.image)
+        form.addRow("Labels", self.labels)
+        form.addRow("Model", self.model)
+        form.addRow(self.about)
+        form.addRow(self.fetch)
+
+
+class ToolPanel(QWidget):
+    """Tools to prompt with, and what a prompt means."""
+
+    tool_clicked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QToolButton] = {}
+        group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        for name, text, tip in TOOLS:
+            button = QToolButton()
+            button.setText(text)
+            button.setToolTip(tip)
+            button.setCheckable(True)
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            button.clicked.connect(lambda _=False, name=name: self.tool_clicked.emit(name))
+            group.addButton(button)
+            row.addWidget(button)
+            self.buttons[name] = button
+        self.negative = QCheckBox("Not this  (G)")
+        self.negative.setToolTip("Points and scribbles say what the object is not; red in the image")
+        self.single = QCheckBox("One object per prompt  (J)")
+        self.single.setToolTip("Each box and each positive point begins an object of its own")
+        self.protect = QCheckBox("Protect neighbours")
+        self.protect.setToolTip("A new mask never takes pixels of another object")
+        self.protect.setChecked(True)
+        self.hover = QCheckBox("Preview under the cursor  (H)")
+        self.hover.setToolTip("Show the mask that a click would give, in yellow, before you click")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row)
+        for box in (self.negative, self.single, self.protect, self.hover):
+            layout.addWidget(box)
+
+    def show_tool(self, name: str) -> None:
+        """Mark the tool in hand."""
+        if name in self.buttons:
+            self.buttons[name].setChecked(True)
+
+
+class CandidatePanel(QWidget):
+    """The candidates as thumbnails with their IoU predictions."""
+
+    chosen = Signal(int)  # position in the row
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: list[QToolButton] = []
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(2)
+        self._row.addStretch()
+        self.setFixedHeight(THUMBNAIL_SIDE + 30)
+
+    def show_candidates(
+        self, pictures: Sequence[NDArray[np.uint8]], scores: Sequence[float], best: int
+    ) -> None:
+        """Show candidates, ``(h, w, 3)`` uint8 each, and mark one of them."""
+        while len(self.buttons) < len(pictures):
+            self._add_button(len(self.buttons))
+        for i, button in enumerate(self.buttons):
+            button.setVisible(i < len(pictures))
+            if i < len(pictures):
+                button.setIcon(QIcon(_pixmap(pictures[i])))
+                button.setText(f"{scores[i]:.2f}")
+                button.setChecked(i == best)
+
+    def _add_button(self, position: int) -> None:
+        button = QToolButton()
+        button.setToolTip("Take this mask (K: the next one). The number is how sure the model is of it")
+        button.setCheckable(True)
+        button.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        button.clicked.connect(lambda _=False: self.chosen.emit(position))
+        self._row.insertWidget(position, button)
+        self.buttons.append(button)
+
+
+class ObjectPanel(QWidget):
+    """The object in hand, its candidates, and the list of all objects."""
+
+    next_clicked = Signal()
+    object_clicked = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.swatch = QLabel()
+        self.swatch.setFixedSize(14, 14)
+        self.title = QLabel()
+        self.next = QPushButton("Next object  (N)")
+        self.next.setToolTip("Begin a new object: one more than the highest number in the whole stack")
+        self.next.clicked.connect(self.next_clicked)
+        self.candidates = CandidatePanel()
+        self.table = QTableWidget(0, 4)
+        self.table.setHorizontalHeaderLabels(["Object", "Frame", "Score", "Prompts"])
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().hide()
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.setToolTip("Click an object to get its prompts back and go on with it")
+        self.table.setMinimumHeight(110)
+        self.table.cellClicked.connect(self._on_cell)
+        head = QHBoxLayout()
+        head.addWidget(self.swatch)
+        head.addWidget(self.title, stretch=1)
+        head.addWidget(self.next)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(head)
+        layout.addWidget(self.candidates)
+        layout.addWidget(self.table, stretch=1)
+
+    def show_active(self, object_id: int, colour: Sequence[float] | None) -> None:
+        """Name the object in hand, in its colour (RGBA, 0 to 1)."""
+        self.title.setText(f"<b>Object {object_id}</b>")
+        rgb = "transparent"
+        if colour is not None:
+            rgb = "rgb({}, {}, {})".format(*(round(255 * float(c)) for c in colour[:3]))
+        self.swatch.setStyleSheet(f"background: {rgb}; border-radius: 3px;")
+
+    def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
+        """List the objects and mark the active one."""
+        self.table.setRowCount(len(objects))
+        for row, summary in enumerate(objects):
+            for column, text in enumerate(_cells(summary)):
+                item = QTableWidgetItem(text)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                item.setData(Qt.ItemDataRole.UserRole, summary.object_id)
+                self.table.setItem(row, column, item)
+            if summary.object_id == active:
+                self.table.selectRow(row)
+        if active not in {summary.object_id for summary in objects}:
+            self.table.clearSelection()
+
+    def _on_cell(self, row: int, column: int) -> None:
+        item = self.table.item(row, column)
+        if item is not None:
+            self.object_clicked.emit(item.data(Qt.ItemDataRole.UserRole))
+
+
+def candidate_pictures(
+    picture: NDArray[np.uint8], low_res_logits: NDArray[np.float32]
+) -> list[NDArray[np.uint8]]:
+    """Each candidate over the part of the frame around all of them.
+
+    Parameters
+    ----------
+    picture
+        The frame in small, ``(h, w, 3)``.
+    low_res_logits
+        ``(M, m, m)``; its upper left ``(h, w)`` lies on the picture pixel for pixel.
+    """
+    height, width = picture.shape[:2]
+    masks = low_res_logits[:, :height, :width] > 0  # (M, h, w)
+    rows, columns = (np.flatnonzero(masks.any(axis=(0, axis))) for axis in (2, 1))
+    if not len(rows):
+        return [picture] * len(masks)
+    side = max(np.ptp(rows), np.ptp(columns)) + 12
+    top, left = (max(0, int(at.mean() - side / 2)) for at in (rows, columns))
+    window = (slice(top, top + side), slice(left, left + side))
+    tinted = [
+        np.where(mask[..., None], (picture + MASK_TINT) // 2, picture).astype(np.uint8)
+        for mask in masks
+    ]
+    return [np.ascontiguousarray(image[window]) for image in tinted]
+
+
+def _cells(summary: ObjectSummary) -> tuple[str, str, str, str]:
+    frames = [
+        ", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames
+    ]
+    frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
+    score = "–" if summary.score is None else f"{summary.score:.2f}"
+    return str(summary.object_id), frame_text, score, str(summary.n_prompts)
+
+
+def _combo(tip: str) -> QComboBox:
+    combo = QComboBox()
+    combo.setToolTip(tip)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    return combo
+
+
+def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:
+    height, width = picture.shape[:2]
+    image = QImage(picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image).scaled(
+        THUMBNAIL_SIDE,
+        THUMBNAIL_SIDE,
+        Qt.AspectRatioMode.KeepAspectRatio,
+        Qt.TransformationMode.SmoothTransformation,
+    )

@@ -1,0 +1,530 @@
+"""The dock widget: it owns one session's layers and two workers, and wires them to the panels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_error, show_warning
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from napari_sam.engine import (
+    EmbeddingCache,
+    FrameIndex,
+    FrameStack,
+    ModelEntry,
+    Prompts,
+    SamError,
+    fetch,
+    known_models,
+    model_state,
+)
+from napari_sam.session import Answer, Request, Session, decode
+
+from .jobs import CLICK, EMBED, PREVIEW, Job, Report, Worker, encoder_threads, use_threads
+from .layers import LayerBridge, held_session
+from .panels import ObjectPanel, SourcePanel, StatusPanel, ToolPanel, candidate_pictures
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_sam.engine import CachedEmbedding, Predictor
+
+DEFAULT_MODEL = "pocket"
+SETTLE_MS = 150  # the slider rests this long before its frame is embedded
+MODEL, FRAME, HOVER, FETCH = "model", "frame", "hover", "fetch"  # slots besides one for each request
+STATE_TEXT = {
+    "embedded": "embedded, works offline",
+    "here": "on this computer",
+    "elsewhere": "on this computer, from another tool",
+}
+
+log = logging.getLogger(__name__)
+
+
+class SamWidget(QWidget):
+    """Annotate an image layer with Segment Anything.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer to annotate in; napari passes it.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)  # not napari's proxy of it
+        self.bridge: LayerBridge | None = None
+        self.predictor: Predictor | None = None
+        self.cache = EmbeddingCache()  # only ever used in the thread of self.worker
+        self.worker = Worker("napari-sam")
+        self.downloads = Worker("napari-sam downloads")
+        self._models: tuple[ModelEntry, ...] = ()
+        self._pictures: dict[tuple[int, FrameIndex], NDArray[np.uint8]] = {}
+        self._lay_out()
+        self._soon = _timer(self, 0, self._run_deferred)
+        self._deferred: dict[Hashable, Callable[[], None]] = {}
+        self._settled = _timer(self, SETTLE_MS, self._embed_shown)
+        self._connect()
+        self._list_models()
+        self._choose_model()
+        self._list_layers()
+
+    # Looks
+
+    def _lay_out(self) -> None:
+        self.source, self.status = SourcePanel(), StatusPanel()
+        self.tools, self.objects = ToolPanel(), ObjectPanel()
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setSpacing(10)
+        for panel in (self.source, self.status, self.tools):
+            layout.addWidget(panel)
+        layout.addWidget(self.objects, stretch=1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(content)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(300)
+
+    def _connect(self) -> None:
+        self.viewer.layers.events.inserted.connect(self._on_layers)
+        self.viewer.layers.events.removed.connect(self._on_layers)
+        self.source.image.activated.connect(self._attach)
+        self.source.labels.activated.connect(self._attach)
+        self.source.model.activated.connect(self._choose_model)
+        self.source.fetch_clicked.connect(self._fetch)
+        self.status.cancel_clicked.connect(self._cancel)
+        self.tools.tool_clicked.connect(self._use)
+        self.tools.negative.toggled.connect(self._set_negative)
+        self.tools.single.toggled.connect(self._set_single)
+        self.tools.protect.toggled.connect(self._set_protect)
+        self.tools.hover.toggled.connect(self._set_hover)
+        self.objects.next_clicked.connect(self._next_object)
+        self.objects.object_clicked.connect(self._select)
+        self.objects.candidates.chosen.connect(self._choose_candidate)
+        self._keys: dict[str, Callable[[Any], None]] = {
+            "N": lambda viewer: self._next_object(),
+            "K": lambda viewer: self._next_candidate(),
+            "G": lambda viewer: self.tools.negative.toggle(),
+            "H": lambda viewer: self.tools.hover.toggle(),
+            "J": lambda viewer: self.tools.single.toggle(),
+            "Q": lambda viewer: self._use("point"),
+            "W": lambda viewer: self._use("rectangle"),
+        }
+        for key, action in self._keys.items():
+            self.viewer.bind_key(key, action, overwrite=True)
+
+    # Which image
+
+    def _on_layers(self, event: object = None) -> None:
+        self._defer(self._list_layers)
+
+    def _list_layers(self) -> None:
+        """Show the layers there are; begin with an image if none is being annotated."""
+        images = [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+        labels = [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
+        if self.bridge is not None:
+            labels = [layer for layer in labels if layer is not self.bridge.preview]
+        current = self.bridge.image if self.bridge else None
+        _fill(self.source.image, images, current)
+        _fill(self.source.labels, [None, *labels], self.bridge.labels if self.bridge else None)
+        if self.bridge is None and images:
+            self._attach()
+        elif not images:
+            self.status.show_idle("Open an image to begin: drop a file into the window.")
+
+    def _attach(self, _: int = 0) -> None:
+        """Annotate the image that is chosen."""
+        image = self.source.image.currentData()
+        labels = self.source.labels.currentData()
+        if image is None:
+            return
+        if self.bridge is not None:
+            if image is not self.bridge.image:
+                labels = None
+            self._detach()
+        try:
+            self.bridge = LayerBridge(self.viewer, image, labels, self._defer)
+        except SamError as error:
+            self._tell(error)
+            return
+        bridge, session = self.bridge, self.bridge.session
+        bridge.frame_changed.connect(self._on_frame)
+        bridge.cursor_moved.connect(self._on_cursor)
+        bridge.notice.connect(self.status.show_idle)
+        bridge.closed.connect(self._on_closed)
+        session.wanted.connect(self._answer)
+        session.landed.connect(self._show_session)
+        session.active_changed.connect(self._show_session)
+        session.explained.connect(self.status.show_idle)
+        bridge.set_negative(self.tools.negative.isChecked())
+        bridge.set_one_object_per_prompt(self.tools.single.isChecked())
+        session.protect_neighbours = self.tools.protect.isChecked()
+        self.tools.show_tool("point")
+        self._list_layers()
+        self._show_session()
+        self._embed_shown()
+
+    def _detach(self) -> None:
+        if self.bridge is not None:
+            self.bridge.close()
+
+    def _on_closed(self) -> None:
+        """The image or the labels are gone, or another image was chosen. What was landed stays."""
+        if self.bridge is None:
+            return
+        session = self.bridge.session
+        session.wanted.disconnect(self._answer)
+        session.landed.disconnect(self._show_session)
+        session.active_changed.disconnect(self._show_session)
+        session.explained.disconnect(self.status.show_idle)
+        self.bridge = None
+        self.worker.cancel()
+        self._defer(self._list_layers)
+
+    # Which model
+
+    def _list_models(self) -> None:
+        self._models = known_models()
+        chosen = self.source.model.currentText() or DEFAULT_MODEL
+        self.source.model.clear()
+        self.source.model.addItems([entry.name for entry in self._models])
+        self.source.model.setCurrentText(chosen)
+
+    def _choose_model(self, _: int = 0) -> None:
+        """Load the chosen model, or offer to fetch it; the one in use stays until then."""
+        entry = self._entry()
+        state = model_state(entry)
+        text = STATE_TEXT.get(state, f"{entry.size} to fetch")
+        self.source.about.setText(f"{entry.suits} <i>{text}; {entry.licence}.</i>")
+        self.source.fetch.setText(f"Fetch {entry.name} ({entry.size})")
+        self.source.fetch.setVisible(state == "to fetch")
+        if state != "to fetch":
+            self.status.show_busy(f"Loading {entry.name} …")
+            self._submit(MODEL, partial(_load, entry.name), self._on_model)
+
+    def _on_model(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        for notice in predictor.model.notices:
+            show_warning(notice)
+        if self.bridge is not None:
+            for request in self.bridge.session.pending():
+                self._answer(request)
+        self._embed_shown()
+
+    def _fetch(self) -> None:
+        entry = self._entry()
+        self.status.show_busy(f"Fetching {entry.name} ({entry.size}) …")
+        job = Job(
+            FETCH,
+            partial(_fetch, entry.name),
+            done=lambda _: self._choose_model(),
+            failed=self._tell,
+            progress=lambda done, total: self.status.show_busy(
+                f"Fetching {entry.name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB",
+                done // 2**10,
+                total // 2**10,
+            ),
+            cancelled=lambda: self.status.show_idle("Cancelled. What is here is kept for next time."),
+        )
+        self.downloads.submit(job)
+
+    def _entry(self) -> ModelEntry:
+        return self._models[self.source.model.currentIndex()]
+
+    # What is embedded and decoded
+
+    def _on_frame(self, frame: FrameIndex | None) -> None:
+        self._settled.start()
+        self._show_session()
+
+    def _embed_shown(self) -> None:
+        """Embed the frame on screen, so that the first click in it is answered at once."""
+        if self.bridge is None or self.predictor is None:
+            return
+        frame = self.bridge.frame
+        if frame is None:
+            self.status.show_idle("Show the image in 2D, inside its range, to annotate it.")
+            return
+        stack = self.bridge.session.stack
+        self._submit(
+            FRAME,
+            partial(_embed, self.cache, self.predictor, stack, frame),
+            lambda cached: self._show_ready(),
+            f"Embedding {_frame_text(frame)} with {self.predictor.model.name}",
+            priority=EMBED,
+        )
+
+    def _answer(self, request: Request) -> None:
+        """Have a request decoded; its frame is embedded first where that is not done yet."""
+        if self.bridge is None or self.predictor is None:
+            return
+        self.bridge.promote(request.object_id)
+        session = self.bridge.session
+        self._submit(
+            request.key,
+            partial(_answer, self.cache, self.predictor, session.stack, request),
+            partial(self._land, session),
+            f"Embedding {_frame_text(request.frame)} with {self.predictor.model.name}",
+            failed=partial(self._on_unanswered, session, request),
+        )
+
+    def _land(self, session: Session, answered: tuple[Answer, NDArray[np.uint8]]) -> None:
+        answer, picture = answered
+        self._pictures = {answer.request.key: picture}
+        try:
+            session.land(answer)
+        except SamError as error:
+            self._tell(error)
+        if self.bridge is not None:
+            self.bridge.show_preview(None)
+        self._show_ready()
+
+    def _on_unanswered(self, session: Session, request: Request, error: Exception) -> None:
+        session.fail(request)
+        self._tell(error)
+
+    def _on_cursor(self, point_yx: tuple[float, float] | None) -> None:
+        """Preview the mask that a click here would give."""
+        if self.bridge is None or self.predictor is None or not self.tools.hover.isChecked():
+            return
+        frame = self.bridge.frame
+        if point_yx is None or frame is None:
+            self.worker.cancel(HOVER)
+            self.bridge.show_preview(None)
+            return
+        self._submit(
+            HOVER,
+            partial(_preview, self.cache, self.predictor, self.bridge.session.stack, frame, point_yx),
+            partial(self._show_preview, frame),
+            priority=PREVIEW,
+        )
+
+    def _show_preview(self, frame: FrameIndex, mask: NDArray[np.bool_] | None) -> None:
+        if self.bridge is not None and self.bridge.frame == frame and self.tools.hover.isChecked():
+            self.bridge.show_preview(mask)
+
+    def _submit(
+        self,
+        slot: Hashable,
+        work: Callable[[Report], Any],
+        done: Callable[[Any], None],
+        text: str = "",
+        *,
+        failed: Callable[[Exception], None] | None = None,
+        priority: int = CLICK,
+    ) -> None:
+        def progress(n: int, total: int) -> None:
+            self.status.show_busy(f"{text} …", n, total)
+
+        self.worker.submit(
+            Job(slot, work, done, failed or self._tell, progress, self._on_cancelled, priority)
+        )
+
+    def _cancel(self) -> None:
+        """Cancel everything; prompts that were waiting stay and are decoded with the next click."""
+        self.worker.cancel()
+        self.downloads.cancel()
+
+    def _on_cancelled(self) -> None:
+        self.status.show_idle("Cancelled. Click in the image to go on.")
+
+    # What is shown
+
+    def _show_ready(self) -> None:
+        if self.worker.idle and self.predictor is not None:
+            model = self.predictor.model
+            self.status.show_idle(f"Ready: {model.name}, {model.device.type} {model.precision}.")
+
+    def _show_session(self, *_: object) -> None:
+        """Bring panel and layers in line with the session, once for many changes."""
+        self._defer(self._refresh)
+
+    def _refresh(self) -> None:
+        if self.bridge is None:
+            return
+        session, frame = self.bridge.session, self.bridge.frame
+        colour = self.bridge.labels.get_color(session.active)
+        self.objects.show_active(session.active, colour)
+        self.objects.show_objects(session.objects(), session.active)
+        key = None if frame is None else (session.active, frame)
+        prediction = None if key is None else session.prediction(*key)
+        picture = None if key is None else self._pictures.get(key)
+        if prediction is None or picture is None:
+            self.objects.candidates.show_candidates([], [], 0)
+            return
+        self.objects.candidates.show_candidates(
+            candidate_pictures(picture, prediction.low_res_logits),
+            [float(score) for score in prediction.iou_predictions],
+            prediction.best,
+        )
+
+    # What the user does
+
+    def _use(self, tool: str) -> None:
+        if self.bridge is not None:
+            self.bridge.use(tool)
+            self.tools.show_tool(tool)
+
+    def _next_object(self) -> None:
+        if self.bridge is not None:
+            self.bridge.next_object()
+
+    def _select(self, object_id: int) -> None:
+        if self.bridge is not None:
+            self.bridge.select(object_id)
+            self.bridge.go_to(object_id)
+
+    def _next_candidate(self) -> None:
+        """Take the candidate after the one in hand."""
+        shown = self._shown_prediction()
+        if shown is not None:
+            self._choose_candidate((shown.best + 1) % len(shown.tokens))
+
+    def _choose_candidate(self, position: int) -> None:
+        shown = self._shown_prediction()
+        if self.bridge is None or self.bridge.frame is None or shown is None:
+            return
+        session = self.bridge.session
+        session.choose(session.active, self.bridge.frame, shown.tokens[position])
+
+    def _shown_prediction(self) -> Any:
+        if self.bridge is None or self.bridge.frame is None:
+            return None
+        return self.bridge.session.prediction(self.bridge.session.active, self.bridge.frame)
+
+    def _set_negative(self, on: bool) -> None:
+        if self.bridge is not None:
+            self.bridge.set_negative(on)
+
+    def _set_single(self, on: bool) -> None:
+        if self.bridge is not None:
+            self.bridge.set_one_object_per_prompt(on)
+
+    def _set_protect(self, on: bool) -> None:
+        if self.bridge is not None:
+            self.bridge.session.protect_neighbours = on
+
+    def _set_hover(self, on: bool) -> None:
+        if self.bridge is not None and not on:
+            self.worker.cancel(HOVER)
+            self.bridge.show_preview(None)
+
+    # Errors, timers, end
+
+    def _tell(self, error: Exception) -> None:
+        """Errors meant for the user go to napari's notifications as they are, others with their name."""
+        self.status.show_idle("Something went wrong; see the notification.")
+        if isinstance(error, SamError):
+            show_error(str(error))
+            return
+        log.error("unexpected error", exc_info=error)
+        show_error(f"{type(error).__name__}: {error}. What was annotated so far is kept.")
+
+    def _defer(self, function: Callable[[], None]) -> None:
+        """Run a function when napari is done with the event it is in, once if asked several times."""
+        self._deferred[function] = function
+        self._soon.start()
+
+    def _run_deferred(self) -> None:
+        deferred, self._deferred = self._deferred, {}
+        for function in deferred.values():
+            function()
+
+    def event(self, event: QEvent) -> bool:
+        """napari takes a dock widget away by giving it no parent; there is no closeEvent."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shutdown()
+        return super().event(event)
+
+    def shutdown(self) -> None:
+        """Stop the threads and let go of the viewer. Labels and session stay."""
+        self.worker.shutdown()
+        self.downloads.shutdown()
+        self._soon.stop()
+        self._settled.stop()
+        self._detach()
+        self.viewer.layers.events.inserted.disconnect(self._on_layers)
+        self.viewer.layers.events.removed.disconnect(self._on_layers)
+        for key in self._keys:
+            self.viewer.bind_key(key, None, overwrite=True)
+
+
+# What runs in the worker's thread: torch is first loaded there, and its thread count holds only there
+
+
+def _load(name: str, report: Report) -> Predictor:
+    from napari_sam.engine import Predictor, load_model
+
+    return Predictor(load_model(name))
+
+
+def _fetch(name: str, report: Report) -> None:
+    fetch(name, progress=report)
+
+
+def _embed(
+    cache: EmbeddingCache,
+    predictor: Predictor,
+    stack: FrameStack,
+    frame: FrameIndex,
+    report: Report,
+) -> CachedEmbedding:
+    use_threads(encoder_threads())
+    return cache.embed(predictor, stack, frame, report)
+
+
+def _answer(
+    cache: EmbeddingCache,
+    predictor: Predictor,
+    stack: FrameStack,
+    request: Request,
+    report: Report,
+) -> tuple[Answer, NDArray[np.uint8]]:
+    cached = _embed(cache, predictor, stack, request.frame, report)
+    use_threads(1)
+    return decode(request, predictor, cached), cached.picture
+
+
+def _preview(
+    cache: EmbeddingCache,
+    predictor: Predictor,
+    stack: FrameStack,
+    frame: FrameIndex,
+    point_yx: tuple[float, float],
+    report: Report,
+) -> NDArray[np.bool_]:
+    cached = _embed(cache, predictor, stack, frame, report)
+    use_threads(1)
+    return predictor.predict(cached.embedding, Prompts.from_points([point_yx])).mask()
+
+
+def _timer(parent: QWidget, milliseconds: int, action: Callable[[], None]) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.timeout.connect(action)
+    return timer
+
+
+def _fill(combo: Any, layers: list[Any], current: Any) -> None:
+    combo.clear()
+    for layer in layers:
+        combo.addItem("New labels" if layer is None else layer.name, layer)
+    index = next((i for i, layer in enumerate(layers) if layer is current), 0)
+    combo.setCurrentIndex(index)
+
+
+def _frame_text(frame: FrameIndex) -> str:
+    leading = [str(i) for i in frame if i is not None]
+    return f"frame {', '.join(leading)}" if leading else "the image"
