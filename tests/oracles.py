@@ -14,7 +14,7 @@ from enum import Enum
 from functools import partial
 from importlib.util import find_spec
 from types import ModuleType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Pair(NamedTuple):
 class StandIn(ModuleType):
     """A module in which every name that is asked for is an empty class."""
 
-    __path__: list[str] = []  # noqa: RUF012  # marks it as a package
+    __path__: ClassVar[list[str]] = []  # marks it as a package
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):

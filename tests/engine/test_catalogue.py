@@ -24,11 +24,10 @@ from napari_sam.engine.catalogue import (
     known_models,
     model_folders,
     model_state,
-    recorded_hash,
     whole_file,
     writable_folder,
 )
-from napari_sam.engine.download import CHUNK_BYTES, content_hash
+from napari_sam.engine.download import CHUNK_BYTES
 
 CONTENT = b"weights" * CHUNK_BYTES
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -205,26 +204,6 @@ def test_own_models_are_the_other_files_of_the_folders(
     assert [entry.name for entry in own] == ["hela", "yeast"]
     assert [model_state(entry) for entry in own] == ["here", "here"]
     assert whole_file(find_model("yeast")).read_bytes() == b"the lab's"
-
-
-def test_a_file_is_hashed_once_until_it_changes(user_folder: Path, tmp_path: Path) -> None:
-    path = put(tmp_path / "weights.pth", b"first")
-    os.utime(path, (1000, 1000))
-    first = recorded_hash(path)
-    put(path, b"other").touch()
-    os.utime(path, (1000, 1000))
-    assert recorded_hash(path) == first  # same size and time: not read again
-    os.utime(path, (1001, 1001))
-    assert recorded_hash(path) == content_hash(path) != first
-
-
-@pytest.mark.parametrize("stamps", ["", "{", "[]", "[1, 2]"])
-def test_a_broken_record_costs_a_hash_and_no_more(
-    stamps: str, user_folder: Path, tmp_path: Path
-) -> None:
-    put(user_folder / "verified.json", stamps.encode())
-    path = put(tmp_path / "weights.pth")
-    assert recorded_hash(path) == recorded_hash(path) == SHA256
 
 
 def test_check_reads_every_file_again(

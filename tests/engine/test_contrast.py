@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from napari_sam.engine.contrast import area_mean, frame_limits, robust_limits, stretch, to_rgb
 
 NUMBERS = st.sampled_from(
@@ -100,7 +101,7 @@ def test_a_boolean_frame_is_black_and_white():
 def test_means_cover_the_whole_field(pixels, factor):
     mean = area_mean(pixels, factor)
     assert mean.dtype == pixels.dtype
-    assert mean.shape == tuple(max(1, n // factor) for n in pixels.shape[:2]) + (1,)
+    assert mean.shape == (*(max(1, n // factor) for n in pixels.shape[:2]), 1)
     assert pixels.min() <= mean.min()
     assert mean.max() <= pixels.max()
 

@@ -143,6 +143,19 @@ def test_registering_on_a_disk_that_fills_up(
     assert not list(user_folder.glob("*hela*"))
 
 
+def test_keeping_a_download_on_a_disk_that_fills_up(
+    published: ModelEntry, checkpoint: Path, user_folder: Path, small_files_only: int
+) -> None:
+    with pytest.raises(ModelError, match=r"disk of .* is full"):
+        register(checkpoint, "vit_x")
+    assert not list(user_folder.glob("*vit_x*"))
+
+
+def test_registering_a_file_that_is_not_there(tmp_path: Path, user_folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"There is no file .*best\.pt. Check the path"):
+        register(tmp_path / "best.pt", "hela")
+
+
 @pytest.mark.parametrize(
     ("name_or_path", "message"),
     [

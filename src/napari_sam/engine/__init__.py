@@ -1,6 +1,7 @@
 """Floor 2: one frame, one object. NumPy at the border, torch inside.
 
-The names are loaded when they are first used, so that reading prompts or frames does not load torch.
+The names are loaded when they are first used, so that reading prompts or frames does not load
+torch.
 """
 
 import lazy_loader

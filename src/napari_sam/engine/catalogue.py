@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 import pooch
 
-from .download import (
-    Download,
-    Progress,
-    content_hash,
-    disk_error,
-    download,
-    readable_size,
-)
+from .download import Download, Progress, disk_error, download, readable_size
 from .errors import ModelError
+from .hashes import (
+    algorithm_of,
+    content_hash,
+    known_hash_of,
+    record_hash,
+    recorded_hash,
+    user_folder,
+)
 
 ModelState = Literal["embedded", "here", "elsewhere", "to fetch"]
 
@@ -181,7 +180,7 @@ class FileCheck:
 def model_folders() -> tuple[Path, ...]:
     """Folders of models: the shared one of `NAPARI_SAM_MODELS`, where set, then the user's."""
     shared = os.environ.get("NAPARI_SAM_MODELS", "")
-    folders = (Path(shared).expanduser(), _user_folder()) if shared else (_user_folder(),)
+    folders = (Path(shared).expanduser(), user_folder()) if shared else (user_folder(),)
     return tuple(dict.fromkeys(folders))
 
 
@@ -242,7 +241,8 @@ def find_model(name: str) -> ModelEntry:
 def model_state(entry: ModelEntry) -> ModelState:
     """Where the weights are, without reading them: files known to be damaged do not count."""
     for state, path in _local_files(entry):
-        if entry.hash is None or _recorded_hash(path, entry.hash) in (None, entry.hash):
+        known = known_hash_of(path, algorithm_of(entry.hash)) if entry.hash else None
+        if known in (None, entry.hash):
             return state
     return "to fetch"
 
@@ -257,7 +257,7 @@ def whole_file(entry: ModelEntry) -> Path:
     """
     damaged = ""
     for _, path in _local_files(entry):
-        if entry.hash is None or recorded_hash(path, entry.hash.partition(":")[0]) == entry.hash:
+        if entry.hash is None or recorded_hash(path, algorithm_of(entry.hash)) == entry.hash:
             return path
         damaged += f"{path} is damaged or another file: its hash is not {entry.hash}. "
     if entry.url is None:
@@ -310,61 +310,12 @@ def check() -> Iterator[FileCheck]:
     """Hash every weights file on this computer anew, one result a file."""
     for entry in known_models():
         for _, path in _local_files(entry):
-            expected = entry.hash or _recorded_hash(path, "sha256")
-            algorithm = (expected or "sha256").partition(":")[0]
+            expected = entry.hash or known_hash_of(path)
+            algorithm = algorithm_of(expected or "sha256")
             found = content_hash(path, algorithm)
             if entry.hash is not None or expected is None:
                 record_hash(path, found)
             yield FileCheck(entry.name, path, found, whole=expected in (None, found))
-
-
-def recorded_hash(path: Path, algorithm: str = "sha256") -> str:
-    """Content hash of a file, computed once and then remembered by its size and time.
-
-    Hashing 2.4 GB at each start would take seconds; a changed file has another size or time.
-    """
-    known = _recorded_hash(path, algorithm)
-    if known is None:
-        known = content_hash(path, algorithm)
-        record_hash(path, known)
-    return known
-
-
-def record_hash(path: Path, known_hash: str) -> None:
-    """Remember the hash of a file as it is now; where that cannot be written, nothing is lost."""
-    algorithm = known_hash.partition(":")[0]
-    stamps = {**_stamps(), _stamp_key(path, algorithm): [*_size_and_time(path), known_hash]}
-    folder = _user_folder()
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".tmp") as file:
-            json.dump(stamps, file, indent=1)
-        os.replace(file.name, folder / "verified.json")
-
-
-def _recorded_hash(path: Path, algorithm_or_hash: str) -> str | None:
-    stamp = _stamps().get(_stamp_key(path, algorithm_or_hash.partition(":")[0]))
-    if stamp is None or stamp[:2] != _size_and_time(path):
-        return None
-    return str(stamp[2])
-
-
-def _stamps() -> dict[str, list[object]]:
-    """What was verified: path and algorithm → [size in bytes, time in ns, hash]."""
-    try:
-        stamps = json.loads((_user_folder() / "verified.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return stamps if isinstance(stamps, dict) else {}
-
-
-def _stamp_key(path: Path, algorithm: str) -> str:
-    return f"{algorithm} {path.resolve()}"
-
-
-def _size_and_time(path: Path) -> list[object]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _is_whole(entry: ModelEntry) -> bool:
@@ -391,10 +342,6 @@ def _places(entry: ModelEntry) -> Iterator[tuple[ModelState, Path]]:
         yield "elsewhere", Path.home() / ".cache" / "napari-segment-anything" / entry.file_name
         yield "elsewhere", _micro_sam_cache() / "models" / entry.name
         yield "elsewhere", _torch_hub_cache() / "checkpoints" / entry.file_name
-
-
-def _user_folder() -> Path:
-    return platformdirs.user_cache_path("napari-sam-annotator", appauthor=False) / "models"
 
 
 def _micro_sam_cache() -> Path:

@@ -11,10 +11,10 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pooch
 import requests
 
 from .errors import Cancelled, ModelError
+from .hashes import hash_matches
 
 CHUNK_BYTES = 1 << 17  # small enough that Cancel answers at once on a slow line
 TIMEOUT_S = (10.0, 60.0)  # to connect, between two packets
@@ -70,16 +70,6 @@ def download(job: Download, progress: Progress, cancelled: Callable[[], bool]) -
         if is_disk_full(error):
             job.part.unlink(missing_ok=True)
         raise disk_error(error, job.target.parent) from error
-
-
-def content_hash(path: Path, algorithm: str = "sha256") -> str:
-    """Hash of a file's bytes as "sha256:…" or "xxh128:…"."""
-    return f"{algorithm}:{pooch.file_hash(str(path), alg=algorithm)}"
-
-
-def hash_matches(path: Path, known_hash: str) -> bool:
-    """Whether the file's bytes are the published ones."""
-    return content_hash(path, known_hash.partition(":")[0]) == known_hash.lower()
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -165,7 +155,8 @@ def _verify(job: Download) -> None:
 
 def _status_error(job: Download, response: requests.Response) -> ModelError:
     answer = f"{job.url} answers {response.status_code} {response.reason}."
-    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    busy = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    if busy or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ModelError(f"{answer} Try again later, or {job.by_hand}")
     return ModelError(f"{answer} The file may have moved or be blocked: {job.by_hand}")
 

@@ -22,7 +22,7 @@ PICTURE_SIDE = 256  # pixels of a picture's long side, as many as the low-res lo
 
 @dataclass(frozen=True)
 class EmbeddingKey:
-    """Two embeddings with one key are the same numbers: pixels after preprocessing, model, precision."""
+    """Two embeddings with one key are the same: pixels after preprocessing, model, precision."""
 
     frame: str
     model_hash: str
@@ -35,7 +35,7 @@ class CachedEmbedding:
 
     embedding: Embedding
     memo: Memo
-    picture: NDArray[np.uint8]  # the frame in small, (h, w, 3), pixel for pixel under the low-res logits
+    picture: NDArray[np.uint8]  # the frame in small, (h, w, 3), under the low-res logits
 
 
 class EmbeddingCache:
@@ -69,7 +69,8 @@ class EmbeddingCache:
     ) -> CachedEmbedding:
         """The embedding of a stack's frame, encoded if it is not here.
 
-        Only frames never seen are read. What ``progress`` raises stops the encoder and stores nothing.
+        Only frames never seen are read. What ``progress`` raises stops the encoder and stores
+        nothing.
         """
         hashes = self._hashes.setdefault(stack, {})
         frame = None
@@ -103,5 +104,5 @@ def _picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _content_hash(frame: NDArray[np.uint8], frame_shape: tuple[int, int]) -> str:
     digest = hashlib.blake2b(repr((frame.shape, frame_shape)).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(frame))
+    digest.update(np.ascontiguousarray(frame).data)
     return digest.hexdigest()

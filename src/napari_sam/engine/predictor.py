@@ -1,7 +1,7 @@
 """One frame and one prompt to masks: ``encode`` once, ``predict`` at every click.
 
-The frame's coordinates are yx with integer pixel centres. They become the network's xy in exactly one
-place, :meth:`Predictor._prompt_tensors`.
+The frame's coordinates are yx with integer pixel centres. They become the network's xy in exactly
+one place, :meth:`Predictor._prompt_tensors`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Prediction:
 
     low_res_logits: NDArray[np.float32]  # (M, m, m)
     iou_predictions: NDArray[np.float32]  # (M,)
-    tokens: tuple[int, ...]  # the mask token behind each candidate: 0 the single mask, 1-3 the three
+    tokens: tuple[
+        int, ...
+    ]  # the mask token behind each candidate: 0 the single mask, 1-3 the three
     best: int  # index of the candidate to show
     upscale: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = field(repr=False)
 
@@ -70,13 +72,14 @@ class Prediction:
 
     @cached_property
     def stability_scores(self) -> NDArray[np.float32]:
-        """IoU between each mask cut a little higher and a little lower, ``(M,)``, at low resolution."""
+        """IoU of each mask cut a little higher with it cut a little lower, ``(M,)``."""
         return np.array([stability_score(logits) for logits in self.low_res_logits], np.float32)
 
     def mask(self, candidate: int | None = None) -> NDArray[np.bool_]:
         """One candidate's mask, ``(H, W)``; by default the best one's."""
         index = self.best if candidate is None else candidate
-        return self.upscale(self.low_res_logits[index : index + 1])[0]
+        mask: NDArray[np.bool_] = self.upscale(self.low_res_logits[index : index + 1])[0]
+        return mask
 
     def with_token(self, token: int | None) -> Prediction:
         """The same candidates, that of a mask token chosen as best, where there is one."""
@@ -89,7 +92,8 @@ class Prediction:
 class Predictor:
     """Encodes frames and decodes prompts with one loaded model.
 
-    ``model`` is that model. When the GPU's memory is full it moves to the CPU and says so in its notices.
+    ``model`` is that model. When the GPU's memory is full it moves to the CPU and says so in its
+    notices.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -108,8 +112,8 @@ class Predictor:
         Parameters
         ----------
         image
-            ``(H, W, 3)`` uint8 RGB, taken as it is; or one grey frame ``(H, W)`` of any type, brought to
-            8 bit by its robust limits.
+            ``(H, W, 3)`` uint8 RGB, taken as it is; or one grey frame ``(H, W)`` of any type,
+            brought to 8 bit by its robust limits.
         frame_shape
             ``(H, W)`` of the frame that prompts refer to, if ``image`` is a smaller level of it.
         progress
@@ -131,7 +135,7 @@ class Predictor:
             tensors = self._encode(resized, progress)
         return Embedding(
             tensors,
-            frame_shape or (rgb.shape[0], rgb.shape[1]),
+            frame_shape or (image.shape[0], image.shape[1]),
             (resized.shape[0], resized.shape[1]),
             self.model.hash,
         )
@@ -162,8 +166,9 @@ class Predictor:
         prompts
             Points, box and mask of one object, yx in frame pixels.
         multimask
-            ``True``: the three candidates of an ambiguous prompt; ``False``: the single mask; ``None``:
-            three for a single click, otherwise the single mask first and the three behind it.
+            ``True``: the three candidates of an ambiguous prompt; ``False``: the single mask;
+            ``None``: three for a single click, otherwise the single mask first and the three
+            behind it.
         seed
             Low-res logits ``(m, m)`` of an earlier prediction, refined by these prompts.
 
@@ -200,7 +205,7 @@ class Predictor:
         candidate: int | None = None,
         memo: Memo | None = None,
     ) -> Prediction:
-        """Decode the prompts in the order they were given, each step seeded with the mask before it.
+        """Decode the prompts in the order given, each step seeded with the mask before it.
 
         This is how Segment Anything was trained to be corrected (Kirillov et al. 2023, interactive
         training). The result depends on the prompts alone, not on what was decoded when.
@@ -296,7 +301,7 @@ def _as_rgb(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
-    """Bilinear with antialiasing, by the library and the rounding of the reference implementation."""
+    """Bilinear with antialiasing, by the reference implementation's library and rounding."""
     height, width = rgb.shape[:2]
     scale = long_side / max(height, width)
     new_width, new_height = (max(1, int(side * scale + 0.5)) for side in (width, height))
@@ -307,12 +312,12 @@ def _resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.u
 def _mask_logits(
     mask: NDArray[np.bool_], embedding: Embedding, config: NetworkConfig
 ) -> NDArray[np.float32]:
-    """A drawn mask ``(H, W)`` as low-res logits ``(m, m)``, where the network would have put its own."""
+    """A drawn mask ``(H, W)`` as low-res logits ``(m, m)``, as if the network had drawn it."""
     scale = config.mask_size / config.input_size
     filled = [max(1, round(side * scale)) for side in embedding.input_shape]
     padded = [round(TOKEN_STRIDE * n * scale) for n in embedding.features.shape[-2:]]
     coverage = F.interpolate(
-        torch.as_tensor(mask, dtype=torch.float32)[None, None],
+        torch.tensor(mask, dtype=torch.float32)[None, None],
         size=filled,
         mode="bilinear",
         antialias=True,

@@ -142,7 +142,7 @@ def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:
     if header[:1] != ["object_id"] or "kind" not in header or len(set(header)) < len(header):
         raise PromptError(
             f"{name}, line 1: the columns are {', '.join(header) or 'missing'}. Wanted are "
-            "object_id, one for each frame axis, kind, then y, x, label and y0, x0, y1, x1, each once."
+            "object_id, one for each frame axis, kind, then y, x, label, y0, x0, y1, x1, each once."
         )
     kind = header.index("kind")
     own = {*POINT_COLUMNS, *BOX_COLUMNS}

@@ -18,17 +18,11 @@ from torch import nn
 
 from napari_sam.model import Network, Pocket, Sam
 
-from .catalogue import (
-    find_model,
-    known_models,
-    record_hash,
-    recorded_hash,
-    whole_file,
-    writable_folder,
-)
+from .catalogue import find_model, known_models, whole_file, writable_folder
 from .checkpoint import read_network, read_state
-from .download import check_space, disk_error, hash_matches
+from .download import check_space, disk_error
 from .errors import ModelError
+from .hashes import hash_matches, record_hash, recorded_hash
 
 Precision = Literal["fp32", "bf16"]
 
@@ -244,7 +238,7 @@ def _fastest_precision(device: torch.device) -> Precision:
         with torch.cuda.device(device):
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if device.type == "cpu":
-        units = getattr(torch.cpu, "get_capabilities", dict)()  # newer PyTorch only
+        units: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer PyTorch
         return "bf16" if units.get("avx512_bf16") or units.get("amx_bf16") else "fp32"
     return "fp32"
 

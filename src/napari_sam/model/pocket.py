@@ -1,10 +1,11 @@
 """The embedded default: a small promptable network of plain convolutions.
 
-The encoder is a residual pyramid (strides 2 to 32) merged from coarse to fine. Its last layer gives every pixel a
-spatial embedding, so that a click selects the pixels that point to the same object (Neven et al. 2019, "Instance
-segmentation by jointly optimizing spatial embeddings and clustering bandwidth"). The decoder draws the prompts as
-maps, as interactive segmentation does (Sofiiuk et al. 2021, "Reviving iterative training with mask guidance"), and
-refines them in a small U-Net to SAM's answer: one single mask, three candidates, and an IoU prediction for each.
+The encoder is a residual pyramid (strides 2 to 32) merged from coarse to fine. Its last layer gives
+every pixel a spatial embedding, so that a click selects the pixels that point to the same object
+(Neven et al. 2019, "Instance segmentation by jointly optimizing spatial embeddings and clustering
+bandwidth"). The decoder draws the prompts as maps, as interactive segmentation does (Sofiiuk et al.
+2021, "Reviving iterative training with mask guidance"), and refines them in a small U-Net to
+Segment Anything's answer: a single mask, three candidates, and an IoU prediction for each.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from .sam import PromptTensors
+from .layers import LayerNorm2d
+from .prompt_encoder import PromptTensors
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,7 @@ class PocketFeatures(NamedTuple):
     middle: Tensor  # stride 8
     fine: Tensor  # stride 4
     edges: Tensor  # stride 2
-    kernel: Tensor  # stride 4, (2 * kernel_dim + 1): offsets, log weights, bias
-
-
-class LayerNorm(nn.LayerNorm):
-    """Normalises each pixel over its channels: (B, C, H, W) → (B, C, H, W)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    kernel: Tensor  # stride 4, (2 * kernel_dim + 1): offsets, log weights, slope
 
 
 def conv(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -76,12 +70,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = LayerNorm(width)
+        self.norm = LayerNorm2d(width)
         self.conv1 = conv(width, width)
         self.conv2 = conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(self.norm(x))))
+        change: Tensor = self.conv2(F.relu(self.conv1(self.norm(x))))
+        return x + change
 
 
 def upsample(x: Tensor, like: Tensor) -> Tensor:
@@ -99,7 +94,7 @@ class PocketEncoder(nn.Module):
             conv(n_in, n_out, stride=2) for n_in, n_out in zip(n_inputs, config.widths, strict=True)
         )
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(width) for _ in range(depth))
+            nn.Sequential(*(Block(width) for _ in range(depth)))
             for width, depth in zip(config.widths, config.depths, strict=True)
         )
         _, fine, middle, coarse, deep = config.widths
@@ -108,47 +103,54 @@ class PocketEncoder(nn.Module):
             for n_in, n_out in ((deep, coarse), (coarse, middle), (middle, fine))
         )
         self.merges = nn.ModuleList(Block(width) for width in (coarse, middle, fine))
-        self.norms = nn.ModuleList(LayerNorm(width) for width in (coarse, middle, fine))
+        self.norms = nn.ModuleList(LayerNorm2d(width) for width in (coarse, middle, fine))
         self.kernel = conv(fine, 2 * config.kernel_dim + 1, size=1)
 
     def forward(
         self, x: Tensor, progress: Callable[[int, int], None] | None = None
     ) -> PocketFeatures:
-        n_blocks, done, levels = sum(len(stage) for stage in self.stages) + len(self.merges), 0, []
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            if progress is not None:
-                progress(done, n_blocks)
-
+        done, total = 0, len(self.stages) + len(self.merges)
         # Residual pyramid, fine to coarse
+        levels = []
         for down, stage in zip(self.downs, self.stages, strict=True):
-            x = F.relu(down(x))
-            for block in stage:
-                x = block(x)
-                advance()
+            x = stage(F.relu(down(x)))
             levels.append(x)
+            done = _report(progress, done + 1, total)
 
         # Merge from coarse to fine
         merged = []
         for lateral, merge, skip in zip(self.laterals, self.merges, levels[-2:0:-1], strict=True):
             x = merge(skip + upsample(lateral(x), skip))
-            advance()
             merged.append(x)
+            done = _report(progress, done + 1, total)
         coarse, middle, fine = (norm(x) for norm, x in zip(self.norms, merged, strict=True))
         return PocketFeatures(coarse, middle, fine, levels[0], self.kernel(fine))
 
 
+def _report(progress: Callable[[int, int], None] | None, done: int, total: int) -> int:
+    if progress is not None:
+        progress(done, total)
+    return done
+
+
 def grid(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Centres of the stride-4 cells in input pixels, (2, h, w) as x, y; first pixel spans 0 to 1."""
+    """Centres (2, h, w) of the stride-4 cells, x before y; the first input pixel spans 0 to 1."""
     ys = (torch.arange(shape[0], device=device, dtype=torch.float32) + 0.5) * FINE
     xs = (torch.arange(shape[1], device=device, dtype=torch.float32) + 0.5) * FINE
     return torch.stack(torch.meshgrid(xs, ys, indexing="xy"))
 
 
 def sample(features: Tensor, points: Tensor, extent: tuple[int, int]) -> Tensor:
-    """Features (B or 1, C, h, w) under continuous points (B, N, 2) xy of an input of extent (H, W) → (B, N, C)."""
+    """Features under points, bilinearly.
+
+    Args:
+        features: (B or 1, C, h, w).
+        points: (B, N, 2) x, y in input pixels, the first spans 0 to 1.
+        extent: (H, W) of the input.
+
+    Returns:
+        (B, N, C).
+    """
     scale = torch.tensor([extent[1], extent[0]], device=points.device, dtype=torch.float32)
     where = (points / scale * 2 - 1).clamp(-1, 1)[:, None]
     expanded = features.float().expand(len(points), -1, -1, -1)
@@ -157,10 +159,18 @@ def sample(features: Tensor, points: Tensor, extent: tuple[int, int]) -> Tensor:
 
 
 def click_kernel(kernel: Tensor, points: Tensor) -> Tensor:
-    """Logits of "same object as the pixel under the point", (B, N, h, w), from continuous points (B, N, 2) xy.
+    """Logits of belonging to the same object as the pixel under a point.
 
-    A pixel's embedding is its position plus a learned offset, and further learned dimensions; the logit falls with
-    the weighted squared distance from the embedding under the point, whose weights and bias are learned there too.
+    A pixel's embedding is its position plus a learned offset, and further learned dimensions. A
+    pixel is inside if its embedding is nearer than 1 to the one under the point, by a weighted
+    distance; the weights, and how steeply the logit falls, are learned under the point too.
+
+    Args:
+        kernel: (B or 1, 2 D + 1, h, w) of the encoder, at stride 4.
+        points: (B, N, 2) x, y in input pixels, the first spans 0 to 1.
+
+    Returns:
+        (B, N, h, w), in single precision.
     """
     dim = (kernel.shape[1] - 1) // 2
     h, w = kernel.shape[-2:]
@@ -169,17 +179,17 @@ def click_kernel(kernel: Tensor, points: Tensor) -> Tensor:
     embedding = kernel[:, :dim] + F.pad(position, (0, 0, 0, 0, 0, dim - 2))
     # (B, N, C): what the click sees
     seen = sample(torch.cat([embedding, kernel[:, dim:]], 1), points, (h * FINE, w * FINE))
-    centre, weight, bias = seen[..., :dim], seen[..., dim:-1].clamp(-8, 4).exp(), seen[..., -1:]
+    centre, weight, slope = seen[..., :dim], seen[..., dim:-1].clamp(-8, 4).exp(), seen[..., -1:]
+    slope = 1 + F.softplus(slope)  # the clicked pixel itself is always inside
     # Expand the square: w (e - c)² = w e² - 2 w c e + w c², one matrix product for all pixels
-    rows = torch.cat([-weight, 2 * weight * centre], -1)
-    constant = bias + 2 - (weight * centre**2).sum(-1, keepdim=True)
+    rows = slope * torch.cat([-weight, 2 * weight * centre], -1)
+    constant = slope * (1 - (weight * centre**2).sum(-1, keepdim=True))
     pixels = torch.cat([embedding**2, embedding], 1).flatten(2)
-    logits: Tensor = rows @ pixels + constant
-    return logits.unflatten(-1, (h, w))
+    return (rows @ pixels + constant).view(*points.shape[:2], h, w)
 
 
 class PocketDecoder(nn.Module):
-    """Prompts drawn as maps, refined by a small U-Net over the features → low-res logits, IoU predictions."""
+    """Prompts drawn as maps, refined by a small U-Net that meets the features at every stride."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
@@ -202,9 +212,11 @@ class PocketDecoder(nn.Module):
         self.iou_head = nn.Sequential(
             nn.Linear(coarse + fine + n + 3, coarse), nn.ReLU(), nn.Linear(coarse, 1)
         )
-        nn.init.constant_(self.to_masks.bias, -3.0)  # most pixels are outside any one object
+        bias = torch.full((n,), -3.0)  # most pixels are outside any one object
+        self.to_masks.bias = nn.Parameter(bias)
 
     def forward(self, features: PocketFeatures, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Low-res logits (B, M, H / 2, W / 2) and IoU predictions (B, M)."""
         maps, token = self._draw(features, prompts)
         maps = maps.to(features.fine.dtype)
 
@@ -227,11 +239,8 @@ class PocketDecoder(nn.Module):
         """Prompt maps (B, N_PROMPT_MAPS, h, w) and the features under the prompts (B, C, 1, 1)."""
         h, w = features.fine.shape[-2:]
         device = features.fine.device
-        n_objects = next(
-            len(p)
-            for p in (prompts.points, prompts.boxes, prompts.masks)
-            if p is not None
-        )
+        given = (prompts.points, prompts.boxes, prompts.masks)
+        n_objects = next(len(prompt) for prompt in given if prompt is not None)
         cells = grid((h, w), device)
         maps, clicked = _draw_points(features, prompts.points, prompts.labels, cells, n_objects)
         box_maps, boxed = _draw_boxes(features, prompts.boxes, cells, n_objects)
@@ -252,7 +261,7 @@ class PocketDecoder(nn.Module):
         which = torch.eye(n_masks, device=logits.device).expand(len(logits), -1, -1)
         size = torch.cat([unsure / (area + 1), (area + 1).log() / 8, (sure + 1).log() / 8], -1)
         described = torch.cat([context, covered, which, size], -1)
-        predicted: Tensor = self.iou_head(described.to(self.iou_head[0].weight.dtype))
+        predicted: Tensor = self.iou_head(described.to(self.token.weight.dtype))
         return predicted.squeeze(-1).float().sigmoid()
 
 
@@ -263,7 +272,7 @@ def _draw_points(
     cells: Tensor,
     n_objects: int,
 ) -> tuple[Tensor, Tensor]:
-    """Seven maps (B, 7, h, w): two Gaussians for each sign, click kernels; features under the positives (B, C)."""
+    """Seven maps (B, 7, h, w), Gaussians and click kernels; features under the positives (B, C)."""
     if points is None or labels is None:
         empty = cells.new_zeros(n_objects, 7, *cells.shape[1:])
         return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
@@ -289,7 +298,7 @@ def _draw_points(
 def _draw_boxes(
     features: PocketFeatures, boxes: Tensor | None, cells: Tensor, n_objects: int
 ) -> tuple[Tensor, Tensor]:
-    """Six maps (B, 6, h, w): box, inscribed ellipse, kernel of its centre; features under its centre (B, C)."""
+    """Six maps (B, 6, h, w), box, ellipse, click kernel of its centre; features there (B, C)."""
     if boxes is None:
         empty = cells.new_zeros(n_objects, 6, *cells.shape[1:])
         return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
@@ -336,35 +345,58 @@ class Pocket(nn.Module):
         self.decoder = PocketDecoder(config)
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """(B, 3, h, w) of 0 to 255 → normalised, padded at the bottom and right to a multiple of 32."""
+        """Normalise an image and pad it at its bottom and right to a multiple of the stride.
+
+        Args:
+            image: (B, 3, h, w), red first, 0 to 255, its long side already `input_size`.
+
+        Returns:
+            the encoder's input (B, 3, H, W).
+        """
         h, w = image.shape[-2:]
         stride = self.config.stride
-        normalised = (image.to(torch.float32) - PIXEL_MEAN) / PIXEL_STD
         padding = (0, math.ceil(w / stride) * stride - w, 0, math.ceil(h / stride) * stride - h)
-        return F.pad(normalised, padding)
+        return F.pad((image.float() - PIXEL_MEAN) / PIXEL_STD, padding)
 
     def encode(
         self, input: Tensor, progress: Callable[[int, int], None] | None = None
     ) -> PocketFeatures:
-        """Input (B, 3, H, W) → features; ``progress(done, total)`` after every block may raise to stop."""
+        """Encode a preprocessed image (B, 3, H, W); the first of the features is its embedding.
+
+        Args:
+            input: what `preprocess` returned.
+            progress: called as `progress(done, total)` after every stage; it may raise to stop.
+        """
+        dtype = next(self.encoder.parameters()).dtype
         features: PocketFeatures = self.encoder(
-            input.contiguous(memory_format=torch.channels_last), progress
+            input.to(dtype, memory_format=torch.channels_last), progress
         )
         return features
 
-    def decode(
-        self, features: tuple[Tensor, ...], prompts: PromptTensors
-    ) -> tuple[Tensor, Tensor]:
-        """Low-res logits (B, 4, H / 2, W / 2) and IoU predictions (B, 4): the single mask, then three candidates."""
-        logits, ious = self.decoder(PocketFeatures(*features), prompts)
-        return logits, ious
+    def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Predict the masks of B objects.
+
+        A label of -1, a box of no extent and a mask that is empty count as no prompt, so that
+        objects with different prompts fit into one batch.
+
+        Args:
+            features: what `encode` returned, of one image or of B.
+            prompts: the prompts of the B objects.
+
+        Returns:
+            low-res logits (B, 4, H / 2, W / 2) and IoU predictions (B, 4), for the single mask
+            (index 0) and the three candidates for an ambiguous prompt (1 to 3).
+        """
+        logits, iou_predictions = self.decoder(PocketFeatures(*features), prompts)
+        return logits, iou_predictions
 
     def upscale(
         self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]
     ) -> Tensor:
-        """Logits (B, M, h, w) → (B, M, *frame_shape): to the padded input, cropped, to the frame."""
-        logits = F.interpolate(
-            low_res_logits, scale_factor=2, mode="bilinear", align_corners=False
-        )
-        logits = logits[..., : input_shape[0], : input_shape[1]]
-        return F.interpolate(logits, frame_shape, mode="bilinear", align_corners=False)
+        """Upscale low-res logits (B, M, h, w) to the frame, (B, M, H, W).
+
+        Bilinearly to the padded input, cropped to `input_shape`, bilinearly to `frame_shape`.
+        """
+        padded = F.interpolate(low_res_logits, scale_factor=2, mode="bilinear", align_corners=False)
+        cropped = padded[..., : input_shape[0], : input_shape[1]]
+        return F.interpolate(cropped, frame_shape, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Work beside the GUI thread: the newest wish of a kind wins, long work reports and can be cancelled.
+"""Work beside the GUI thread: the newest wish of a kind wins, long work reports and is cancelled.
 
 The only file with threads.
 """
@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -123,7 +124,7 @@ class Worker(QObject):
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
-            outcome = _outcome(job, lambda done, total, job=job: self._report(job, done, total))
+            outcome = _outcome(job, partial(self._report, job))
             with self._condition:
                 self._running = None
                 if not self._stopped:

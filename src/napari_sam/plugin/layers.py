@@ -1,7 +1,7 @@
 """Layers ↔ session: rows of Points and Shapes become drawings, edits become labels.
 
-Knows napari but no Qt, so that all of it runs on a ``ViewerModel``. Layers are held by reference, never
-found by name.
+Knows napari but no Qt, so that all of it runs on a ``ViewerModel``. Layers are held by reference,
+never found by name.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 LABELS_OPACITY = 0.5
 RIGHT_BUTTON = 2
 PLACES = 2  # decimals of a pixel: a drawing put back and read again is the same drawing
+TOOL_MODES = {
+    "point": "add",
+    "rectangle": "add_rectangle",
+    "ellipse": "add_ellipse",
+    "polygon": "add_polygon_lasso",
+    "path": "add_path",
+}
 UNFINISHED = ("adding", "changing", "removing")  # napari's events before a change of data is done
 HELD = "napari_sam"  # in the metadata of the labels: the work outlives the dock widget
 
@@ -36,7 +43,7 @@ Defer = Callable[[Callable[[], None]], None]
 
 @dataclass(frozen=True, eq=False)
 class HeldSession:
-    """A session kept with its labels. A copy of the layer copies the metadata: then it is not its own."""
+    """A session kept with its labels. In a copy of the layer it is still the original's."""
 
     image: Image
     labels: Labels
@@ -53,10 +60,11 @@ class LayerBridge:
     image
         The image layer to annotate.
     labels
-        Labels to write into; by default those that already hold a session of this image, else new ones.
+        Labels to write into; by default those that already hold a session of this image, else new
+        ones.
     defer
-        Runs a function a moment later, and once if it is asked several times: napari is still in the
-        middle of its own edit when its events arrive. The default runs it at once.
+        Runs a function a moment later, and once if it is asked several times: napari is still in
+        the middle of its own edit when its events arrive. The default runs it at once.
 
     Raises
     ------
@@ -78,9 +86,11 @@ class LayerBridge:
     ) -> None:
         self.viewer = viewer
         self.image = image
+        self.tool = "point"
         self.negative = False  # what a plain left click means
         self.one_object_per_prompt = False
         self._defer = defer
+        self._closed = False
         self._own_change = False  # the prompt layers are changed by this bridge, not by the user
         self._shown: set[int] = set()  # objects whose drawings the layers hold
         stack = stack_of(image)
@@ -139,13 +149,14 @@ class LayerBridge:
         self.frame = frame
         self.show_preview(None)
         self._set_defaults()
+        self._set_mode()
         self.frame_changed.emit(frame)
 
     # Layers → session
 
     def snapshot(self) -> None:
         """Read every prompt from the layers and tell the session what is new. Idempotent."""
-        if self._own_change:
+        if self._own_change or self._closed:
             return
         before = {(o, f) for o in self._shown for f in self.session.prompted_frames(o)}
         drawings: dict[tuple[int, FrameIndex], tuple[Drawing, ...]] = {}
@@ -220,7 +231,8 @@ class LayerBridge:
                 self.shapes.add(_to_data(frame, drawing), shape_type=drawing.kind)
             self.shapes.features = self._features(shapes)
         finally:
-            self._own_change = False
+            self._closed = False
+        self._own_change = False
         self.labels.selected_label = active
         self._set_defaults()
 
@@ -260,7 +272,9 @@ class LayerBridge:
         if point_yx is None or self.frame is None:
             return
         pixel = iter(int(np.floor(c + 0.5)) for c in point_yx)
-        object_id = int(self.labels.data[tuple(next(pixel) if i is None else i for i in self.frame)])
+        object_id = int(
+            self.labels.data[tuple(next(pixel) if i is None else i for i in self.frame)]
+        )
         if object_id:
             self.select(object_id)
 
@@ -275,17 +289,18 @@ class LayerBridge:
             frame = tuple(slice(None) if i is None else i for i in self.frame)
             self.session.note_ids(int(np.max(self.labels.data[frame], initial=0)))
 
-    def _set_defaults(self) -> None:
-        """What the next point or shape will belong to."""
+    def _set_defaults(self, *, negative: bool = False) -> None:
+        """What the next point or shape will belong to and mean."""
         if self.frame is None:
             return
-        positive_object = self.session.active
-        if self.one_object_per_prompt and self.session.prompted_frames(positive_object):
-            positive_object = self.session.next_id()
-        view = _write_view(self.frame)
-        polarity = NEGATIVE if self.negative else POSITIVE
+        negative = negative or self.negative
+        object_id = self.session.active
+        is_taken = bool(self.session.prompted_frames(object_id))
+        if self.one_object_per_prompt and is_taken and not negative:
+            object_id = self.session.next_id()
+        polarity, view = NEGATIVE if negative else POSITIVE, _write_view(self.frame)
         for layer in (self.points, self.shapes):
-            layer.feature_defaults = _features([positive_object], [polarity], [view])
+            layer.feature_defaults = _features([object_id], [polarity], [view])
 
     # Labels
 
@@ -334,11 +349,15 @@ class LayerBridge:
     # Tools, mouse and keys
 
     def use(self, tool: str) -> None:
-        """Take a tool in hand: point, rectangle, ellipse, polygon, path, or none to move the view."""
-        layer = self.points if tool in ("point", "none") else self.shapes
-        modes = {"point": "add", "none": "pan_zoom", "polygon": "add_polygon_lasso"}
-        self.viewer.layers.selection.active = layer
-        layer.mode = modes.get(tool, f"add_{tool}")
+        """Take a tool in hand: point, rectangle, ellipse, polygon or path."""
+        self.tool = tool
+        self.viewer.layers.selection.active = self.points if tool == "point" else self.shapes
+        self._set_mode()
+
+    def _set_mode(self) -> None:
+        """Let napari draw with the tool in hand, unless there is no frame to draw in."""
+        layer = self.points if self.tool == "point" else self.shapes
+        layer.mode = "pan_zoom" if self.frame is None else TOOL_MODES[self.tool]
 
     def set_negative(self, negative: bool) -> None:
         """Whether the next points and scribbles say where the object is not."""
@@ -351,7 +370,7 @@ class LayerBridge:
         self._set_defaults()
 
     def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:
-        """Runs before napari adds a point on release: the modifier decides what it will mean."""
+        """Runs before napari adds the point or shape: button and modifiers decide what it means."""
         if "Shift" in event.modifiers and layer.mode == "add":
             layer.mode = "pan_zoom"  # no point is added
             yield
@@ -360,14 +379,8 @@ class LayerBridge:
             layer.mode = "add"
             self.select_at(event.position)
             return
-        negative = self.negative or event.button == RIGHT_BUTTON or "Control" in event.modifiers
-        if negative:
-            defaults = layer.feature_defaults.assign(object=self.session.active)
-            layer.feature_defaults = defaults.assign(label=_categories([NEGATIVE]))
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._defer(self._set_defaults)
+        # napari took over the features of whatever was selected last
+        self._set_defaults(negative=event.button == RIGHT_BUTTON or "Control" in event.modifiers)
 
     def _on_move(self, viewer: ViewerModel, event: Any) -> None:
         self.cursor_moved.emit(self.point_in_frame(event.position))
@@ -380,6 +393,8 @@ class LayerBridge:
         self.viewer.mouse_move_callbacks.append(self._on_move)
         self.image.events.data.connect(self._on_image_data)
         self.labels.events.data.connect(self._on_labels_data)
+        self.labels.events.paint.connect(self._on_paint)
+        self.labels.events.selected_label.connect(self._on_selected_label)
         self._connect_prompts(self.points)
         self._connect_prompts(self.shapes)
         for layer in (self.labels, self.points, self.shapes):
@@ -412,6 +427,15 @@ class LayerBridge:
         if self.labels.data is not self.session.labels:
             self.session.labels = self.labels.data
 
+    def _on_paint(self, event: object = None) -> None:
+        self.session.note_ids(self.labels.selected_label)
+
+    def _on_selected_label(self, event: object = None) -> None:
+        """A label picked with napari's own tools is the object that prompts go to as well."""
+        picked = self.labels.selected_label
+        if picked > 0 and picked != self.session.active:
+            self.select(picked)
+
     def _on_removed(self, event: Any) -> None:
         if event.value in (self.image, self.labels):
             self.close()
@@ -419,8 +443,8 @@ class LayerBridge:
             self._defer(self._bring_back)
 
     def _bring_back(self) -> None:
-        """Prompt layers that were deleted come back empty-handed no more: the session has it all."""
-        if self.image not in self.viewer.layers:
+        """Prompt layers that were deleted come back: the session knows what was in them."""
+        if self._closed or self.image not in self.viewer.layers:
             return
         for layer in (self.shapes, self.points):
             if layer not in self.viewer.layers:
@@ -429,12 +453,17 @@ class LayerBridge:
 
     def close(self) -> None:
         """Let go of the viewer. The labels stay, and the session with them."""
+        if self._closed:
+            return
+        self._closed = True
         self.viewer.dims.events.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         if self._on_move in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self._on_move)
         self.image.events.data.disconnect(self._on_image_data)
         self.labels.events.data.disconnect(self._on_labels_data)
+        self.labels.events.paint.disconnect(self._on_paint)
+        self.labels.events.selected_label.disconnect(self._on_selected_label)
         for layer in (self.labels, self.points, self.shapes):
             for key in ("Control-Z", "Control-Shift-Z"):
                 layer.bind_key(key, None, overwrite=True)

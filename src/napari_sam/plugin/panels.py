@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -22,17 +23,20 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam.session import ObjectSummary
 
-THUMBNAIL_SIDE = 64
+THUMBNAIL_SIDE = 56
 MASK_TINT = np.array([255, 217, 61])
 TOOLS = (  # name, button, tooltip
-    ("point", "Point", "Click an object (Q). Right click or Ctrl+click: not this. Shift+click: choose"),
+    (
+        "point",
+        "Point",
+        "Click an object (Q). Right click or Ctrl+click: not this. Shift+click: choose",
+    ),
     ("rectangle", "Box", "Drag a box around an object (W)"),
     ("ellipse", "Ellipse", "Drag an ellipse over an object: the model mends its outline"),
     ("polygon", "Lasso", "Draw around an object: the model mends the outline"),
@@ -52,6 +56,9 @@ class StatusPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # nothing below jumps when work begins and ends
+        self.bar.setSizePolicy(policy)
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self.cancel_clicked)
         row = QHBoxLayout()
@@ -83,6 +90,7 @@ class SourcePanel(QWidget):
     """Which image, which labels, which model."""
 
     fetch_clicked = Signal()
+    open_clicked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,6 +100,9 @@ class SourcePanel(QWidget):
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.open = QPushButton("File …")
+        self.open.setToolTip("Use a checkpoint of your own: .pth, .pt or .safetensors")
+        self.open.clicked.connect(self.open_clicked)
         self.fetch = QPushButton()
         self.fetch.clicked.connect(self.fetch_clicked)
         self.fetch.hide()
@@ -100,7 +111,10 @@ class SourcePanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self.image)
         form.addRow("Labels", self.labels)
-        form.addRow("Model", self.model)
+        models = QHBoxLayout()
+        models.addWidget(self.model, stretch=1)
+        models.addWidget(self.open)
+        form.addRow("Model", models)
         form.addRow(self.about)
         form.addRow(self.fetch)
 
@@ -112,22 +126,23 @@ class ToolPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buttons: dict[str, QToolButton] = {}
+        self.buttons: dict[str, QPushButton] = {}
         group = QButtonGroup(self)
         row = QHBoxLayout()
         row.setSpacing(2)
         for name, text, tip in TOOLS:
-            button = QToolButton()
-            button.setText(text)
+            button = QPushButton(text)
             button.setToolTip(tip)
             button.setCheckable(True)
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            button.setMinimumWidth(40)
             button.clicked.connect(lambda _=False, name=name: self.tool_clicked.emit(name))
             group.addButton(button)
             row.addWidget(button)
             self.buttons[name] = button
         self.negative = QCheckBox("Not this  (G)")
-        self.negative.setToolTip("Points and scribbles say what the object is not; red in the image")
+        self.negative.setToolTip(
+            "Points and scribbles say what the object is not; red in the image"
+        )
         self.single = QCheckBox("One object per prompt  (J)")
         self.single.setToolTip("Each box and each positive point begins an object of its own")
         self.protect = QCheckBox("Protect neighbours")
@@ -155,11 +170,12 @@ class CandidatePanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buttons: list[QToolButton] = []
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(2)
-        self._row.addStretch()
+        self.buttons: list[QPushButton] = []
+        self.scores: list[QLabel] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(0)
+        self._grid.setColumnStretch(99, 1)  # the candidates keep to the left
         self.setFixedHeight(THUMBNAIL_SIDE + 30)
 
     def show_candidates(
@@ -167,23 +183,31 @@ class CandidatePanel(QWidget):
     ) -> None:
         """Show candidates, ``(h, w, 3)`` uint8 each, and mark one of them."""
         while len(self.buttons) < len(pictures):
-            self._add_button(len(self.buttons))
-        for i, button in enumerate(self.buttons):
+            self._add_candidate(len(self.buttons))
+        for i, (button, score) in enumerate(zip(self.buttons, self.scores, strict=True)):
             button.setVisible(i < len(pictures))
+            score.setVisible(i < len(pictures))
             if i < len(pictures):
                 button.setIcon(QIcon(_pixmap(pictures[i])))
-                button.setText(f"{scores[i]:.2f}")
                 button.setChecked(i == best)
+                score.setText(f"<b>{scores[i]:.2f}</b>" if i == best else f"{scores[i]:.2f}")
 
-    def _add_button(self, position: int) -> None:
-        button = QToolButton()
-        button.setToolTip("Take this mask (K: the next one). The number is how sure the model is of it")
+    def _add_candidate(self, position: int) -> None:
+        button = QPushButton()
+        button.setToolTip(
+            "Take this mask (K: the next one). The number is how sure the model is of it"
+        )
         button.setCheckable(True)
         button.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        button.setFixedSize(THUMBNAIL_SIDE + 8, THUMBNAIL_SIDE + 8)
+        button.setStyleSheet("padding: 0px;")
         button.clicked.connect(lambda _=False: self.chosen.emit(position))
-        self._row.insertWidget(position, button)
+        score = QLabel()
+        score.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._grid.addWidget(button, 0, position)
+        self._grid.addWidget(score, 1, position)
         self.buttons.append(button)
+        self.scores.append(score)
 
 
 class ObjectPanel(QWidget):
@@ -198,7 +222,9 @@ class ObjectPanel(QWidget):
         self.swatch.setFixedSize(14, 14)
         self.title = QLabel()
         self.next = QPushButton("Next object  (N)")
-        self.next.setToolTip("Begin a new object: one more than the highest number in the whole stack")
+        self.next.setToolTip(
+            "Begin a new object: one more than the highest number in the whole stack"
+        )
         self.next.clicked.connect(self.next_clicked)
         self.candidates = CandidatePanel()
         self.table = QTableWidget(0, 4)
@@ -206,8 +232,10 @@ class ObjectPanel(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header, numbers = self.table.horizontalHeader(), self.table.verticalHeader()
+        if header is not None and numbers is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            numbers.hide()
         self.table.setToolTip("Click an object to get its prompts back and go on with it")
         self.table.setMinimumHeight(110)
         self.table.cellClicked.connect(self._on_cell)
@@ -277,9 +305,7 @@ def candidate_pictures(
 
 
 def _cells(summary: ObjectSummary) -> tuple[str, str, str, str]:
-    frames = [
-        ", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames
-    ]
+    frames = [", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames]
     frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
     score = "–" if summary.score is None else f"{summary.score:.2f}"
     return str(summary.object_id), frame_text, score, str(summary.n_prompts)
@@ -290,6 +316,7 @@ def _combo(tip: str) -> QComboBox:
     combo.setToolTip(tip)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return combo
 
 

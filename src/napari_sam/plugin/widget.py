@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam.engine import (
     EmbeddingCache,
@@ -25,10 +26,11 @@ from napari_sam.engine import (
     known_models,
     model_state,
 )
+from napari_sam.installation import rival_distribution, rival_warning
 from napari_sam.session import Answer, Request, Session, decode
 
 from .jobs import CLICK, EMBED, PREVIEW, Job, Report, Worker, encoder_threads, use_threads
-from .layers import LayerBridge, held_session
+from .layers import LayerBridge, new_labels
 from .panels import ObjectPanel, SourcePanel, StatusPanel, ToolPanel, candidate_pictures
 
 if TYPE_CHECKING:
@@ -38,7 +40,12 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "pocket"
 SETTLE_MS = 150  # the slider rests this long before its frame is embedded
-MODEL, FRAME, HOVER, FETCH = "model", "frame", "hover", "fetch"  # slots besides one for each request
+MODEL, FRAME, HOVER, FETCH, RIVAL = "model", "frame", "hover", "fetch", "rival"  # job slots
+    "model",
+    "frame",
+    "hover",
+    "fetch",
+)  # slots besides one for each request
 STATE_TEXT = {
     "embedded": "embedded, works offline",
     "here": "on this computer",
@@ -59,7 +66,9 @@ class SamWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)  # not napari's proxy of it
+        self.viewer = getattr(
+            napari_viewer, "__wrapped__", napari_viewer
+        )  # not napari's proxy of it
         self.bridge: LayerBridge | None = None
         self.predictor: Predictor | None = None
         self.cache = EmbeddingCache()  # only ever used in the thread of self.worker
@@ -72,9 +81,11 @@ class SamWidget(QWidget):
         self._deferred: dict[Hashable, Callable[[], None]] = {}
         self._settled = _timer(self, SETTLE_MS, self._embed_shown)
         self._connect()
+        self.destroyed.connect(partial(_stop, self.worker, self.downloads))
         self._list_models()
         self._choose_model()
         self._list_layers()
+        self._look_for_rival()
 
     # Looks
 
@@ -99,10 +110,11 @@ class SamWidget(QWidget):
     def _connect(self) -> None:
         self.viewer.layers.events.inserted.connect(self._on_layers)
         self.viewer.layers.events.removed.connect(self._on_layers)
-        self.source.image.activated.connect(self._attach)
-        self.source.labels.activated.connect(self._attach)
+        self.source.image.activated.connect(self._choose_image)
+        self.source.labels.activated.connect(self._choose_labels)
         self.source.model.activated.connect(self._choose_model)
         self.source.fetch_clicked.connect(self._fetch)
+        self.source.open_clicked.connect(self._open_model)
         self.status.cancel_clicked.connect(self._cancel)
         self.tools.tool_clicked.connect(self._use)
         self.tools.negative.toggled.connect(self._set_negative)
@@ -139,25 +151,30 @@ class SamWidget(QWidget):
         _fill(self.source.image, images, current)
         _fill(self.source.labels, [None, *labels], self.bridge.labels if self.bridge else None)
         if self.bridge is None and images:
-            self._attach()
+            self._attach(images[-1])
         elif not images:
             self.status.show_idle("Open an image to begin: drop a file into the window.")
 
-    def _attach(self, _: int = 0) -> None:
-        """Annotate the image that is chosen."""
-        image = self.source.image.currentData()
-        labels = self.source.labels.currentData()
-        if image is None:
-            return
+    def _choose_image(self, _: int = 0) -> None:
+        self._attach(self.source.image.currentData())
+
+    def _choose_labels(self, _: int = 0) -> None:
+        """Go on with other labels, or with new ones."""
         if self.bridge is not None:
-            if image is not self.bridge.image:
-                labels = None
-            self._detach()
+            image, stack = self.bridge.image, self.bridge.session.stack
+            self._attach(image, self.source.labels.currentData() or new_labels(image, stack))
+
+    def _attach(self, image: Image, labels: Labels | None = None) -> None:
+        """Annotate an image; if that cannot be, go on with the one before."""
+        before = self.bridge
+        self._detach()
         try:
             self.bridge = LayerBridge(self.viewer, image, labels, self._defer)
         except SamError as error:
             self._tell(error)
-            return
+            if before is None:
+                return
+            self.bridge = LayerBridge(self.viewer, before.image, before.labels, self._defer)
         bridge, session = self.bridge, self.bridge.session
         bridge.frame_changed.connect(self._on_frame)
         bridge.cursor_moved.connect(self._on_cursor)
@@ -205,13 +222,24 @@ class SamWidget(QWidget):
         """Load the chosen model, or offer to fetch it; the one in use stays until then."""
         entry = self._entry()
         state = model_state(entry)
-        text = STATE_TEXT.get(state, f"{entry.size} to fetch")
+        text = STATE_TEXT.get(state, f"{entry.size} to fetch from the internet")
         self.source.about.setText(f"{entry.suits} <i>{text}; {entry.licence}.</i>")
         self.source.fetch.setText(f"Fetch {entry.name} ({entry.size})")
         self.source.fetch.setVisible(state == "to fetch")
         if state != "to fetch":
-            self.status.show_busy(f"Loading {entry.name} …")
-            self._submit(MODEL, partial(_load, entry.name), self._on_model)
+            self._load_model(entry.name)
+
+    def _open_model(self) -> None:
+        """Use a checkpoint of the user's own."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a model", filter="Checkpoints (*.pth *.pt *.safetensors)"
+        )
+        if path:
+            self._load_model(path)
+
+    def _load_model(self, name_or_path: str) -> None:
+        self.status.show_busy(f"Loading {Path(name_or_path).stem} …")
+        self._submit(MODEL, partial(_load, name_or_path), self._on_model)
 
     def _on_model(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -235,7 +263,9 @@ class SamWidget(QWidget):
                 done // 2**10,
                 total // 2**10,
             ),
-            cancelled=lambda: self.status.show_idle("Cancelled. What is here is kept for next time."),
+            cancelled=lambda: self.status.show_idle(
+                "Cancelled. What is here is kept for next time."
+            ),
         )
         self.downloads.submit(job)
 
@@ -305,7 +335,9 @@ class SamWidget(QWidget):
             return
         self._submit(
             HOVER,
-            partial(_preview, self.cache, self.predictor, self.bridge.session.stack, frame, point_yx),
+            partial(
+                _preview, self.cache, self.predictor, self.bridge.session.stack, frame, point_yx
+            ),
             partial(self._show_preview, frame),
             priority=PREVIEW,
         )
@@ -422,8 +454,17 @@ class SamWidget(QWidget):
 
     # Errors, timers, end
 
+    def _look_for_rival(self) -> None:
+        """Say so if another package of the same import name is installed."""
+
+        def warn(rival: str | None) -> None:
+            if rival is not None:
+                show_warning(rival_warning(rival))
+
+        self.downloads.submit(Job(RIVAL, lambda report: rival_distribution(), warn, self._tell))
+
     def _tell(self, error: Exception) -> None:
-        """Errors meant for the user go to napari's notifications as they are, others with their name."""
+        """Errors written for the user go to napari's notifications as they are."""
         self.status.show_idle("Something went wrong; see the notification.")
         if isinstance(error, SamError):
             show_error(str(error))
@@ -432,7 +473,7 @@ class SamWidget(QWidget):
         show_error(f"{type(error).__name__}: {error}. What was annotated so far is kept.")
 
     def _defer(self, function: Callable[[], None]) -> None:
-        """Run a function when napari is done with the event it is in, once if asked several times."""
+        """Run a function when napari is done with its own event; once if asked several times."""
         self._deferred[function] = function
         self._soon.start()
 
@@ -441,9 +482,10 @@ class SamWidget(QWidget):
         for function in deferred.values():
             function()
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: QEvent | None) -> bool:
         """napari takes a dock widget away by giving it no parent; there is no closeEvent."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        gone = event is not None and event.type() == QEvent.Type.ParentChange
+        if gone and self.parent() is None and self._keys:
             self.shutdown()
         return super().event(event)
 
@@ -458,15 +500,16 @@ class SamWidget(QWidget):
         self.viewer.layers.events.removed.disconnect(self._on_layers)
         for key in self._keys:
             self.viewer.bind_key(key, None, overwrite=True)
+        self._keys = {}
 
 
-# What runs in the worker's thread: torch is first loaded there, and its thread count holds only there
+# What runs in the worker's thread. torch is loaded there, and its thread count holds only there.
 
 
-def _load(name: str, report: Report) -> Predictor:
+def _load(name_or_path: str, report: Report) -> Predictor:
     from napari_sam.engine import Predictor, load_model
 
-    return Predictor(load_model(name))
+    return Predictor(load_model(name_or_path))
 
 
 def _fetch(name: str, report: Report) -> None:
@@ -507,6 +550,12 @@ def _preview(
     cached = _embed(cache, predictor, stack, frame, report)
     use_threads(1)
     return predictor.predict(cached.embedding, Prompts.from_points([point_yx])).mask()
+
+
+def _stop(*workers: Worker | object) -> None:
+    for worker in workers:
+        if isinstance(worker, Worker):
+            worker.shutdown()
 
 
 def _timer(parent: QWidget, milliseconds: int, action: Callable[[], None]) -> QTimer:

@@ -30,7 +30,7 @@ class Drawing:
         return self.kind != "point" and np.ptp(self.vertices, axis=0).max() < SMALLEST_SHAPE
 
     def prompts(self, frame_shape: tuple[int, int]) -> Prompts:
-        """What the drawing asks for: a rectangle a box, an outline a mask and its box, a path points."""
+        """A rectangle asks for a box, an outline for a mask and its box, a path for points."""
         match self.kind:
             case "point":
                 return Prompts.from_points(self.vertices, labels=[self.label])
@@ -49,7 +49,8 @@ class Drawing:
 def prompts_from(drawings: Iterable[Drawing], frame_shape: tuple[int, int]) -> Prompts:
     """All drawings of one object as one prompt.
 
-    Points add up in the order drawn, outlines are united, and of several rectangles the last counts.
+    Points add up in the order drawn, outlines are united, and of several rectangles the last
+    counts.
     """
     merged = Prompts()
     box = None

@@ -34,10 +34,10 @@ class Region:
         rows = np.flatnonzero(mask.any(axis=1))
         if not len(rows):
             return cls.empty()
-        rows = slice(rows[0], rows[-1] + 1)
-        columns = np.flatnonzero(mask[rows].any(axis=0))
-        columns = slice(columns[0], columns[-1] + 1)
-        return cls(top + int(rows.start), left + int(columns.start), mask[rows, columns].copy())
+        y0, y1 = int(rows[0]), int(rows[-1]) + 1
+        columns = np.flatnonzero(mask[y0:y1].any(axis=0))
+        x0, x1 = int(columns[0]), int(columns[-1]) + 1
+        return cls(top + y0, left + x0, mask[y0:y1, x0:x1].copy())
 
     @property
     def window(self) -> Window:
@@ -96,9 +96,9 @@ def mask_to_edit(
 ) -> tuple[LabelEdit, Footprint]:
     """The pixels that must change for an object to cover ``mask``; nothing is written.
 
-    Pixels of other objects are left alone unless ``protect_neighbours`` is off. What differs between
-    the labels and the object's footprint was changed by hand since: painted pixels stay, erased ones
-    stay empty. Only the window around mask and footprint is read.
+    Pixels of other objects are left alone unless ``protect_neighbours`` is off. What differs
+    between the labels and the object's footprint was changed by hand since: painted pixels stay,
+    erased ones stay empty. Only the window around mask and footprint is read.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def mask_to_edit(
             f"(at most {np.iinfo(labels.dtype).max}). Use labels of type uint32."
         )
     window = _around(mask, footprint.landed, footprint.painted, footprint.erased)
-    y0, x0, y1, x1 = window
+    y0, x0, *_ = window
     current = np.asarray(labels[_slices(index, window)])
     own = current == object_id
 
@@ -124,10 +124,7 @@ def mask_to_edit(
     landed = footprint.landed.within(window)
     painted = (footprint.painted.within(window) | ~landed) & own
     erased = (footprint.erased.within(window) | landed) & ~own
-    if protect_neighbours:
-        free = own | (current == 0)
-    else:
-        free = np.ones_like(own)
+    free = own | (current == 0) if protect_neighbours else np.ones_like(own)
     target = (mask.within(window) & ~erased & free) | painted
 
     changed = target != own

@@ -1,8 +1,9 @@
-"""Prompts per object and frame become labels: what was asked, what came back, what landed, and undo.
+"""Prompts per object and frame become labels: what was asked, what came back, what landed, undo.
 
-A prompt edit becomes a :class:`Request`; whoever has a predictor turns it into an :class:`Answer` with
-:func:`decode`, now or later, in this thread or another; :meth:`Session.land` writes the answer unless a
-newer request has overtaken it. The session itself runs no network and starts no thread.
+A prompt edit becomes a :class:`Request`; whoever has a predictor turns it into an :class:`Answer`
+with :func:`decode`, now or later, in this thread or another; :meth:`Session.land` writes the
+answer unless a newer request has overtaken it. The session itself runs no network and starts no
+thread.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .edits import Footprint, LabelEdit, Region, mask_to_edit
 Key: TypeAlias = tuple[int, FrameIndex]  # one object in one frame
 Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
 
+NO_PROMPTS, NO_FOOTPRINT = Prompts(), Footprint.empty()
 PREDICTIONS_KEPT = 16  # candidates to choose from again; up to 1 MB each
 
 
@@ -33,13 +35,13 @@ PREDICTIONS_KEPT = 16  # candidates to choose from again; up to 1 MB each
 class Annotation:
     """One object in one frame as it stands in the labels."""
 
-    prompts: Prompts = Prompts()
+    prompts: Prompts = NO_PROMPTS
     drawings: tuple[Drawing, ...] = ()
     candidate: int | None = None  # the mask token the user chose; None: the network's own choice
     iou_prediction: float | None = None
     stability: float | None = None
     model: str = ""
-    footprint: Footprint = Footprint.empty()
+    footprint: Footprint = NO_FOOTPRINT
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,11 @@ class Session:
     stack
         The image.
     labels
-        Array of the image's shape without its colour axis, indexed to read. Ids found in it are kept.
+        Array of the image's shape without its colour axis, indexed to read. Ids found in it are
+        kept.
     write
-        Called as ``write(indices, values)`` to change labels: ``labels.__setitem__`` (the default) or
-        napari's ``layer.data_setitem``.
+        Called as ``write(indices, values)`` to change labels: ``labels.__setitem__`` (the
+        default) or napari's ``layer.data_setitem``.
     protect_neighbours
         Whether pixels of other objects stay theirs.
 
@@ -127,8 +130,8 @@ class Session:
     ) -> None:
         if tuple(labels.shape) != tuple(stack.shape):
             raise SamError(
-                f"These labels have the shape {tuple(labels.shape)}, the image {tuple(stack.shape)}. "
-                "Choose labels of the image's own shape, or let new ones be made."
+                f"These labels have the shape {tuple(labels.shape)}, the image "
+                f"{tuple(stack.shape)}. Choose labels of the image's own shape, or new ones."
             )
         if np.dtype(labels.dtype).kind not in "iu":
             raise SamError(
@@ -233,8 +236,9 @@ class Session:
     ) -> Request | None:
         """Give an object's prompts in a frame, all of them, as they were drawn.
 
-        Returns the request to be decoded, also emitted as ``wanted``. It is ``None`` if nothing is new,
-        or if nothing is left that a mask could come from: the mask is then taken away at once.
+        Returns the request to be decoded, also emitted as ``wanted``. It is ``None`` if nothing
+        is new, or if nothing is left that a mask could come from: the mask is then taken away at
+        once.
         """
         if drawings == self.drawings(object_id, frame):
             return None
@@ -242,7 +246,7 @@ class Session:
         return self._give((object_id, frame), prompts, drawings)
 
     def edit(self, object_id: int, frame: FrameIndex, prompts: Prompts) -> Request | None:
-        """Give an object's prompts in a frame, all of them; as :meth:`draw`, for prompts not drawn."""
+        """Give an object's prompts in a frame, all of them, as :meth:`draw` does for drawings."""
         if prompts == self.prompts(object_id, frame):
             return None
         return self._give((object_id, frame), prompts, drawings_of(prompts))
@@ -296,7 +300,7 @@ class Session:
         predictor: Predictor,
         cache: EmbeddingCache,
     ) -> Prediction | None:
-        """Give prompts, decode them here and now, and write the mask. ``None`` if nothing was new."""
+        """Give prompts, decode them now, and write the mask. ``None`` if nothing was new."""
         request = self.edit(object_id, frame, prompts)
         if request is None:
             return None
@@ -402,8 +406,8 @@ class Session:
     def reconcile(self) -> None:
         """Follow labels that were undone or redone elsewhere, such as by napari's own history.
 
-        If the last edit's pixels hold again what they held before it, the prompts go back too; if the
-        next edit's pixels hold its values, they go forward.
+        If the last edit's pixels hold again what they held before it, the prompts go back too; if
+        the next edit's pixels hold its values, they go forward.
         """
         if self._done and self._holds(self._done[-1].edit, before=True):
             self._step_back()

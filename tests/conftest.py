@@ -1,0 +1,29 @@
+"""What every test shares: a strict napari, few threads, the folder of real images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Read when napari and torch are imported, so set before any test module is.
+os.environ["NAPARI_CONFIG"] = ""  # neither read nor write the settings of whoever runs the tests
+os.environ["NAPARI_ENSURE_PLUGIN_MAIN_THREAD"] = "1"
+os.environ["NAPARI_STRICT_QT"] = "raise"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a team of threads only costs
+
+settings.register_profile("napari-sam", deadline=None)
+settings.load_profile("napari-sam")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real images with ground truth and an index.json; tests that ask for them skip without."""
+    folder = Path(os.environ.get("NAPARI_SAM_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "index.json").is_file():
+        pytest.skip(f"no annotated images in {folder} (set NAPARI_SAM_DATA)")
+    return folder

@@ -1,0 +1,187 @@
+"""From a frame and prompts to masks, against the reference's own predictor where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam.engine import (
+    FrameError,
+    LoadedModel,
+    Predictor,
+    PromptError,
+    Prompts,
+    load_model,
+)
+from oracles import SMALL, Pair, import_oracle, make_pair, relative_error
+
+SHAPES = [(320, 320), (200, 320), (320, 111), (97, 41), (640, 500), (33, 700)]
+
+
+@pytest.fixture(scope="module")
+def small() -> Pair:
+    return make_pair(SMALL)
+
+
+@pytest.fixture(scope="module")
+def predictor(small: Pair) -> Predictor:
+    return Predictor(LoadedModel(small.ours, "small", "sha256:0", torch.device("cpu"), "fp32"))
+
+
+@pytest.fixture(scope="module")
+def pocket() -> Predictor:
+    return Predictor(load_model("pocket", device="cpu", precision="fp32"))
+
+
+def picture(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (*shape, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class PromptCase:
+    name: str
+    points: tuple[tuple[float, float], ...] = ()  # yx, in shares of the frame
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+
+    def ours(self, shape: tuple[int, int]) -> Prompts:
+        prompts = Prompts(tuple((y * shape[0], x * shape[1]) for y, x in self.points), self.labels)
+        return prompts if self.box is None else prompts.with_box(np.multiply(self.box, shape * 2))
+
+    def reference(self, shape: tuple[int, int]) -> dict[str, np.ndarray | None]:
+        prompts = self.ours(shape)
+        return {
+            "point_coords": np.array(prompts.points)[:, ::-1] if prompts.points else None,
+            "point_labels": np.array(prompts.labels) if prompts.points else None,
+            "box": None if prompts.box is None else np.array(prompts.box)[[1, 0, 3, 2]],
+        }
+
+
+PROMPT_CASES = [
+    PromptCase("one click", ((0.5, 0.25),), (1,)),
+    PromptCase("three clicks", ((0.5, 0.25), (0.1, 0.9), (0.7, 0.7)), (1, 0, 1)),
+    PromptCase("box", box=(0.1, 0.2, 0.6, 0.9)),
+    PromptCase("box and click", ((0.3, 0.3),), (0,), (0.1, 0.2, 0.6, 0.9)),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_equal_to_the_reference_predictor(small: Pair, predictor: Predictor, shape) -> None:
+    """Same picture, same prompts: resizing, padding, coordinates and upscaling included."""
+    reference = import_oracle("segment_anything.predictor").SamPredictor(small.reference)
+    image = picture(shape)
+    reference.set_image(image)
+    embedding = predictor.encode(image)
+    assert relative_error(embedding.features, reference.features) < 1e-5
+    for case in PROMPT_CASES:
+        for multimask in (True, False):
+            masks, iou, low_res = reference.predict(
+                **case.reference(shape), multimask_output=multimask
+            )
+            ours = predictor.predict(embedding, case.ours(shape), multimask=multimask)
+            assert relative_error(torch.tensor(ours.low_res_logits), torch.tensor(low_res)) < 1e-5
+            np.testing.assert_allclose(ours.iou_predictions, iou, rtol=1e-5, atol=1e-6)
+            assert ours.masks.shape == masks.shape == (3 if multimask else 1, *shape)
+            assert (ours.masks != masks).mean() <= 1e-4
+
+
+def test_a_seed_is_the_references_mask_input(small: Pair, predictor: Predictor) -> None:
+    reference = import_oracle("segment_anything.predictor").SamPredictor(small.reference)
+    image, case = picture((200, 320)), PROMPT_CASES[1]
+    reference.set_image(image)
+    seed = np.random.default_rng(1).normal(size=(80, 80)).astype(np.float32)
+    _, _, low_res = reference.predict(
+        **case.reference((200, 320)), mask_input=seed[None], multimask_output=False
+    )
+    ours = predictor.predict(
+        predictor.encode(image), case.ours((200, 320)), seed=seed, multimask=False
+    )
+    assert relative_error(torch.tensor(ours.low_res_logits), torch.tensor(low_res)) < 1e-5
+
+
+def test_candidates(predictor: Predictor) -> None:
+    """One click has three candidates; more prompts have the single mask, and the three behind it."""
+    embedding = predictor.encode(picture((200, 320)))
+    one = predictor.predict(embedding, Prompts.from_points([(50, 60)]))
+    assert one.tokens == (1, 2, 3)
+    assert one.best == one.iou_predictions.argmax()
+    assert one.with_token(2).best == 1
+    several = predictor.predict(embedding, Prompts.from_points([(50, 60), (90, 100)]))
+    assert several.tokens == (0, 1, 2, 3)
+    assert several.best == 0
+    assert several.with_token(3).best == 3
+    assert several.with_token(None).best == 0
+    np.testing.assert_array_equal(several.mask(2), several.masks[2])
+    assert several.stability_scores.shape == (4,)
+    assert ((several.stability_scores >= 0) & (several.stability_scores <= 1)).all()
+
+
+def test_refining_depends_on_the_prompts_alone(predictor: Predictor) -> None:
+    embedding = predictor.encode(picture((200, 320)))
+    prompts = Prompts.from_points([(50, 60), (90, 100), (20, 30)], [1, 0, 1])
+    memo = {}
+    for n in (1, 2):  # as clicks come in
+        first = Prompts(prompts.points[:n], prompts.labels[:n])
+        predictor.refine(embedding, first, memo=memo)
+    grown = predictor.refine(embedding, prompts, memo=memo)
+    at_once = predictor.refine(embedding, prompts)
+    np.testing.assert_array_equal(grown.low_res_logits, at_once.low_res_logits)
+    unseeded = predictor.predict(embedding, prompts)
+    assert not np.array_equal(grown.low_res_logits, unseeded.low_res_logits)
+    assert len(memo) == 3
+
+
+def test_a_choice_decides_what_the_next_click_refines(predictor: Predictor) -> None:
+    embedding = predictor.encode(picture((200, 320)))
+    prompts = Prompts.from_points([(50, 60), (90, 100)])
+    logits = [predictor.refine(embedding, prompts, candidate=c).low_res_logits for c in (1, 3)]
+    assert not np.array_equal(*logits)
+    assert predictor.refine(embedding, prompts, candidate=3).tokens.index(3) == 3
+
+
+def test_a_drawn_mask_is_a_prompt_in_its_place(pocket: Predictor) -> None:
+    """A disk drawn on a bright disk comes back as about that disk, whatever the frame's shape."""
+    for shape in [(120, 200), (200, 120), (150, 150)]:
+        rows, columns = np.ogrid[: shape[0], : shape[1]]
+        disk = (rows - 60) ** 2 + (columns - 80) ** 2 < 25**2
+        image = np.repeat(np.where(disk, 190, 40).astype(np.uint8)[..., None], 3, axis=2)
+        box = (34.5, 54.5, 85.5, 105.5)
+        prediction = pocket.refine(pocket.encode(image), Prompts.from_mask(disk).with_box(box))
+        mask = prediction.mask()
+        assert (mask & disk).sum() / (mask | disk).sum() > 0.8
+
+
+def test_grey_frames_of_any_type_are_frames(pocket: Predictor) -> None:
+    image = np.random.default_rng(0).integers(200, 4000, (60, 80)).astype(np.uint16)
+    embedding = pocket.encode(image)
+    assert embedding.frame_shape == (60, 80)
+    large = pocket.encode(np.zeros((40, 4200), np.uint16))
+    assert large.frame_shape == (40, 4200), "read smaller, but prompts keep the frame's own pixels"
+
+
+def test_progress_stops_an_encoder(predictor: Predictor) -> None:
+    seen = []
+
+    def stop_at_second(done: int, total: int) -> None:
+        seen.append((done, total))
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predictor.encode(picture((50, 60)), progress=stop_at_second)
+    assert seen == [(1, 4), (2, 4)]
+
+
+def test_wrong_calls_say_what_helps(predictor: Predictor, pocket: Predictor) -> None:
+    embedding = predictor.encode(picture((50, 60)))
+    with pytest.raises(PromptError, match="another model than pocket"):
+        pocket.predict(embedding, Prompts.from_points([(5, 5)]))
+    with pytest.raises(PromptError, match="Click the object itself"):
+        predictor.predict(embedding, Prompts.from_points([(5, 5)], [0]))
+    with pytest.raises(PromptError, match="No prompt"):
+        predictor.refine(embedding, Prompts())
+    with pytest.raises(FrameError, match=r"one frame.*FrameStack"):
+        predictor.encode(np.zeros((4, 50, 60, 7), np.uint8))

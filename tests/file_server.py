@@ -1,0 +1,68 @@
+"""One file over HTTP on this machine, as well or as badly behaved as a test wants it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class FileServer:
+    """What is served, how, and which ranges were asked for."""
+
+    content: bytes
+    ranges: bool = True
+    status: int = 200
+    drops: tuple[int, ...] = ()  # bytes sent to the first, second, … request before it breaks off
+    length: int | None = None  # claimed instead of the true length; negative: none is given
+    asked: list[str | None] = field(default_factory=list)  # Range headers, in order
+    url: str = ""
+
+
+@contextmanager
+def serving(server: FileServer) -> Iterator[FileServer]:
+    """Serve on a free port of 127.0.0.1; `server.url` is the file's address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self, server)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        server.url = f"http://127.0.0.1:{http.server_address[1]}/weights.pth"
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+def answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
+    """One response, with or without a range, broken off where the test says so."""
+    asked = request.headers.get("Range")
+    server.asked.append(asked)
+    if server.status != 200:
+        request.send_error(server.status)
+        return
+    start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and server.ranges else 0
+    if start and start >= len(server.content):
+        request.send_error(416)
+        return
+    body = server.content[start:]
+    request.send_response(206 if start else 200)
+    length = len(body) if server.length is None else server.length
+    if length >= 0:
+        request.send_header("Content-Length", str(length))
+    request.end_headers()
+    sent = dict(enumerate(server.drops, start=1)).get(len(server.asked), len(body))
+    try:
+        request.wfile.write(body[:sent])
+    except ConnectionError:  # the client cancelled
+        request.close_connection = True

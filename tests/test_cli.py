@@ -1,0 +1,298 @@
+"""`napari-sam …`: what it writes, what it prints, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tifffile
+from PIL import Image
+from skimage import data
+
+from checkpoints import small_state
+from napari_sam import FrameStack, Predictor, Prompts, demo, load_model
+from napari_sam.cli import main, one_line, progress_bar
+
+COIN, OTHER_COIN = (54, 45), (51, 156)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+NapariSam = Callable[[str], Ended]
+
+
+@pytest.fixture
+def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> NapariSam:
+    """Run a command in this process."""
+
+    def run(command: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["napari-sam", *command.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with one picture of coins and a stack of three, and empty models folders."""
+    coins = data.coins()
+    tifffile.imwrite(tmp_path / "coins.tif", coins)
+    Image.fromarray(coins).save(tmp_path / "coins.png")
+    stack = np.stack([coins, coins[::-1], coins])
+    tifffile.imwrite(tmp_path / "stack.tif", stack, metadata={"axes": "TYX"}, imagej=True)
+    tmp_path.joinpath("empty.csv").write_text("object_id,kind,y,x\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command that must fail with one clear line."""
+
+    name: str
+    command: str
+    says: str
+
+
+REFUSALS = (
+    Refusal("missing image", "segment no.tif --point 1,1 --out out.tif", "There is no file no.tif"),
+    Refusal("no image", "segment empty.csv --point 1,1 --out out.tif", "TIFF, PNG, JPEG or Zarr"),
+    Refusal("words for numbers", "segment coins.tif --point a,b --out out.tif", "--point a,b"),
+    Refusal("one number", "segment coins.tif --point 12 --out out.tif", "Write Y,X or Y,X,LABEL"),
+    Refusal("short box", "segment coins.tif --box 1,2,3 --out out.tif", "Write Y0,X0,Y1,X1"),
+    Refusal("label 7", "segment coins.tif --point 1,1,7 --out out.tif", "label 7"),
+    Refusal("outside", "segment coins.tif --point 900,1 --out out.tif", "outside the frame"),
+    Refusal("not finite", "segment coins.tif --point nan,1 --out out.tif", "finite"),
+    Refusal("only negative", "segment coins.tif --point 1,1,0 --out out.tif", "negative"),
+    Refusal("no prompt", "segment coins.tif --out out.tif", "--point, --box or --prompts"),
+    Refusal("no row", "segment coins.tif --prompts empty.csv --out out.tif", "No prompt"),
+    Refusal("no table", "segment coins.tif --prompts no.csv --out out.tif", "no.csv"),
+    Refusal("frame 3 of 3", "segment stack.tif --frame 3 --point 1,1 --out out.tif", "Frame 3"),
+    Refusal("frame x", "segment stack.tif --frame x --point 1,1 --out out.tif", "--frame x"),
+    Refusal("channel 5", "segment coins.tif --channel 5 --point 1,1 --out out.tif", "channel"),
+    Refusal(
+        "unknown model", "segment coins.tif --model nix --point 1,1 --out out.tif", "no model 'nix'"
+    ),
+    Refusal(
+        "model not here",
+        "segment coins.tif --model vit_h --point 1,1 --out out.tif",
+        "napari-sam models get vit_h",
+    ),
+    Refusal("unknown device", "segment coins.tif --device tpu --point 1,1 --out out.tif", "'tpu'"),
+    Refusal("no folder", "segment coins.tif --point 1,1 --out no/out.tif", "There is no folder no"),
+    Refusal("labels as PNG", "segment coins.tif --point 54,45 --out out.png", "out.png"),
+    Refusal("no such catalogue entry", "models get nix", "no model 'nix'"),
+    Refusal("no checkpoint", "models add no.pth --name mine", "There is no file no.pth"),
+    Refusal("not a checkpoint", "models add coins.tif --name mine", "coins.tif"),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_refusals_are_one_clear_line(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(case.command)
+    assert ended.code == 1
+    assert ended.err.startswith("napari-sam: ")
+    assert ended.err.count("\n") == 1
+    assert case.says in ended.err
+    assert not ended.out
+    assert not folder.joinpath("out.tif").exists()
+
+
+@pytest.mark.parametrize("image", ["coins.tif", "coins.png"])
+def test_segment_gives_the_labels_that_python_gives(
+    image: str, napari_sam: NapariSam, folder: Path
+) -> None:
+    ended = napari_sam(f"segment {image} --point 54,45 --out out.tif")
+    predictor = Predictor(load_model("pocket"))
+    prompts = Prompts.from_points([COIN])
+    mask = predictor.refine(predictor.encode(data.coins()), prompts).mask()
+    assert ended.code == 0
+    assert "point (54, 45)" in ended.out
+    np.testing.assert_array_equal(tifffile.imread("out.tif"), mask.astype(np.uint16))
+    assert mask[COIN]
+
+
+def test_segment_writes_a_picture_of_the_frame_s_size(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam("segment stack.tif --frame 1 --point 248,45 --out out.tif --overlay out.png")
+    assert ended.code == 0
+    picture = np.asarray(Image.open("out.png"))
+    labels = tifffile.imread("out.tif")
+    stack = FrameStack.from_array(tifffile.imread("stack.tif"))
+    frame = stack.frame(stack.index(1))
+    assert picture.shape == (303, 384, 3)
+    np.testing.assert_array_equal(picture[labels[1] == 0], frame[labels[1] == 0])
+    assert np.ptp(picture[labels[1] == 1], axis=-1).max() > 0  # tinted
+
+
+def test_labels_have_the_stack_s_shape_and_axes(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam("segment stack.tif --frame 2 --point 54,45 --out out.tif")
+    assert ended.code == 0
+    with tifffile.TiffFile("out.tif") as file:
+        labels = file.asarray()
+        assert file.series[0].axes == "TYX"
+    assert labels.shape == (3, 303, 384)
+    assert labels[2][COIN] == 1
+    assert not labels[:2].any()
+
+
+def test_a_table_of_prompts_keeps_its_ids_and_frames(napari_sam: NapariSam, folder: Path) -> None:
+    folder.joinpath("prompts.csv").write_text(
+        "object_id,t,kind,y,x,label,y0,x0,y1,x1\n"
+        "5,0,point,54,45,1,,,,\n"
+        "5,0,point,70,80,0,,,,\n"
+        "9,2,box,,,,28,131,75,180\n"
+    )
+    ended = napari_sam("segment stack.tif --prompts prompts.csv --out out.tif --json")
+    labels = tifffile.imread("out.tif")
+    assert [(o["object_id"], o["frame"]) for o in ended.json["objects"]] == [(5, [0]), (9, [2])]
+    assert labels[0][COIN] == 5
+    assert labels[2][OTHER_COIN] == 9
+    assert set(np.unique(labels)) == {0, 5, 9}
+
+
+def test_a_frame_takes_its_share_of_the_table_and_further_prompts_new_ids(
+    napari_sam: NapariSam, folder: Path
+) -> None:
+    folder.joinpath("prompts.csv").write_text(
+        "object_id,t,kind,y,x\n5,0,point,54,45\n6,2,point,54,45\n"
+    )
+    ended = napari_sam(
+        "segment stack.tif --prompts prompts.csv --frame 2 --point 51,156 --out out.tif --json"
+    )
+    labels = tifffile.imread("out.tif")
+    assert [o["object_id"] for o in ended.json["objects"]] == [6, 7]
+    assert labels[2][COIN] == 6
+    assert labels[2][OTHER_COIN] == 7
+    assert not labels[0].any()
+
+
+def test_each_prompt_an_object(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam("segment coins.tif --point 54,45 --point 51,156 --each --out out.tif --json")
+    labels = tifffile.imread("out.tif")
+    assert (labels[COIN], labels[OTHER_COIN]) == (1, 2)
+    assert len(ended.json["objects"]) == 2
+
+
+def test_json_says_what_was_done_with_what(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(
+        "segment coins.tif --point 54,45 --point 999,9 --out out.tif --json --device cpu"
+    )
+    (found,) = ended.json["objects"]
+    assert ended.json["model"] == "pocket"
+    assert ended.json["device"] == "cpu"
+    assert ended.json["hash"].startswith("sha256:")
+    assert found["area"] == np.count_nonzero(tifffile.imread("out.tif"))
+    assert 0 < found["iou_prediction"] <= 1
+    assert "outside" in found["notes"][0]
+    assert "outside" in ended.err
+
+
+def test_models_are_listed_with_their_states(napari_sam: NapariSam, folder: Path) -> None:
+    table = napari_sam("models list")
+    listed = {entry["name"]: entry for entry in napari_sam("models list --json").json}
+    assert listed["pocket"]["state"] == "embedded"
+    assert listed["vit_b"]["state"] == "to fetch"
+    assert all(name in table.out for name in listed)
+
+
+def test_an_own_model_is_added_listed_checked_and_used(napari_sam: NapariSam, folder: Path) -> None:
+    safetensors.torch.save_file(small_state(), folder / "weights.safetensors")
+    added = napari_sam("models add weights.safetensors --name mine")
+    path = Path(added.out.strip())
+    assert path.parent == folder / "models"
+    assert "mine" in napari_sam("models list").out
+    assert napari_sam("models get mine").out.strip() == str(path)
+    assert napari_sam("models check").code == 0
+    used = napari_sam("segment coins.tif --point 54,45 --model mine --out o.tif --json")
+    assert used.json["model"] == "mine"
+
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-4] + b"ouch")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as when a disk goes bad
+    checked = napari_sam("models check --json")
+    assert checked.code == 1
+    assert [c["name"] for c in checked.json if not c["whole"]] == ["mine"]
+    assert "Delete it" in checked.err
+
+
+def test_another_napari_sam_is_pointed_out(
+    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = folder / "site" / "napari_sam-0.4.dist-info"
+    metadata.mkdir(parents=True)
+    metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: napari-sam\n")
+    metadata.joinpath("top_level.txt").write_text("napari_sam\n")
+    monkeypatch.syspath_prepend(folder / "site")
+    ended = napari_sam("models list")
+    assert ended.code == 0
+    assert "pip uninstall napari-sam napari-sam-annotator" in ended.err
+
+
+def test_version(napari_sam: NapariSam) -> None:
+    assert napari_sam("--version").out.strip() == version("napari-sam-annotator")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "segment --help", "models list"])
+def test_what_needs_neither_torch_nor_qt_loads_neither(arguments: str) -> None:
+    code = (
+        "import sys; from napari_sam.cli import main\n"
+        f"sys.argv = ['napari-sam', *{arguments.split()!r}]\n"
+        "try: main()\n"
+        "except SystemExit: print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = ended.stdout.splitlines()[-1].split()
+    assert "typer" in loaded
+    assert not {"torch", "napari", "qtpy", "PyQt6", "PySide6"} & set(loaded)
+
+
+def test_errors_of_the_system_name_the_file() -> None:
+    assert one_line(PermissionError(13, "Permission denied", "a.tif")) == "a.tif: Permission denied"
+    assert one_line(OSError("several\nlines")) == "several lines"
+
+
+def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture) -> None:
+    with progress_bar("encoding") as progress:
+        progress(1, 2)
+        progress(2, 2)
+    assert not capsys.readouterr().out
+
+
+def test_demo(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam("demo --out results --device cpu")
+    assert ended.code == 0
+    for scene in demo.SCENES:
+        labels = tifffile.imread(f"results/{scene.name}.labels.tif")
+        picture = np.asarray(Image.open(f"results/{scene.name}.overlay.png"))
+        assert set(np.unique(labels)) == {0, *range(1, len(scene.objects) + 1)}
+        assert picture.shape[1] % labels.shape[1] == 0
+        assert scene.name in ended.out
+    window = np.asarray(Image.open("results/window.png").convert("RGB"))
+    assert window.shape[0] > 600
+    assert len(np.unique(window.reshape(-1, 3), axis=0)) > 1000  # neither black nor an empty canvas
+    assert "results/window.png" in ended.out

@@ -1,0 +1,66 @@
+"""`import napari_sam`: light, complete, and honest about what shares its name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_sam
+from napari_sam.installation import rival_distribution, rival_warning
+
+HEAVY = ("torch", "numpy", "napari", "qtpy", "PyQt6", "PySide6", "skimage", "pandas")
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level modules a fresh interpreter has loaded after the statement."""
+    report = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", f"{statement}\n{report}"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_loads_neither_torch_nor_qt() -> None:
+    assert modules_after("import napari_sam").isdisjoint(HEAVY)
+
+
+def test_prompts_and_frames_need_no_torch() -> None:
+    loaded = modules_after("from napari_sam import Prompts, FrameStack, SamError, read_image")
+    assert loaded.isdisjoint({"torch", "napari", "qtpy"})
+
+
+@pytest.mark.parametrize("name", napari_sam.__all__)
+def test_every_name_of_the_facade_is_there(name: str) -> None:
+    assert getattr(napari_sam, name) is not None
+    assert name in dir(napari_sam)
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="segment_everything"):
+        _ = napari_sam.segment_everything
+
+
+def install(folder: Path, distribution: str) -> None:
+    """What pip leaves behind for a distribution with a package named napari_sam."""
+    metadata = folder / f"{distribution.replace('-', '_')}-0.4.dist-info"
+    metadata.mkdir(parents=True)
+    metadata.joinpath("METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.4\n"
+    )
+    metadata.joinpath("top_level.txt").write_text("napari_sam\n")
+
+
+def test_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(tmp_path, "napari-sam-annotator")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert rival_distribution() is None
+
+
+def test_beside_the_other_napari_sam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(tmp_path, "napari-sam-annotator")
+    install(tmp_path, "napari-sam")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    rival = rival_distribution()
+    assert rival == "napari-sam"
+    assert "pip uninstall napari-sam napari-sam-annotator" in rival_warning(rival)
