@@ -14,6 +14,8 @@ from napari_sam.engine import Prediction, Prompts
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.session import Answer, Region, Request
 
+PICTURE = np.zeros((20, 30, 3), np.uint8)
+
 
 def disk(request: Request, shape: tuple[int, int]) -> np.ndarray:
     """A mask around what was asked for: radius 2 at the last point, or the box."""
@@ -39,7 +41,7 @@ def answer_at_once(bridge: LayerBridge) -> list[Request]:
             0,
             lambda logits: np.zeros((len(logits), *mask.shape), bool),
         )
-        answer = Answer(request, prediction, Region.from_mask(mask), 0.9, 0.8, "by hand")
+        answer = Answer(request, prediction, Region.from_mask(mask), 0.9, 0.8, "by hand", PICTURE)
         bridge.session.land(answer)
 
     bridge.session.wanted.connect(land)

@@ -11,6 +11,7 @@ from napari_sam.session import Answer, Drawing, Region, Request, Session
 FRAME, OTHER_FRAME = (0, None, None), (2, None, None)
 CLICK = Prompts.from_points([(2, 2)])
 TWO_CLICKS = CLICK.with_point((4, 4))
+PICTURE = np.zeros((8, 9, 3), np.uint8)
 FULL = np.ones((8, 9), bool)
 
 
@@ -34,7 +35,7 @@ def answer(request: Request, mask: np.ndarray, score: float = 0.9) -> Answer:
         best=0,
         upscale=lambda logits: np.zeros((len(logits), 8, 9), bool),
     )
-    return Answer(request, prediction, Region.from_mask(mask), score, 0.8, "pocket")
+    return Answer(request, prediction, Region.from_mask(mask), score, 0.8, "pocket", PICTURE)
 
 
 def land(session: Session, object_id: int, frame, prompts: Prompts, mask: np.ndarray) -> None:

@@ -220,14 +220,15 @@ class Predictor:
         """
         memo = {} if memo is None else memo
         prompts, _ = prompts.fitted(embedding.frame_shape)
-        prediction: Prediction | None = None
-        for step in _steps(prompts):
-            known = memo.get((step, candidate))
-            if known is None:
-                seed = None if prediction is None else prediction.low_res_logits[prediction.best]
-                known = self.predict(embedding, step, seed=seed).with_token(candidate)
-                memo[step, candidate] = known
-            prediction = known
+        steps = _steps(prompts)
+        n_known = next(
+            (n for n in range(len(steps), 0, -1) if (steps[n - 1], candidate) in memo), 0
+        )
+        prediction = memo[steps[n_known - 1], candidate] if n_known else None
+        for step in steps[n_known:]:
+            seed = None if prediction is None else prediction.low_res_logits[prediction.best]
+            prediction = self.predict(embedding, step, seed=seed).with_token(candidate)
+            memo[step, candidate] = prediction
         for oldest in list(memo)[:-MEMO_STEPS]:
             del memo[oldest]
         if prediction is None:

@@ -34,7 +34,6 @@ class Job:
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
     progress: Report = field(default=lambda done, total: None)
-    cancelled: Callable[[], None] = field(default=lambda: None)
     priority: int = CLICK
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -45,7 +44,7 @@ class Worker(QObject):
     Call :meth:`shutdown` before letting go of it: the thread then ends with the block it is in.
     """
 
-    _reported = Signal(object, int, int)
+    _reported = Signal(object, object, object)  # bytes go beyond 32 bits
     _ended = Signal(object, object)
 
     def __init__(self, name: str) -> None:
@@ -67,22 +66,17 @@ class Worker(QObject):
         A running job of the same slot is cancelled too, unless it answers a click.
         """
         with self._condition:
-            replaced = self._waiting.pop(job.slot, None)
-            if replaced is not None:
-                replaced.stop.set()
+            self._waiting.pop(job.slot, None)
             if self._running and self._running.slot == job.slot and job.priority != CLICK:
                 self._running.stop.set()
             self._waiting[job.slot] = job
             self._condition.notify()
 
     def cancel(self, slot: Hashable | None = None) -> None:
-        """Cancel the job of one slot, or all there are, waiting or running."""
+        """Cancel the job of one slot, or all; of a cancelled job nothing is heard again."""
         with self._condition:
-            dropped = [s for s in self._waiting if slot is None or s == slot]
-            for waiting in dropped:
-                job = self._waiting.pop(waiting)
-                job.stop.set()
-                self._ended.emit(job, Cancelled())
+            for waiting in [s for s in self._waiting if slot is None or s == slot]:
+                del self._waiting[waiting]
             if self._running and (slot is None or self._running.slot == slot):
                 self._running.stop.set()
 
@@ -111,11 +105,9 @@ class Worker(QObject):
             job.progress(done, total)
 
     def _deliver(self, job: Job, outcome: Any) -> None:
-        if self._stopped:
+        if self._stopped or isinstance(outcome, Cancelled):
             return
-        if isinstance(outcome, Cancelled):
-            job.cancelled()
-        elif isinstance(outcome, Exception):
+        if isinstance(outcome, Exception):
             job.failed(outcome)
         else:
             job.done(outcome)

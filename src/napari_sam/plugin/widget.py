@@ -41,11 +41,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "pocket"
 SETTLE_MS = 150  # the slider rests this long before its frame is embedded
 MODEL, FRAME, HOVER, FETCH, RIVAL = "model", "frame", "hover", "fetch", "rival"  # job slots
-    "model",
-    "frame",
-    "hover",
-    "fetch",
-)  # slots besides one for each request
 STATE_TEXT = {
     "embedded": "embedded, works offline",
     "here": "on this computer",
@@ -74,8 +69,6 @@ class SamWidget(QWidget):
         self.cache = EmbeddingCache()  # only ever used in the thread of self.worker
         self.worker = Worker("napari-sam")
         self.downloads = Worker("napari-sam downloads")
-        self._models: tuple[ModelEntry, ...] = ()
-        self._pictures: dict[tuple[int, FrameIndex], NDArray[np.uint8]] = {}
         self._lay_out()
         self._soon = _timer(self, 0, self._run_deferred)
         self._deferred: dict[Hashable, Callable[[], None]] = {}
@@ -211,12 +204,15 @@ class SamWidget(QWidget):
 
     # Which model
 
-    def _list_models(self) -> None:
-        self._models = known_models()
-        chosen = self.source.model.currentText() or DEFAULT_MODEL
+    def _list_models(self, chosen: str = DEFAULT_MODEL) -> None:
+        models = known_models()
         self.source.model.clear()
-        self.source.model.addItems([entry.name for entry in self._models])
-        self.source.model.setCurrentText(chosen)
+        for entry in models:
+            state = model_state(entry)
+            here = entry.name if state != "to fetch" else f"{entry.name}  ·  {entry.size} to fetch"
+            self.source.model.addItem(here, entry)
+        names = [entry.name for entry in models]
+        self.source.model.setCurrentIndex(names.index(chosen))
 
     def _choose_model(self, _: int = 0) -> None:
         """Load the chosen model, or offer to fetch it; the one in use stays until then."""
@@ -256,21 +252,23 @@ class SamWidget(QWidget):
         job = Job(
             FETCH,
             partial(_fetch, entry.name),
-            done=lambda _: self._choose_model(),
+            done=lambda _: self._on_fetched(entry.name),
             failed=self._tell,
             progress=lambda done, total: self.status.show_busy(
                 f"Fetching {entry.name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB",
                 done // 2**10,
                 total // 2**10,
             ),
-            cancelled=lambda: self.status.show_idle(
-                "Cancelled. What is here is kept for next time."
-            ),
         )
         self.downloads.submit(job)
 
+    def _on_fetched(self, name: str) -> None:
+        self._list_models(name)
+        self._choose_model()
+
     def _entry(self) -> ModelEntry:
-        return self._models[self.source.model.currentIndex()]
+        entry: ModelEntry = self.source.model.currentData()
+        return entry
 
     # What is embedded and decoded
 
@@ -309,9 +307,7 @@ class SamWidget(QWidget):
             failed=partial(self._on_unanswered, session, request),
         )
 
-    def _land(self, session: Session, answered: tuple[Answer, NDArray[np.uint8]]) -> None:
-        answer, picture = answered
-        self._pictures = {answer.request.key: picture}
+    def _land(self, session: Session, answer: Answer) -> None:
         try:
             session.land(answer)
         except SamError as error:
@@ -359,17 +355,16 @@ class SamWidget(QWidget):
         def progress(n: int, total: int) -> None:
             self.status.show_busy(f"{text} …", n, total)
 
-        self.worker.submit(
-            Job(slot, work, done, failed or self._tell, progress, self._on_cancelled, priority)
-        )
+        self.worker.submit(Job(slot, work, done, failed or self._tell, progress, priority))
 
     def _cancel(self) -> None:
-        """Cancel everything; prompts that were waiting stay and are decoded with the next click."""
+        """Cancel everything. Prompts that were waiting are decoded with the next click."""
         self.worker.cancel()
         self.downloads.cancel()
-
-    def _on_cancelled(self) -> None:
-        self.status.show_idle("Cancelled. Click in the image to go on.")
+        if self.bridge is not None:
+            for request in self.bridge.session.pending():
+                self.bridge.session.fail(request)
+        self.status.show_idle("Cancelled. The next click or frame goes on.")
 
     # What is shown
 
@@ -385,18 +380,17 @@ class SamWidget(QWidget):
     def _refresh(self) -> None:
         if self.bridge is None:
             return
-        session, frame = self.bridge.session, self.bridge.frame
+        session = self.bridge.session
         colour = self.bridge.labels.get_color(session.active)
         self.objects.show_active(session.active, colour)
         self.objects.show_objects(session.objects(), session.active)
-        key = None if frame is None else (session.active, frame)
-        prediction = None if key is None else session.prediction(*key)
-        picture = None if key is None else self._pictures.get(key)
-        if prediction is None or picture is None:
+        answer = self._shown_answer()
+        if answer is None:
             self.objects.candidates.show_candidates([], [], 0)
             return
+        prediction = answer.prediction
         self.objects.candidates.show_candidates(
-            candidate_pictures(picture, prediction.low_res_logits),
+            candidate_pictures(answer.picture, prediction.low_res_logits),
             [float(score) for score in prediction.iou_predictions],
             prediction.best,
         )
@@ -419,21 +413,22 @@ class SamWidget(QWidget):
 
     def _next_candidate(self) -> None:
         """Take the candidate after the one in hand."""
-        shown = self._shown_prediction()
+        shown = self._shown_answer()
         if shown is not None:
-            self._choose_candidate((shown.best + 1) % len(shown.tokens))
+            n_candidates = len(shown.prediction.tokens)
+            self._choose_candidate((shown.prediction.best + 1) % n_candidates)
 
     def _choose_candidate(self, position: int) -> None:
-        shown = self._shown_prediction()
-        if self.bridge is None or self.bridge.frame is None or shown is None:
-            return
-        session = self.bridge.session
-        session.choose(session.active, self.bridge.frame, shown.tokens[position])
+        shown = self._shown_answer()
+        if self.bridge is not None and shown is not None:
+            token = shown.prediction.tokens[position]
+            self.bridge.session.choose(*shown.request.key, token)
 
-    def _shown_prediction(self) -> Any:
+    def _shown_answer(self) -> Answer | None:
+        """What landed last for the object in hand in the frame on screen."""
         if self.bridge is None or self.bridge.frame is None:
             return None
-        return self.bridge.session.prediction(self.bridge.session.active, self.bridge.frame)
+        return self.bridge.session.answer(self.bridge.session.active, self.bridge.frame)
 
     def _set_negative(self, on: bool) -> None:
         if self.bridge is not None:
@@ -533,10 +528,10 @@ def _answer(
     stack: FrameStack,
     request: Request,
     report: Report,
-) -> tuple[Answer, NDArray[np.uint8]]:
+) -> Answer:
     cached = _embed(cache, predictor, stack, request.frame, report)
     use_threads(1)
-    return decode(request, predictor, cached), cached.picture
+    return decode(request, predictor, cached)
 
 
 def _preview(

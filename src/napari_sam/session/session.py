@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.engine import FrameIndex, FrameStack, PromptError, Prompts, SamError
@@ -28,7 +29,7 @@ Key: TypeAlias = tuple[int, FrameIndex]  # one object in one frame
 Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
 
 NO_PROMPTS, NO_FOOTPRINT = Prompts(), Footprint.empty()
-PREDICTIONS_KEPT = 16  # candidates to choose from again; up to 1 MB each
+ANSWERS_KEPT = 16  # candidates to choose from again; up to 1 MB each
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Answer:
     iou_prediction: float
     stability: float
     model: str
+    picture: NDArray[np.uint8]  # the frame in small, under the low-res logits
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Session:
         self.write: Write = labels.__setitem__ if write is None else write
         self._annotations: dict[Key, Annotation] = {}
         self._requests: dict[Key, Request] = {}
-        self._predictions: OrderedDict[Key, Prediction] = OrderedDict()
+        self._answers: OrderedDict[Key, Answer] = OrderedDict()
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
         self._generation = 0
@@ -221,9 +223,9 @@ class Session:
         keys = {*self._annotations, *self._requests}
         return {f for o, f in keys if o == object_id and self.drawings(o, f)}
 
-    def prediction(self, object_id: int, frame: FrameIndex) -> Prediction | None:
-        """The candidates of an object decoded lately, to choose from."""
-        return self._predictions.get((object_id, frame))
+    def answer(self, object_id: int, frame: FrameIndex) -> Answer | None:
+        """What landed for an object lately, with its candidates to choose from."""
+        return self._answers.get((object_id, frame))
 
     def pending(self) -> tuple[Request, ...]:
         """Requests that nobody has answered yet."""
@@ -280,10 +282,10 @@ class Session:
             model=answer.model,
             footprint=self.annotation(*request.key).footprint,
         )
-        self._predictions[request.key] = answer.prediction
-        self._predictions.move_to_end(request.key)
-        while len(self._predictions) > PREDICTIONS_KEPT:
-            self._predictions.popitem(last=False)
+        self._answers[request.key] = answer
+        self._answers.move_to_end(request.key)
+        while len(self._answers) > ANSWERS_KEPT:
+            self._answers.popitem(last=False)
         return self._apply(request.key, annotation, answer.mask)
 
     def fail(self, request: Request) -> None:
@@ -432,7 +434,7 @@ class Session:
 
     def _forget_wishes(self, key: Key) -> None:
         self._requests.pop(key, None)
-        self._predictions.pop(key, None)
+        self._answers.pop(key, None)
 
 
 def decode(request: Request, predictor: Predictor, cached: CachedEmbedding) -> Answer:
@@ -447,6 +449,7 @@ def decode(request: Request, predictor: Predictor, cached: CachedEmbedding) -> A
         float(prediction.iou_predictions[prediction.best]),
         float(prediction.stability_scores[prediction.best]),
         predictor.model.name,
+        cached.picture,
     )
 
 

@@ -1,0 +1,249 @@
+"""The whole way in a real window: mouse events on the canvas, the embedded model, labels."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from skimage import data
+
+from napari_sam.engine import Prompts
+from napari_sam.plugin.widget import SamWidget
+
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+COIN, OTHER_COIN, BETWEEN = (70, 90), (190, 270), (115, 117)
+FRAME = (None, None)
+
+
+@pytest.fixture(scope="module")
+def coins() -> np.ndarray:
+    return data.coins()
+
+
+def test_click_correct_next_object_undo(open_window, coins) -> None:
+    user = open_window(coins)
+    session, labels = user.widget.bridge.session, user.widget.bridge.labels
+
+    user.click(COIN)
+    user.ready()
+    assert labels.data[COIN] == 1, "one click, one coin"
+    user.click(BETWEEN, modifiers=CONTROL)
+    user.click(BETWEEN + np.array([4, 4]), button=Qt.MouseButton.RightButton)
+    user.ready()
+    assert session.prompts(1, FRAME).labels == (1, 0, 0)
+    assert labels.data[BETWEEN] == 0
+
+    user.press("n")
+    assert session.active == 2
+    assert len(user.widget.bridge.points.data) == 0
+    user.click(OTHER_COIN)
+    user.ready()
+    assert labels.data[OTHER_COIN] == 2
+    assert labels.data[COIN] == 1, "the neighbour stays"
+
+    user.click(COIN, modifiers=SHIFT)
+    user.ready()
+    assert session.active == 1
+    assert len(user.widget.bridge.points.data) == 3
+
+    before = labels.data.copy()
+    user.press("z", CONTROL)
+    user.ready()
+    assert not (labels.data == 2).any()
+    user.press("z", CONTROL | SHIFT)
+    user.ready()
+    np.testing.assert_array_equal(labels.data, before)
+
+
+def test_a_box_by_hand(open_window, coins) -> None:
+    user = open_window(coins)
+    user.press("w")
+    user.drag((161, 234), (222, 296))
+    user.ready()
+    bridge = user.widget.bridge
+    box = bridge.session.prompts(1, FRAME).box
+    np.testing.assert_allclose(box, (161, 234, 222, 296), atol=1.5)
+    assert bridge.labels.data[OTHER_COIN] == 1
+
+
+def test_candidates_are_shown_and_taken(open_window, coins) -> None:
+    user = open_window(coins)
+    user.click(COIN)
+    user.ready()
+    bridge, panel = user.widget.bridge, user.widget.objects.candidates
+    user.qtbot.waitUntil(lambda: sum(b.isVisible() for b in panel.buttons) == 3)
+    prediction = bridge.session.answer(1, FRAME).prediction
+    first = prediction.best
+    assert panel.buttons[first].isChecked()
+    user.press("k")
+    user.ready()
+    second = (first + 1) % 3
+    user.qtbot.waitUntil(lambda: panel.buttons[second].isChecked())
+    np.testing.assert_array_equal(bridge.labels.data > 0, prediction.mask(second))
+    panel.buttons[first].click()
+    user.ready()
+    np.testing.assert_array_equal(bridge.labels.data > 0, prediction.mask(first))
+
+
+def test_hover_shows_the_mask_a_click_gives(open_window, coins) -> None:
+    user = open_window(coins)
+    bridge = user.widget.bridge
+    user.press("h")
+    user.move(COIN)
+    user.qtbot.waitUntil(lambda: bridge.preview.visible, timeout=20_000)
+    preview = bridge.preview.data > 0
+    assert not bridge.labels.data.any()
+    user.click(COIN)
+    user.ready()
+    np.testing.assert_array_equal(bridge.labels.data > 0, preview)
+    user.press("h")
+    assert not bridge.preview.visible
+
+
+def test_the_slider_is_followed(open_window, coins) -> None:
+    stack = np.stack([coins, coins[::-1], coins[:, ::-1]])
+    user = open_window(stack, scale=(4, 0.5, 0.5))
+    bridge = user.widget.bridge
+    user.viewer.dims.set_current_step(0, 2)
+    user.viewer.dims.set_current_step(0, 1)
+    user.ready()
+    assert bridge.frame == (1, None, None)
+    assert len(user.widget.cache) == 2, "the shown frames are embedded, the one passed over is not"
+    flipped = (1, coins.shape[0] - 1 - COIN[0], COIN[1])
+    user.click(bridge.image.data_to_world(flipped))
+    user.ready()
+    assert bridge.labels.data[flipped] == 1
+    assert not bridge.labels.data[[0, 2]].any()
+
+
+def test_fifty_quick_clicks(open_window, coins, longest_gap) -> None:
+    """None is lost, and the window goes on drawing."""
+    user = open_window(coins)
+    bridge = user.widget.bridge
+    rng = np.random.default_rng(0)
+    clicks = COIN + rng.integers(-18, 18, (50, 2))
+
+    def click_all() -> None:
+        for click in clicks:
+            user.click(click)
+            user.qtbot.wait(40)
+
+    user.widget.worker.cancel()
+    bridge.session.wanted.disconnect(user.widget._answer)
+    drawing_alone = longest_gap(click_all)
+    bridge.points.data = np.empty((0, 2))
+    user.qtbot.waitUntil(lambda: not bridge.session.drawings(1, FRAME))
+    bridge.session.wanted.connect(user.widget._answer)
+
+    gap = longest_gap(click_all)
+    user.ready()
+    assert len(bridge.points.data) == 50
+    prompts = bridge.session.annotation(1, FRAME).prompts
+    np.testing.assert_allclose(prompts.points, clicks, atol=1)
+    predictor = user.widget.predictor
+    expected = predictor.refine(predictor.encode(coins), prompts).mask()
+    assert ((bridge.labels.data > 0) == expected).mean() > 0.999, "the last click counts"
+    assert gap < drawing_alone + 0.25
+
+
+def test_a_dock_closed_while_encoding_leaves_no_thread(open_window, coins) -> None:
+    user = open_window(np.stack([coins] * 3))
+    widget, viewer = user.widget, user.viewer
+    threads = (widget.worker._thread, widget.downloads._thread)
+    assert all(thread.is_alive() for thread in threads)
+    viewer.dims.set_current_step(0, 2)
+    widget._embed_shown()
+    viewer.window.remove_dock_widget(widget)
+    for thread in threads:
+        thread.join(timeout=30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert not [t for t in threading.enumerate() if t.name.startswith("napari-sam")]
+    assert [layer.name for layer in viewer.layers] == ["Image", "Image objects"]
+    assert not [k for k in viewer.keymap if str(k).upper() in {"N", "K", "G", "H", "J", "Q", "W"}]
+    viewer.dims.set_current_step(0, 1)  # nothing listens any more
+
+
+def test_closed_and_opened_again(open_window, coins) -> None:
+    user = open_window(coins)
+    user.click(COIN)
+    user.ready()
+    labels = user.widget.bridge.labels
+    before = labels.data.copy()
+    user.viewer.window.remove_dock_widget(user.widget)
+    _, user.widget = user.viewer.window.add_plugin_dock_widget("napari-sam-annotator")
+    user.ready()
+    assert user.widget.bridge.labels is labels
+    np.testing.assert_array_equal(labels.data, before)
+    assert user.widget.bridge.session.prompts(1, FRAME).n == 1
+
+
+def test_two_viewers_at_once(open_window, coins) -> None:
+    first, second = open_window(coins), open_window(coins)
+    first.click(COIN)
+    first.ready()
+    assert first.widget.bridge.labels.data.any()
+    assert not second.widget.bridge.labels.data.any()
+
+
+def test_another_image_brings_its_own_session(open_window, coins) -> None:
+    user = open_window(coins, name="first")
+    user.click(COIN)
+    user.ready()
+    kept = user.widget.bridge.labels
+    user.viewer.add_image(coins.T.copy(), name="second")
+    user.qtbot.waitUntil(lambda: user.widget.source.image.count() == 2)
+    user.widget.source.image.setCurrentIndex(1)
+    user.widget.source.image.activated.emit(1)
+    user.ready()
+    assert user.widget.bridge.image.name == "second"
+    assert user.widget.bridge.labels is not kept
+    assert kept.data[COIN] == 1, "what was annotated stays"
+    user.viewer.layers.remove("second")
+    user.qtbot.waitUntil(lambda: user.widget.bridge is not None)
+    assert user.widget.bridge.labels is kept
+
+
+def test_labels_of_another_shape_are_refused_and_nothing_is_lost(open_window, coins) -> None:
+    user = open_window(coins)
+    user.click(COIN)
+    user.ready()
+    before = user.widget.bridge.labels
+    user.viewer.add_labels(np.zeros((5, 5), np.uint16), name="small")
+    user.qtbot.waitUntil(lambda: user.widget.source.labels.findText("small") > 0)
+    index = user.widget.source.labels.findText("small")
+    user.widget.source.labels.setCurrentIndex(index)
+    with pytest.raises(RuntimeError, match="own shape"):  # napari's notification, strict in tests
+        user.widget.source.labels.activated.emit(index)
+    assert user.widget.bridge.labels is before
+    assert before.data[COIN] == 1
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(open_window, coins, tmp_path) -> None:
+    user = open_window(coins)
+    predictor = user.widget.predictor
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"no model")
+    errors = []
+    user.widget._tell = errors.append
+    user.widget._load_model(str(broken))
+    user.qtbot.waitUntil(lambda: bool(errors), timeout=20_000)
+    assert "broken.pth" in str(errors[0])
+    assert user.widget.predictor is predictor
+    user.click(COIN)
+    user.ready()
+    assert user.widget.bridge.labels.data[COIN] == 1
+
+
+def test_without_an_image_the_widget_waits_for_one(make_napari_viewer, coins, qtbot) -> None:
+    viewer = make_napari_viewer()
+    widget = SamWidget(viewer)
+    qtbot.waitUntil(lambda: widget.predictor is not None, timeout=60_000)
+    assert "Open an image" in widget.status.text.text()
+    viewer.add_image(coins)
+    qtbot.waitUntil(lambda: widget.bridge is not None)
+    widget.bridge.session.edit(1, FRAME, Prompts.from_points([COIN]))
+    qtbot.waitUntil(lambda: bool(widget.bridge.labels.data.any()), timeout=20_000)
+    widget.shutdown()
+    widget.deleteLater()
