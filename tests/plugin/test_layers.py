@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -366,6 +367,20 @@ def test_ids_beyond_16_bit_widen_the_labels(bridge: LayerBridge) -> None:
     bridge.points.add([1, 30, 30])
     assert bridge.labels.data[1, 30, 30] == 70_000
     assert bridge.labels.data[1, 10, 10] == 1
+
+
+def test_a_stack_far_beyond_memory() -> None:
+    viewer = ViewerModel()
+    image = viewer.add_image(da.zeros((2000, 4096, 4096), np.uint8), contrast_limits=(0, 1))
+    viewer.dims.set_point(0, 1234)
+    bridge = LayerBridge(viewer, image)
+    answer_at_once(bridge)
+    bridge.points.add([1234, 3000, 4000])
+    assert bridge.labels.data[1234, 3000, 4000] == 1
+    bridge.next_object()
+    assert bridge.session.active == 2
+    bridge.undo()
+    assert bridge.labels.data[1234, 3000, 4000] == 0
 
 
 def test_new_pixels_in_the_image_make_a_new_stack(bridge: LayerBridge) -> None:

@@ -6,18 +6,21 @@ never found by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 from psygnal import Signal
+from zarr.storage import MemoryStore
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.session import Drawing, Session
@@ -27,6 +30,7 @@ COLOURS = {POSITIVE: "#2ee66b", NEGATIVE: "#ff4d4d"}
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 LABELS_OPACITY = 0.5
 RIGHT_BUTTON = 2
+MOST_PIXELS = 2**30  # of labels held as one array: 2 GB
 PLACES = 2  # decimals of a pixel: a drawing put back and read again is the same drawing
 TOOL_MODES = {
     "point": "add",
@@ -94,8 +98,9 @@ class LayerBridge:
         self._own_change = False  # the prompt layers are changed by this bridge, not by the user
         self._shown: set[int] = set()  # objects whose drawings the layers hold
         stack = stack_of(image)
-        self.labels = labels or labels_with_session(viewer, image) or new_labels(image, stack)
-        self.session = self._resume(stack)
+        found = labels or labels_with_session(viewer, image)
+        self.labels = found or new_labels(image, stack)
+        self.session = self._resume(stack, highest_id=None if found else 0)
         self.frame = self.shown_frame()
         self.points = new_points(image, stack)
         self.shapes = new_shapes(image, stack)
@@ -107,14 +112,14 @@ class LayerBridge:
         self.show_object()
         self.use("point")
 
-    def _resume(self, stack: FrameStack) -> Session:
+    def _resume(self, stack: FrameStack, highest_id: int | None) -> Session:
         """The session these labels hold, or a new one."""
         held = held_session(self.labels, self.image)
         if held is not None:
             held.stack = stack
             held.write = self._write
             return held
-        session = Session(stack, self.labels.data, self._write)
+        session = Session(stack, self.labels.data, self._write, highest_id=highest_id)
         self.labels.metadata[HELD] = HeldSession(self.image, self.labels, session)
         return session
 
@@ -496,9 +501,15 @@ def labels_with_session(viewer: ViewerModel, image: Image) -> Labels | None:
 
 
 def new_labels(image: Image, stack: FrameStack) -> Labels:
-    """Empty labels on an image."""
+    """Empty labels on an image; of a huge one only what is written to takes memory."""
+    empty: Any
+    if math.prod(stack.shape) > MOST_PIXELS:
+        chunks = (1,) * (stack.ndim - 2) + (1024, 1024)
+        empty = zarr.zeros(stack.shape, chunks=chunks, dtype=np.uint16, store=MemoryStore())
+    else:
+        empty = np.zeros(stack.shape, np.uint16)
     return Labels(
-        np.zeros(stack.shape, np.uint16),
+        empty,
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
         **_placement(image, stack),

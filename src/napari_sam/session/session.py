@@ -110,6 +110,8 @@ class Session:
         default) or napari's ``layer.data_setitem``.
     protect_neighbours
         Whether pixels of other objects stay theirs.
+    highest_id
+        The highest id in the labels, where it is known; else they are read once, plane by plane.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class Session:
         write: Write | None = None,
         *,
         protect_neighbours: bool = True,
+        highest_id: int | None = None,
     ) -> None:
         if tuple(labels.shape) != tuple(stack.shape):
             raise SamError(
@@ -149,7 +152,7 @@ class Session:
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
         self._generation = 0
-        self._highest = _highest_id(labels)
+        self._highest = _highest_id(labels) if highest_id is None else highest_id
         self._active = self._highest + 1
 
     # Objects
