@@ -174,7 +174,7 @@ def test_sample_hits_the_pixel() -> None:
 
 
 def test_click_kernel_is_a_disk_before_it_learned() -> None:
-    """Without offsets and with weight 1 the pixels within one unit (8 px) of the click are inside."""
+    """Without offsets and with weight 1 what is within one unit (8 px) of the click is inside."""
     kernel = torch.zeros(1, 17, 16, 16)
     inside = click_kernel(kernel, torch.tensor([[[30.0, 22.0]]]))[0, 0] > 0
     ys, xs = torch.meshgrid(torch.arange(16) * 4 + 2, torch.arange(16) * 4 + 2, indexing="ij")
@@ -194,7 +194,7 @@ def test_click_kernel_follows_offsets() -> None:
     assert torch.equal(inside, left.expand(2, 8, 8))
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -204,9 +204,9 @@ def test_progress_can_stop_the_encoder(tiny: Pocket) -> None:
     def progress(done: int, total: int) -> None:
         seen.append((done, total))
         if done == 3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         tiny.encode(tiny.preprocess(image(64, 64)), progress)
     assert seen == [(1, 8), (2, 8), (3, 8)]
 

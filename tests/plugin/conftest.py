@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -10,8 +10,6 @@ import pytest
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
-
-from napari_sam.plugin.widget import SamWidget
 
 DRAG_STEP_MS = 10  # napari drops moves that come faster than every 5 ms
 PATIENCE_MS = 60_000
@@ -125,12 +123,3 @@ def longest_gap(qtbot) -> Callable[[Callable[[], None]], float]:
         return float(np.diff(ticks).max())
 
     return measure
-
-
-@pytest.fixture
-def bare_widget(make_napari_viewer) -> Iterator[SamWidget]:
-    """A widget without an image, not docked."""
-    widget = SamWidget(make_napari_viewer())
-    yield widget
-    widget.shutdown()
-    widget.deleteLater()

@@ -228,6 +228,7 @@ class ObjectPanel(QWidget):
         self.next.clicked.connect(self.next_clicked)
         self.candidates = CandidatePanel()
         self.table = QTableWidget(0, 4)
+        self._rows: list[tuple[str, str, str, str]] = []
         self.table.setHorizontalHeaderLabels(["Object", "Frame", "Score", "Prompts"])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -259,22 +260,23 @@ class ObjectPanel(QWidget):
 
     def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
         """List the objects and mark the active one."""
-        self.table.setRowCount(len(objects))
-        for row, summary in enumerate(objects):
-            for column, text in enumerate(_cells(summary)):
-                item = QTableWidgetItem(text)
-                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-                item.setData(Qt.ItemDataRole.UserRole, summary.object_id)
-                self.table.setItem(row, column, item)
-            if summary.object_id == active:
-                self.table.selectRow(row)
-        if active not in {summary.object_id for summary in objects}:
+        rows = [_cells(summary) for summary in objects]
+        self.table.setRowCount(len(rows))
+        for row, texts in enumerate(rows):
+            if self._rows[row : row + 1] != [texts]:  # most are as they were
+                for column, text in enumerate(texts):
+                    item = QTableWidgetItem(text)
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                    self.table.setItem(row, column, item)
+        self._rows = rows
+        ids = [summary.object_id for summary in objects]
+        if active in ids:
+            self.table.selectRow(ids.index(active))
+        else:
             self.table.clearSelection()
 
     def _on_cell(self, row: int, column: int) -> None:
-        item = self.table.item(row, column)
-        if item is not None:
-            self.object_clicked.emit(item.data(Qt.ItemDataRole.UserRole))
+        self.object_clicked.emit(int(self._rows[row][0]))
 
 
 def candidate_pictures(

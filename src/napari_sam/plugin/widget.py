@@ -482,6 +482,7 @@ class SamWidget(QWidget):
         gone = event is not None and event.type() == QEvent.Type.ParentChange
         if gone and self.parent() is None and self._keys:
             self.shutdown()
+            self.deleteLater()
         return super().event(event)
 
     def shutdown(self) -> None:
