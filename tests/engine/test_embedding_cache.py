@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.engine import EmbeddingCache, FrameStack, LoadedModel, Predictor
+from napari_sam.engine import EmbeddingCache, FrameStack, LoadedModel, Predictor, Prompts
 from napari_sam.model import Sam
 from oracles import SMALL
 
@@ -75,7 +75,7 @@ def test_precision_is_part_of_the_key(predictor: Predictor) -> None:
 
 def test_the_least_recently_used_goes_first(predictor: Predictor) -> None:
     stack = new_stack()
-    one = EmbeddingCache().embed(predictor, stack, FIRST).embedding.nbytes
+    one = EmbeddingCache().embed(predictor, stack, FIRST).nbytes
     cache = EmbeddingCache(limit_bytes=2 * one)
     for index in (0, 1, 0, 2):
         cache.embed(predictor, stack, (index, None, None))
@@ -86,6 +86,16 @@ def test_the_least_recently_used_goes_first(predictor: Predictor) -> None:
     tiny = EmbeddingCache(limit_bytes=1)
     tiny.embed(predictor, stack, FIRST)
     assert len(tiny) == 1, "the one in use is kept"
+
+
+def test_predictions_count_as_memory(predictor: Predictor) -> None:
+    cache = EmbeddingCache()
+    cached = cache.embed(predictor, new_stack(), FIRST)
+    before = cache.nbytes
+    prompts = Prompts.from_points([(5, n) for n in range(40)])
+    predictor.refine(cached.embedding, prompts, memo=cached.memo)
+    assert cache.nbytes > before
+    assert len(cached.memo) <= 16, "long corrections do not pile up"
 
 
 def test_a_stopped_encoder_stores_nothing(predictor: Predictor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +142,60 @@ def test_a_choice_decides_what_the_next_click_refines(predictor: Predictor) -> N
     logits = [predictor.refine(embedding, prompts, candidate=c).low_res_logits for c in (1, 3)]
     assert not np.array_equal(*logits)
     assert predictor.refine(embedding, prompts, candidate=3).tokens.index(3) == 3
+
+
+MANY = [
+    *(Prompts.from_box((y, 20, y + 60, 90)) for y in (5, 15, 25, 35, 45)),
+    Prompts.from_points([(50, 60)]),
+    Prompts.from_points([(90, 100)]),
+    Prompts.from_points([(50, 60), (90, 100)], [1, 0]),
+    Prompts.from_box((10, 20, 60, 90)).with_point((30, 40)),
+    Prompts.from_mask(np.eye(200, 320) > 0),
+    Prompts.from_box((50, 60, 120, 150)),
+]
+
+
+@pytest.mark.parametrize("multimask", [None, True, False])
+def test_many_equal_one_by_one(predictor: Predictor, multimask: bool | None) -> None:
+    embedding = predictor.encode(picture((200, 320)))
+    predictions = list(predictor.predict_many(embedding, MANY, multimask=multimask))
+    assert len(predictions) == len(MANY)
+    for prompts, ours in zip(MANY, predictions, strict=True):
+        alone = predictor.predict(embedding, prompts, multimask=multimask)
+        assert (ours.tokens, ours.best) == (alone.tokens, alone.best)
+        ours_logits, logits = (torch.tensor(p.low_res_logits) for p in (ours, alone))
+        assert relative_error(ours_logits, logits) < 1e-5
+        np.testing.assert_allclose(ours.iou_predictions, alone.iou_predictions, rtol=1e-5)
+
+
+def test_many_are_decoded_as_they_are_asked_for(predictor: Predictor) -> None:
+    """So that memory is that of a few objects: neither prompts nor predictions pile up."""
+    embedding = predictor.encode(picture((200, 320)))
+    asked = []
+
+    def prompts() -> Iterator[Prompts]:
+        for index in range(100):
+            asked.append(index)
+            yield Prompts.from_box((index, 20, index + 60, 90))
+
+    predictions = predictor.predict_many(embedding, prompts())
+    assert not asked
+    next(predictions)
+    assert len(asked) <= 4
+
+
+def test_a_prediction_does_not_hold_the_embedding(predictor: Predictor) -> None:
+    embedding = predictor.encode(picture((200, 320)))
+    encoded = embedding.nbytes
+    prediction = predictor.predict(embedding, Prompts.from_points([(50, 60)]))
+    assert embedding.nbytes > encoded, "what all prompts share is kept, and counted"
+    prepared = [id(tensor) for tensor in embedding.prepared]
+    predictor.predict(embedding, Prompts.from_points([(60, 50)]))
+    assert [id(tensor) for tensor in embedding.prepared] == prepared
+    alive = weakref.ref(embedding)
+    del embedding
+    assert alive() is None
+    assert prediction.mask().shape == (200, 320)
 
 
 def test_a_drawn_mask_is_a_prompt_in_its_place(pocket: Predictor) -> None:

@@ -37,6 +37,12 @@ class CachedEmbedding:
     memo: Memo
     picture: NDArray[np.uint8]  # the frame in small, (h, w, 3), under the low-res logits
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all of it."""
+        logits = sum(prediction.low_res_logits.nbytes for prediction in self.memo.values())
+        return self.embedding.nbytes + logits + self.picture.nbytes
+
 
 class EmbeddingCache:
     """Least recently used first out. Not safe for several threads: one worker owns it.
@@ -44,7 +50,7 @@ class EmbeddingCache:
     Parameters
     ----------
     limit_bytes
-        How much the embeddings may hold together. The one in use is always kept.
+        How much all entries may hold together. The one in use is always kept.
     """
 
     def __init__(self, limit_bytes: int = 512 * 2**20) -> None:
@@ -57,8 +63,8 @@ class EmbeddingCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the embeddings."""
-        return sum(entry.embedding.nbytes for entry in self._entries.values())
+        """Bytes held by all entries."""
+        return sum(entry.nbytes for entry in self._entries.values())
 
     def embed(
         self,

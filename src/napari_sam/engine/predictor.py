@@ -6,9 +6,10 @@ one place, :meth:`Predictor._prompt_tensors`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import groupby, islice
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from napari_sam.model import NetworkConfig, PromptTensors
+from napari_sam.model import NetworkConfig, PromptTensors, prepare, upscale_mask
 
 from .errors import FrameError, PromptError
 from .frames import FrameStack
@@ -26,8 +27,11 @@ from .prompts import Prompts
 from .zoo import LoadedModel, is_out_of_memory, on_cpu
 
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
-MEMO_STEPS = 32  # decoded steps kept with an embedding; up to 1 MB each
+MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 1 MB each
 TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
+OBJECTS_AT_ONCE = {"cpu": 2, "cuda": 32, "mps": 8}  # as many as keep the device busy
+
+ONE_CLICK = (1, False, False)  # of this kind are ambiguous prompts
 
 Progress: TypeAlias = Callable[[int, int], None]
 Memo: TypeAlias = MutableMapping[tuple[Prompts, int | None], "Prediction"]
@@ -41,6 +45,8 @@ class Embedding:
     frame_shape: tuple[int, int]  # (H, W) of the frame that prompts and masks refer to
     input_shape: tuple[int, int]  # (h, w) of the network's input that the frame fills
     model_hash: str
+    prepared: list[torch.Tensor] = field(default_factory=list, init=False, repr=False)
+    """What all prompts share, filled by the first prompt; two to three times the tensors."""
 
     @property
     def features(self) -> torch.Tensor:
@@ -50,7 +56,7 @@ class Embedding:
     @property
     def nbytes(self) -> int:
         """Bytes held by the tensors."""
-        return sum(tensor.nbytes for tensor in self.tensors)
+        return sum(tensor.nbytes for tensor in {*self.tensors, *self.prepared})
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +154,6 @@ class Predictor:
         input = network.preprocess(pixels.permute(2, 0, 1)[None])  # (1, 3, S, S)
         return tuple(tensor.float() for tensor in network.encode(input, progress))
 
-    @torch.inference_mode()
     def predict(
         self,
         embedding: Embedding,
@@ -177,25 +182,81 @@ class Predictor:
         PromptError
             If nothing of the prompts lies in the frame, or the embedding is another model's.
         """
+        (prediction,) = self._decode(
+            embedding, [prompts.fitted(embedding.frame_shape)[0]], multimask, seed
+        )
+        return prediction
+
+    def predict_many(
+        self, embedding: Embedding, prompts: Iterable[Prompts], *, multimask: bool | None = None
+    ) -> Iterator[Prediction]:
+        """Decode the prompts of several objects: what `predict` says of each, in their order.
+
+        A few objects at a time, as long as they have as many points and the same other prompts:
+        Segment Anything would see points added to make them equal. Memory does not grow with the
+        number of objects, if the predictions are not kept.
+
+        Parameters
+        ----------
+        embedding
+            The frame, encoded by this predictor's model.
+        prompts
+            One for each object.
+        multimask
+            As in :meth:`predict`.
+
+        Raises
+        ------
+        PromptError
+            When its turn comes, if nothing of an object's prompts lies in the frame.
+        """
+        fitted = (each.fitted(embedding.frame_shape)[0] for each in prompts)
+        for _, alike in groupby(fitted, key=_kind):
+            while chunk := list(islice(alike, OBJECTS_AT_ONCE[self.model.device.type])):
+                yield from self._decode(embedding, chunk, multimask)
+
+    @torch.inference_mode()
+    def _decode(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        multimask: bool | None,
+        seed: NDArray[np.float32] | None = None,
+    ) -> list[Prediction]:
+        """Predictions for B objects with prompts of one kind; a seed is for one object."""
         if embedding.model_hash != self.model.hash:
             raise PromptError(
                 f"This embedding was made by another model than {self.model.name}. "
                 "Encode the frame again with this one."
             )
-        prompts, _ = prompts.fitted(embedding.frame_shape)
-        tensors = self._prompt_tensors(embedding, prompts, seed)
-        features = tuple(tensor.to(self.model.device) for tensor in embedding.tensors)
-        logits, iou = self.model.network.decode(features, tensors)  # (1, 4, m, m), (1, 4)
-        ambiguous = len(prompts.points) == 1 and prompts.box is None and prompts.mask is None
-        tokens = _tokens(multimask, ambiguous and seed is None)
-        scores = iou[0, list(tokens)].float().cpu().numpy()
-        return Prediction(
-            low_res_logits=logits[0, list(tokens)].float().cpu().numpy(),
-            iou_predictions=scores,
-            tokens=tokens,
-            best=0 if tokens[0] == 0 else int(scores.argmax()),
-            upscale=lambda low_res: self._upscale(low_res, embedding),
+        logits, iou_predictions = self.model.network.decode(
+            self._features(embedding), self._prompt_tensors(embedding, prompts, seed)
+        )  # (B, 4, m, m), (B, 4)
+        tokens = _tokens(multimask, ambiguous=seed is None and _kind(prompts[0]) == ONE_CLICK)
+        config = self.model.network.config
+        upscale = partial(
+            _upscale,
+            stride=config.input_size // config.mask_size,
+            input_shape=embedding.input_shape,
+            frame_shape=embedding.frame_shape,
         )
+        chosen = list(tokens)
+        return [
+            Prediction(
+                low_res_logits=logits[i, chosen].float().cpu().numpy(),
+                iou_predictions=scores,
+                tokens=tokens,
+                best=0 if tokens[0] == 0 else int(scores.argmax()),
+                upscale=upscale,
+            )
+            for i, scores in enumerate(iou_predictions[:, chosen].float().cpu().numpy())
+        ]
+
+    def _features(self, embedding: Embedding) -> tuple[torch.Tensor, ...]:
+        if not embedding.prepared:
+            tensors = tuple(tensor.to(self.model.device) for tensor in embedding.tensors)
+            embedding.prepared[:] = prepare(self.model.network, tensors)
+        return tuple(tensor.to(self.model.device) for tensor in embedding.prepared)
 
     def refine(
         self,
@@ -236,40 +297,50 @@ class Predictor:
         return prediction
 
     def _prompt_tensors(
-        self, embedding: Embedding, prompts: Prompts, seed: NDArray[np.float32] | None
+        self, embedding: Embedding, prompts: Sequence[Prompts], seed: NDArray[np.float32] | None
     ) -> PromptTensors:
-        device = self.model.device
         scale_y, scale_x = (
             new / old for new, old in zip(embedding.input_shape, embedding.frame_shape, strict=True)
         )
         # From here on coordinates are xy in input pixels.
-        points_xy_input = [[(x * scale_x, y * scale_y) for y, x in prompts.points]]
-        boxes = None
-        if prompts.box is not None:
-            y0, x0, y1, x1 = prompts.box
-            box_xy_input = [[x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y]]
-            boxes = torch.tensor(box_xy_input, dtype=torch.float32, device=device)
-        if seed is None and prompts.mask is not None:
-            seed = _mask_logits(prompts.mask, embedding, self.model.network.config)
+        points_xy_input = [[(x * scale_x, y * scale_y) for y, x in each.points] for each in prompts]
+        boxes_xy_input = [
+            (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y)
+            for y0, x0, y1, x1 in (each.box for each in prompts if each.box is not None)
+        ]
+        config = self.model.network.config
+        drawn = [
+            _mask_logits(each.mask, embedding, config) for each in prompts if each.mask is not None
+        ]
+        masks = drawn if seed is None else [seed]
+        tensor = partial(torch.tensor, device=self.model.device)
         return PromptTensors(
-            points=torch.tensor(points_xy_input, dtype=torch.float32, device=device)
-            if prompts.points
-            else None,
-            labels=torch.tensor([prompts.labels], dtype=torch.int64, device=device)
-            if prompts.points
-            else None,
-            boxes=boxes,
-            masks=None if seed is None else torch.as_tensor(seed, device=device)[None, None],
+            points=tensor(points_xy_input) if prompts[0].points else None,
+            labels=tensor([each.labels for each in prompts]) if prompts[0].points else None,
+            boxes=tensor(boxes_xy_input) if boxes_xy_input else None,
+            masks=tensor(np.stack(masks)).unsqueeze(1) if masks else None,
         )
 
-    @torch.inference_mode()
-    def _upscale(
-        self, low_res_logits: NDArray[np.float32], embedding: Embedding
-    ) -> NDArray[np.bool_]:
-        logits = torch.as_tensor(low_res_logits, device=self.model.device)[None]
-        upscaled = self.model.network.upscale(logits, embedding.input_shape, embedding.frame_shape)
-        masks: NDArray[np.bool_] = (upscaled[0] > 0).cpu().numpy()
-        return masks
+
+def _upscale(
+    low_res_logits: NDArray[np.float32],
+    stride: int,
+    input_shape: tuple[int, int],
+    frame_shape: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Masks (M, H, W) of logits (M, m, m), each computed in the box that holds it only."""
+    masks = np.zeros((len(low_res_logits), *frame_shape), bool)
+    for mask, logits in zip(masks, low_res_logits, strict=True):
+        rows, columns, pixels = upscale_mask(
+            torch.as_tensor(logits), stride, input_shape, frame_shape
+        )
+        mask[rows, columns] = pixels.numpy()
+    return masks
+
+
+def _kind(prompts: Prompts) -> tuple[int, bool, bool]:
+    """Number of points, whether there is a box, whether a mask."""
+    return len(prompts.points), prompts.box is not None, prompts.mask is not None
 
 
 def _tokens(multimask: bool | None, ambiguous: bool) -> tuple[int, ...]:

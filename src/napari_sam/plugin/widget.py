@@ -61,9 +61,8 @@ class SamWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self.viewer = getattr(
-            napari_viewer, "__wrapped__", napari_viewer
-        )  # not napari's proxy of it
+        # napari passes a proxy of its viewer; layers reached through it would be proxies too
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.bridge: LayerBridge | None = None
         self.predictor: Predictor | None = None
         self.cache = EmbeddingCache()  # only ever used in the thread of self.worker
@@ -183,6 +182,7 @@ class SamWidget(QWidget):
         self.tools.show_tool("point")
         self._list_layers()
         self._show_session()
+        self._answer_all()
         self._embed_shown()
 
     def _detach(self) -> None:
@@ -198,8 +198,9 @@ class SamWidget(QWidget):
         session.landed.disconnect(self._show_session)
         session.active_changed.disconnect(self._show_session)
         session.explained.disconnect(self.status.show_idle)
+        for slot in (FRAME, HOVER, *(request.key for request in session.pending())):
+            self.worker.cancel(slot)
         self.bridge = None
-        self.worker.cancel()
         self._defer(self._list_layers)
 
     # Which model
@@ -241,9 +242,7 @@ class SamWidget(QWidget):
         self.predictor = predictor
         for notice in predictor.model.notices:
             show_warning(notice)
-        if self.bridge is not None:
-            for request in self.bridge.session.pending():
-                self._answer(request)
+        self._answer_all()
         self._embed_shown()
 
     def _fetch(self) -> None:
@@ -292,6 +291,12 @@ class SamWidget(QWidget):
             f"Embedding {_frame_text(frame)} with {self.predictor.model.name}",
             priority=EMBED,
         )
+
+    def _answer_all(self) -> None:
+        """Have decoded what was asked for before there was a model, or an open panel."""
+        if self.bridge is not None:
+            for request in self.bridge.session.pending():
+                self._answer(request)
 
     def _answer(self, request: Request) -> None:
         """Have a request decoded; its frame is embedded first where that is not done yet."""
