@@ -5,7 +5,6 @@ The only file with threads.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -146,15 +145,3 @@ def _outcome(job: Job, report: Report) -> Any:
         return job.work(report)
     except (Cancelled, Exception) as error:  # noqa: BLE001 a worker thread has nobody above it
         return error
-
-
-def use_threads(n: int) -> None:
-    """Let torch compute with ``n`` threads in the calling thread; it holds for no other."""
-    import torch
-
-    torch.set_num_threads(n)
-
-
-def encoder_threads() -> int:
-    """Threads for the encoder: all cores but the one the GUI draws with."""
-    return max(1, (os.cpu_count() or 2) - 1)

@@ -6,31 +6,34 @@ never found by name.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
-from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 from psygnal import Signal
-from zarr.storage import MemoryStore
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.session import Drawing, Session
 
-POSITIVE, NEGATIVE = "positive", "negative"
-COLOURS = {POSITIVE: "#2ee66b", NEGATIVE: "#ff4d4d"}
-PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
-LABELS_OPACITY = 0.5
+from .own_layers import (
+    NEGATIVE,
+    POSITIVE,
+    new_labels,
+    new_points,
+    new_preview,
+    new_shapes,
+    place_in_frame,
+    read_view,
+    row_features,
+    write_view,
+)
+
 RIGHT_BUTTON = 2
-MOST_PIXELS = 2**30  # of labels held as one array: 2 GB
 PLACES = 2  # decimals of a pixel: a drawing put back and read again is the same drawing
 TOOL_MODES = {
     "point": "add",
@@ -195,7 +198,7 @@ class LayerBridge:
     def _row(
         self, layer: Layer, kind: Any, vertices: Any, row: Any
     ) -> Iterator[tuple[int, FrameIndex, Drawing]]:
-        displayed = _read_view(row.view)
+        displayed = read_view(row.view)
         try:
             located = [
                 self.session.stack.locate(
@@ -242,10 +245,10 @@ class LayerBridge:
         self._set_defaults()
 
     def _features(self, rows: list[tuple[FrameIndex, Drawing]]) -> pd.DataFrame:
-        return _features(
+        return row_features(
             objects=[self.session.active] * len(rows),
             labels=[POSITIVE if drawing.label else NEGATIVE for _, drawing in rows],
-            views=[_write_view(frame) for frame, _ in rows],
+            views=[write_view(frame) for frame, _ in rows],
         )
 
     def select(self, object_id: int) -> None:
@@ -303,9 +306,9 @@ class LayerBridge:
         is_taken = bool(self.session.prompted_frames(object_id))
         if self.one_object_per_prompt and is_taken and not negative:
             object_id = self.session.next_id()
-        polarity, view = NEGATIVE if negative else POSITIVE, _write_view(self.frame)
+        polarity, view = NEGATIVE if negative else POSITIVE, write_view(self.frame)
         for layer in (self.points, self.shapes):
-            layer.feature_defaults = _features([object_id], [polarity], [view])
+            layer.feature_defaults = row_features([object_id], [polarity], [view])
 
     # Labels
 
@@ -500,106 +503,7 @@ def labels_with_session(viewer: ViewerModel, image: Image) -> Labels | None:
     return None
 
 
-def new_labels(image: Image, stack: FrameStack) -> Labels:
-    """Empty labels on an image; of a huge one only what is written to takes memory."""
-    empty: Any
-    if math.prod(stack.shape) > MOST_PIXELS:
-        chunks = (1,) * (stack.ndim - 2) + (1024, 1024)
-        empty = zarr.zeros(stack.shape, chunks=chunks, dtype=np.uint16, store=MemoryStore())
-    else:
-        empty = np.zeros(stack.shape, np.uint16)
-    return Labels(
-        empty,
-        name=f"{image.name} objects",
-        opacity=LABELS_OPACITY,
-        **_placement(image, stack),
-    )
-
-
-def new_points(image: Image, stack: FrameStack) -> Points:
-    """An empty layer for clicks, green for positive and red for negative."""
-    return Points(
-        ndim=stack.ndim,
-        name=f"{image.name} points",
-        features=_features([], [], []),
-        face_color="label",
-        face_color_cycle=COLOURS,
-        border_color="white",
-        size=max(4.0, max(stack.frame_shape) / 80),
-        canvas_size_limits=(8, 14),
-        **_placement(image, stack),
-    )
-
-
-def new_shapes(image: Image, stack: FrameStack) -> Shapes:
-    """An empty layer for boxes, outlines and scribbles."""
-    return Shapes(
-        ndim=stack.ndim,
-        name=f"{image.name} shapes",
-        features=_features([], [], []),
-        face_color="transparent",
-        edge_color="#ffd93d",
-        edge_width=max(1.0, max(stack.frame_shape) / 400),
-        **_placement(image, stack),
-    )
-
-
-def new_preview(image: Image, stack: FrameStack) -> Labels:
-    """A layer for the mask under the cursor; one frame, never the user's own."""
-    return Labels(
-        np.zeros((1,) * stack.ndim, np.uint8),
-        name=f"{image.name} preview",
-        colormap=DirectLabelColormap(color_dict={None: (0, 0, 0, 0), 1: PREVIEW_COLOUR}),
-        visible=False,
-        **_placement(image, stack),
-    )
-
-
-def place_in_frame(layer: Layer, image: Image, frame: FrameIndex) -> None:
-    """Put a layer of one frame where that frame of the image lies."""
-    offset = np.array([i or 0 for i in frame], float)
-    linear = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear).linear_matrix
-    layer.translate = np.asarray(image.translate) + linear @ offset
-
-
-def _placement(image: Image, stack: FrameStack) -> dict[str, Any]:
-    """All that decides where a layer's pixels lie in the world, as in the image."""
-    return {
-        "scale": image.scale,
-        "translate": image.translate,
-        "rotate": image.rotate,
-        "shear": image.shear,
-        "affine": image.affine.affine_matrix,
-        "units": image.units,
-        "axis_labels": image.axis_labels,
-    }
-
-
 def _to_data(frame: FrameIndex, drawing: Drawing) -> NDArray[np.float64]:
     """A drawing's vertices with a coordinate for every axis of the data, (N, ndim)."""
     vertices = [iter(vertex) for vertex in drawing.vertices]
     return np.array([[next(v) if i is None else i for i in frame] for v in vertices], float)
-
-
-def _features(objects: list[int], labels: list[str], views: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "object": np.array(objects, np.int64),
-            "label": _categories(labels),
-            "view": np.array(views, object),
-        }
-    )
-
-
-def _categories(labels: list[str]) -> pd.Categorical:
-    return pd.Categorical(labels, categories=[POSITIVE, NEGATIVE])
-
-
-def _write_view(frame: FrameIndex) -> str:
-    """The axes that span a frame, as a row of a prompt layer remembers them: ``"1 2"``."""
-    return " ".join(str(axis) for axis, i in enumerate(frame) if i is None)
-
-
-def _read_view(view: str) -> tuple[int, int]:
-    y, x = view.split()
-    return int(y), int(x)

@@ -18,25 +18,24 @@ from qtpy.QtWidgets import QFileDialog, QScrollArea, QVBoxLayout, QWidget
 from napari_sam.engine import (
     EmbeddingCache,
     FrameIndex,
-    FrameStack,
     ModelEntry,
-    Prompts,
     SamError,
-    fetch,
     known_models,
     model_state,
 )
 from napari_sam.installation import rival_distribution, rival_warning
-from napari_sam.session import Answer, Request, Session, decode
+from napari_sam.session import Answer, Request, Session
 
-from .jobs import CLICK, EMBED, PREVIEW, Job, Report, Worker, encoder_threads, use_threads
-from .layers import LayerBridge, new_labels
+from . import tasks
+from .jobs import CLICK, EMBED, PREVIEW, Job, Report, Worker
+from .layers import LayerBridge
+from .own_layers import new_labels
 from .panels import ObjectPanel, SourcePanel, StatusPanel, ToolPanel, candidate_pictures
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_sam.engine import CachedEmbedding, Predictor
+    from napari_sam.engine import Predictor
 
 DEFAULT_MODEL = "pocket"
 SETTLE_MS = 150  # the slider rests this long before its frame is embedded
@@ -236,7 +235,7 @@ class SamWidget(QWidget):
 
     def _load_model(self, name_or_path: str) -> None:
         self.status.show_busy(f"Loading {Path(name_or_path).stem} …")
-        self._submit(MODEL, partial(_load, name_or_path), self._on_model)
+        self._submit(MODEL, partial(tasks.load, name_or_path), self._on_model)
 
     def _on_model(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -250,7 +249,7 @@ class SamWidget(QWidget):
         self.status.show_busy(f"Fetching {entry.name} ({entry.size}) …")
         job = Job(
             FETCH,
-            partial(_fetch, entry.name),
+            partial(tasks.fetch, entry.name),
             done=lambda _: self._on_fetched(entry.name),
             failed=self._tell,
             progress=lambda done, total: self.status.show_busy(
@@ -286,7 +285,7 @@ class SamWidget(QWidget):
         stack = self.bridge.session.stack
         self._submit(
             FRAME,
-            partial(_embed, self.cache, self.predictor, stack, frame),
+            partial(tasks.embed, self.cache, self.predictor, stack, frame),
             lambda cached: self._show_ready(),
             f"Embedding {_frame_text(frame)} with {self.predictor.model.name}",
             priority=EMBED,
@@ -306,7 +305,7 @@ class SamWidget(QWidget):
         session = self.bridge.session
         self._submit(
             request.key,
-            partial(_answer, self.cache, self.predictor, session.stack, request),
+            partial(tasks.answer, self.cache, self.predictor, session.stack, request),
             partial(self._land, session),
             f"Embedding {_frame_text(request.frame)} with {self.predictor.model.name}",
             failed=partial(self._on_unanswered, session, request),
@@ -334,11 +333,10 @@ class SamWidget(QWidget):
             self.worker.cancel(HOVER)
             self.bridge.show_preview(None)
             return
+        stack = self.bridge.session.stack
         self._submit(
             HOVER,
-            partial(
-                _preview, self.cache, self.predictor, self.bridge.session.stack, frame, point_yx
-            ),
+            partial(tasks.preview, self.cache, self.predictor, stack, frame, point_yx),
             partial(self._show_preview, frame),
             priority=PREVIEW,
         )
@@ -502,55 +500,6 @@ class SamWidget(QWidget):
         for key in self._keys:
             self.viewer.bind_key(key, None, overwrite=True)
         self._keys = {}
-
-
-# What runs in the worker's thread. torch is loaded there, and its thread count holds only there.
-
-
-def _load(name_or_path: str, report: Report) -> Predictor:
-    from napari_sam.engine import Predictor, load_model
-
-    return Predictor(load_model(name_or_path))
-
-
-def _fetch(name: str, report: Report) -> None:
-    fetch(name, progress=report)
-
-
-def _embed(
-    cache: EmbeddingCache,
-    predictor: Predictor,
-    stack: FrameStack,
-    frame: FrameIndex,
-    report: Report,
-) -> CachedEmbedding:
-    use_threads(encoder_threads())
-    return cache.embed(predictor, stack, frame, report)
-
-
-def _answer(
-    cache: EmbeddingCache,
-    predictor: Predictor,
-    stack: FrameStack,
-    request: Request,
-    report: Report,
-) -> Answer:
-    cached = _embed(cache, predictor, stack, request.frame, report)
-    use_threads(1)
-    return decode(request, predictor, cached)
-
-
-def _preview(
-    cache: EmbeddingCache,
-    predictor: Predictor,
-    stack: FrameStack,
-    frame: FrameIndex,
-    point_yx: tuple[float, float],
-    report: Report,
-) -> NDArray[np.bool_]:
-    cached = _embed(cache, predictor, stack, frame, report)
-    use_threads(1)
-    return predictor.predict(cached.embedding, Prompts.from_points([point_yx])).mask()
 
 
 def _stop(*workers: Worker | object) -> None:
