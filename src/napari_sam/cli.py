@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from napari_sam.engine import FrameIndex, FrameStack, Predictor, Prompts
+    from napari_sam.engine import FrameIndex, FrameStack, LoadedModel, Predictor, Prompts
     from napari_sam.headless import Segmented
-    from napari_sam.training import Evaluation
+    from napari_sam.training import Evaluation, Item
 
 app = typer.Typer(
     help="Click a cell, get its mask: Segment Anything without a screen.",
@@ -158,25 +158,14 @@ def evaluate(
     image, or an index.json; stacks and time-lapses too.
     """
     from napari_sam import training
-    from napari_sam.engine import Predictor, load_model
+    from napari_sam.engine import load_model
 
     items = training.find_items(data)
     if report:
         training.make_folder(report)
-    loaded = {
-        name: load_model(name, device=device, precision=precision) for name in dict.fromkeys(model)
-    }
-    evaluations = []
-    for name, loaded_model in loaded.items():
-        with progress_bar(name, " images") as progress:
-            predictor = Predictor(loaded_model)
-            evaluations.append(
-                training.judge(
-                    predictor, items, name=name, max_objects=max_objects, progress=progress
-                )
-            )
-        for notice in predictor.model.notices:
-            tell(notice)
+    names = list(dict.fromkeys(model))
+    loaded = [load_model(name, device=device, precision=precision) for name in names]
+    evaluations = judge_models(names, loaded, items, max_objects)
     for item in training.empty_items(evaluations[0], items):
         tell(f"{item.labels} holds no object that is large enough: left out.")
     if as_json:
@@ -184,7 +173,7 @@ def evaluate(
     else:
         print_evaluations(evaluations)
     if report:
-        options = "".join(f" --model {name}" for name in loaded)
+        options = "".join(f" --model {name}" for name in names)
         command = f"napari-sam evaluate {data}{options} --max-objects {max_objects}"
         page = training.write_report(
             report, evaluations, items, data=data.resolve().name, command=command
@@ -374,6 +363,27 @@ def print_results(results: list[Segmented]) -> None:
     print_table(header, rows)
 
 
+def judge_models(
+    names: list[str], loaded: list[LoadedModel], items: list[Item], max_objects: int
+) -> list[Evaluation]:
+    """Judge one model after the other. Two files of one name are called as they were given."""
+    from napari_sam.engine import Predictor
+    from napari_sam.training import judge
+
+    own_names = [model.name for model in loaded]
+    evaluations = []
+    for given, model in zip(names, loaded, strict=True):
+        name = given if own_names.count(model.name) > 1 else model.name
+        predictor = Predictor(model)
+        with progress_bar(name, " images") as progress:
+            evaluations.append(
+                judge(predictor, items, name=name, max_objects=max_objects, progress=progress)
+            )
+        for notice in predictor.model.notices:
+            tell(notice)
+    return evaluations
+
+
 def print_evaluations(evaluations: list[Evaluation]) -> None:
     """A table a model and one of the classical tools: a line a source, the mean last."""
     header = ("source", "objects", "IoU 1 click", "box", "3 clicks", "5 clicks", "clicks to 0.8")
@@ -390,7 +400,7 @@ def print_evaluations(evaluations: list[Evaluation]) -> None:
             )
             for source, score in scores
         ]
-        typer.echo(f"{standing.name}")
+        typer.echo(standing.name)
         print_table(header, rows)
         typer.echo()
 

@@ -105,7 +105,7 @@ def test_a_seed_is_the_references_mask_input(small: Pair, predictor: Predictor) 
 
 
 def test_candidates(predictor: Predictor) -> None:
-    """One click has three candidates; more prompts have the single mask, and the three behind it."""
+    """One click has three candidates; more prompts have the single mask, the three behind it."""
     embedding = predictor.encode(picture((200, 320)))
     one = predictor.predict(embedding, Prompts.from_points([(50, 60)]))
     assert one.tokens == (1, 2, 3)

@@ -75,6 +75,7 @@ PROMPT_CASES = [
     PromptCase("all of three objects", THREE_POINTS, THREE_LABELS, THREE_BOXES, masks=3),
 ]
 POINTS_AND_BOX = PROMPT_CASES[8]
+BOXES_OF_THREE = PROMPT_CASES[13]
 ALL_OF_THREE = PROMPT_CASES[-1]
 
 
@@ -156,6 +157,52 @@ def test_decode_equals_the_reference(small: Pair, case: PromptCase, noise: torch
     assert relative_error(iou_predictions, expected_iou) < TOLERANCE
 
 
+@pytest.mark.parametrize("case", PROMPT_CASES, ids=lambda case: case.name)
+def test_decode_in_half_precision_is_close(
+    small: Pair, case: PromptCase, noise: torch.Generator
+) -> None:
+    """The image side follows the image encoder; the tokens and the IoU head stay in single."""
+    half = Sam(SMALL).eval()
+    half.load_state_dict(small.ours.state_dict())
+    half.image_encoder.to(torch.bfloat16)
+    embedding = torch.randn(1, 64, 20, 20, generator=noise)
+    features = half.prepare((embedding,))
+    assert {tensor.dtype for tensor in features} == {torch.bfloat16}
+    logits, iou_predictions = half.decode(features, case.tensors(SMALL))
+    expected_logits, expected_iou = small.ours.decode((embedding,), case.tensors(SMALL))
+    assert logits.dtype == iou_predictions.dtype == torch.float32
+    assert relative_error(logits, expected_logits) < 1.5e-2
+    assert relative_error(iou_predictions, expected_iou) < 1.5e-2
+
+
+def test_prepared_once_for_all_prompts(small: Pair, noise: torch.Generator) -> None:
+    embedding = torch.randn(1, 64, 20, 20, generator=noise)
+    features = small.ours.prepare((embedding,))
+    for case in PROMPT_CASES:
+        prompts = case.tensors(SMALL)
+        prepared = small.ours.decode(features, prompts)
+        for ours, alone in zip(prepared, small.ours.decode((embedding,), prompts), strict=True):
+            assert torch.equal(ours, alone), case.name
+
+
+def test_decode_objects_of_several_images(small: Pair, noise: torch.Generator) -> None:
+    embeddings = torch.randn(3, 64, 20, 20, generator=noise)
+    for case in (BOXES_OF_THREE, ALL_OF_THREE):
+        prompts = case.tensors(SMALL)
+        together = small.ours.decode((embeddings,), prompts)
+        for index in range(3):
+            part = slice(index, index + 1)
+            alone = small.ours.decode((embeddings[part],), objects(prompts, part))
+            for ours, expected in zip(together, alone, strict=True):
+                assert relative_error(ours[part], expected) < TOLERANCE
+
+
+def objects(prompts: PromptTensors, part: slice) -> PromptTensors:
+    """The prompts of some of the objects."""
+    tensors = (prompts.points, prompts.labels, prompts.boxes, prompts.masks)
+    return PromptTensors(*(None if tensor is None else tensor[part] for tensor in tensors))
+
+
 def test_encode_several_images_at_once(small: Pair) -> None:
     images = small.ours.preprocess(
         torch.cat([make_image((200, 320)), 255 - make_image((200, 320))])
@@ -174,10 +221,11 @@ def gradients_of(network: nn.Module, answer: tuple[Tensor, Tensor]) -> dict[str,
     return {n: g for n, g in zip(names, found, strict=True) if g is not None}
 
 
-def test_gradients_equal_the_reference(small: Pair) -> None:
+@pytest.mark.parametrize("case", [BOXES_OF_THREE, ALL_OF_THREE], ids=lambda case: case.name)
+def test_gradients_equal_the_reference(small: Pair, case: PromptCase) -> None:
     ours, reference = small
     with torch.inference_mode(mode=False):
-        prompts = ALL_OF_THREE.tensors(SMALL)
+        prompts = case.tensors(SMALL)
         input = ours.preprocess(make_image((320, 213)))
         embedding = reference.image_encoder(input)
         expected = gradients_of(reference, reference_decode(reference, embedding, prompts))

@@ -2,71 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
-from napari_sam.engine import LoadedModel, Predictor
-from napari_sam.model import PocketConfig, PromptTensors
 from napari_sam.training.data import AnnotatedFrame
 from napari_sam.training.evaluation import (
     ObjectScore,
+    PackedMask,
     ellipse_in,
     evaluate,
     macro,
     mean_score,
+    otsu_clicks,
     otsu_regions,
     region_under,
+    trials,
 )
-
-SIZE = 32
-
-
-class Painter(nn.Module):
-    """A network that fills squares: radius 3 for its candidates but the second, which has 5.
-
-    Every further positive click adds a square around it, every negative one takes it away; a box
-    is filled. It ranks the candidate named at its making best.
-    """
-
-    config = PocketConfig("painter", input_size=SIZE, mask_size=SIZE)
-
-    def __init__(self, ranked_best: int) -> None:
-        super().__init__()
-        self.ranked_best = ranked_best
-        self.seeded: list[bool] = []
-
-    def preprocess(self, image: Tensor) -> Tensor:
-        return image.float()
-
-    def encode(
-        self, input: Tensor, progress: Callable[[int, int], None] | None = None
-    ) -> tuple[Tensor, ...]:
-        return (input,)
-
-    def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
-        self.seeded.append(prompts.masks is not None)
-        ys, xs = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
-        logits = torch.full((1, 4, SIZE, SIZE), -1.0)
-        if prompts.boxes is not None:
-            x0, y0, x1, y1 = prompts.boxes[0]
-            logits[:, :, (ys >= y0) & (ys <= y1) & (xs >= x0) & (xs <= x1)] = 1.0
-        if prompts.points is not None and prompts.labels is not None:
-            for (x, y), label in zip(prompts.points[0], prompts.labels[0], strict=True):
-                distance = torch.maximum((ys - y).abs(), (xs - x).abs())
-                for token, radius in enumerate((3, 3, 5, 3)):
-                    logits[:, token, distance <= radius] = 1.0 if label else -1.0
-        quality = torch.full((1, 4), 0.5)
-        quality[0, self.ranked_best] = 0.9
-        return logits, quality
-
-    def upscale(
-        self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]
-    ) -> Tensor:
-        return low_res_logits
+from painter import SIZE, Painter, painting
 
 
 def frame() -> AnnotatedFrame:
@@ -80,8 +35,7 @@ def frame() -> AnnotatedFrame:
 
 
 def scored(painter: Painter, n_clicks: int = 3) -> ObjectScore:
-    model = LoadedModel(painter, "painter", "0", torch.device("cpu"), "fp32")
-    (score,) = evaluate(Predictor(model), [frame()], n_clicks=n_clicks)
+    (score,) = evaluate(painting(painter), [frame()], n_clicks=n_clicks)
     return score
 
 
@@ -114,8 +68,7 @@ def test_box_and_baselines() -> None:
 def test_at_most_so_many_objects() -> None:
     labels = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((8, 8), int)).astype(np.int32)
     crowd = AnnotatedFrame("crowd", np.zeros((SIZE, SIZE, 3), np.uint8), labels)
-    model = LoadedModel(Painter(1), "painter", "0", torch.device("cpu"), "fp32")
-    scores = list(evaluate(Predictor(model), [crowd], max_objects=4, n_clicks=1))
+    scores = list(evaluate(painting(Painter(1)), [crowd], max_objects=4, n_clicks=1))
     assert len(scores) == 4
 
 
@@ -178,3 +131,42 @@ def test_otsu_regions_of_two_touching_disks() -> None:
 def test_otsu_of_a_constant_image() -> None:
     regions = otsu_regions(np.full((8, 8, 3), 9, np.uint8))
     assert region_under(regions, (3, 3)).all()
+
+
+def test_otsu_clicks_add_take_and_undo() -> None:
+    """Three columns of regions, the object is the first two and half of the third.
+
+    The first click takes one region of 4 x 4 px, the second the other. The third region would add
+    8 px of 16 that belong to it: better, 40 / 48, than the 32 / 40 before. The click that takes it
+    away again is undone.
+    """
+    regions = (np.repeat([[1] * 4 + [2] * 4 + [3] * 4], 4, axis=0).astype(np.int32),)
+    truth = np.zeros((4, 12), bool)
+    truth[:, :10] = True
+    assert otsu_clicks(regions, truth, 5) == pytest.approx(
+        (16 / 40, 32 / 40, 40 / 48, *[40 / 48] * 2)
+    )
+
+
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.booleans()))
+def test_packed_masks_come_back(mask: np.ndarray) -> None:
+    assert np.array_equal(PackedMask.pack(mask).unpack(), mask)
+
+
+def test_a_trial_keeps_what_is_needed_to_show_it() -> None:
+    (trial,) = trials(painting(Painter(1)), [frame()], n_clicks=6)
+    clicks, box = trial.score.iou_clicks, trial.prompts.box
+    truth = frame().labels == 1
+
+    def reached(packed: PackedMask) -> float:
+        mask = packed.unpack()
+        return (mask & truth).sum() / (mask | truth).sum()
+
+    assert reached(trial.one_click) == pytest.approx(clicks[0])
+    assert reached(trial.corrected) == pytest.approx(clicks[4])
+    assert reached(trial.box) == 1
+    assert box == (10, 10, 20, 20)
+    assert trial.prompts.points[0] == (15, 15)
+    assert len(trial.prompts.points) == 6
+    assert trial.area == 11**2
+    assert min(trial.encode_ms, trial.click_ms) > 0

@@ -65,9 +65,7 @@ class Prediction:
 
     low_res_logits: NDArray[np.float32]  # (M, m, m)
     iou_predictions: NDArray[np.float32]  # (M,)
-    tokens: tuple[
-        int, ...
-    ]  # the mask token behind each candidate: 0 the single mask, 1-3 the three
+    tokens: tuple[int, ...]  # the mask token of each candidate: 0 the single mask, 1-3 the three
     best: int  # index of the candidate to show
     upscale: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = field(repr=False)
 

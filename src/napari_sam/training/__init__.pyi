@@ -1,0 +1,16 @@
+from .data import AnnotatedFrame as AnnotatedFrame
+from .data import Item as Item
+from .data import frames_of as frames_of
+from .evaluation import ObjectScore as ObjectScore
+from .evaluation import Score as Score
+from .evaluation import Trial as Trial
+from .evaluation import evaluate as evaluate
+from .evaluation import macro as macro
+from .evaluation import trials as trials
+from .folder import find_items as find_items
+from .judging import Evaluation as Evaluation
+from .judging import empty_items as empty_items
+from .judging import judge as judge
+from .report import as_json as as_json
+from .report import make_folder as make_folder
+from .report import write_report as write_report

@@ -1,0 +1,144 @@
+"""`napari-sam evaluate …`: from a folder to figures and a page, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tifffile
+
+from checkpoints import small_state
+from napari_sam.cli import main
+
+KEYS = {"iou_click_1", "iou_box", "iou_click_3", "iou_click_5", "noc_80"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Evaluate = Callable[[str], Ended]
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Evaluate:
+    """Run `napari-sam evaluate` in this process."""
+
+    def run(arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["napari-sam", "evaluate", *arguments.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with disks, grey and as a short movie, and two small models."""
+    ys, xs = np.mgrid[:48, :48]
+    disk = (ys - 20) ** 2 + (xs - 26) ** 2 < 12**2
+    grey = np.where(disk, 180, 30).astype(np.uint8)
+    for path, image, labels in (
+        ("data/dishes/one", grey, disk),
+        ("data/movies/two", np.stack([grey, grey.T]), np.stack([disk, disk.T])),
+        ("blank/one", grey, np.zeros_like(disk)),
+        ("cut/one", grey, disk[:40]),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / f"{path}.image.tif", image, photometric="minisblack")
+        tifffile.imwrite(
+            tmp_path / f"{path}.labels.tif", labels.astype(np.uint8), photometric="minisblack"
+        )
+    (tmp_path / "nothing").mkdir()
+    for seed in (0, 1):
+        (tmp_path / str(seed)).mkdir()
+        safetensors.torch.save_file(small_state(seed), tmp_path / str(seed) / "small.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    return tmp_path
+
+
+def test_one_model(evaluate: Evaluate, folder: Path) -> None:
+    ended = evaluate("data --model 0/small.safetensors --max-objects 1 --json --report page")
+    assert ended.code == 0, ended.err
+    figures = json.loads(ended.out)
+    assert set(figures["macro"]) > KEYS
+    assert set(figures["per_source"]) == {"dishes", "movies"}
+    assert [source["n_objects"] for source in figures["per_source"].values()] == [1, 2]
+    for key in KEYS:
+        mean = np.mean([source[key] for source in figures["per_source"].values()])
+        assert figures["macro"][key] == pytest.approx(mean, abs=1e-4)
+    assert figures["classical"]["macro"]["iou_click_1"] > 0.9  # a bright disk is Otsu's best case
+    assert {"encode_ms", "click_ms", "device", "precision"} < set(figures["timing"])
+    assert json.loads(Path("page/scores.json").read_text()) == figures
+    html = Path("page/index.html").read_text("utf-8")
+    assert "dishes" in html
+    assert "movies/two, frame 1" in html
+    assert "page/index.html" in ended.err
+
+
+def test_two_models_of_one_name(evaluate: Evaluate, folder: Path) -> None:
+    """They are compared, and called as they were given; the embedded one by its name."""
+    shutil.rmtree(folder / "data" / "movies")
+    ended = evaluate(
+        "data --model 0/small.safetensors --model pocket --model 1/small.safetensors --json"
+    )
+    figures = json.loads(ended.out)
+    assert list(figures) == ["0/small.safetensors", "pocket", "1/small.safetensors"]
+    assert figures["pocket"]["macro"] != figures["0/small.safetensors"]["macro"]
+
+
+def test_a_table(evaluate: Evaluate, folder: Path) -> None:
+    shutil.copytree(folder / "blank", folder / "data" / "blank")
+    ended = evaluate("data --model 0/small.safetensors --max-objects 1")
+    lines = ended.out.splitlines()
+    assert lines[0] == "small"
+    assert [line.split()[0] for line in lines[1:5]] == ["source", "dishes", "movies", "mean"]
+    assert lines[6] == "classical tools"
+    assert "blank/one.labels.tif holds no object" in ended.err
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command that must fail with one clear line."""
+
+    name: str
+    arguments: str
+    says: str
+
+
+REFUSALS = (
+    Refusal("no folder", "no --model pocket", "There is no folder no"),
+    Refusal("no images", "nothing --model pocket", "Wanted are NAME.image.tif and NAME.labels.tif"),
+    Refusal("other shape", "cut --model pocket", "(40, 48), its image (48, 48)"),
+    Refusal("empty labels", "blank --model 0/small.safetensors", "Annotate some objects first"),
+    Refusal("unknown model", "data --model nix", "no model 'nix'"),
+    Refusal("second one unknown", "data --model pocket --model nix", "no model 'nix'"),
+    Refusal("report is a file", "data --model pocket --report 0/small.safetensors", "report"),
+    Refusal("no model", "data", "--model"),
+    Refusal("no objects", "data --model pocket --max-objects 0", "--max-objects"),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_refusals(case: Refusal, evaluate: Evaluate, folder: Path) -> None:
+    ended = evaluate(case.arguments)
+    assert ended.code != 0
+    assert case.says in ended.err
+    assert "Traceback" not in ended.err
+    assert not ended.out
