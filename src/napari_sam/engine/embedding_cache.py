@@ -17,8 +17,6 @@ from .frames import FrameIndex, FrameStack
 if TYPE_CHECKING:
     from .predictor import Embedding, Memo, Predictor, Progress
 
-PICTURE_SIDE = 256  # pixels of a picture's long side, as many as the low-res logits have
-
 
 @dataclass(frozen=True)
 class EmbeddingKey:
@@ -88,7 +86,8 @@ class EmbeddingCache:
             frame = stack.frame(index) if frame is None else frame
             frame_shape = stack.frame_shape_of(index)
             embedding = predictor.encode(frame, frame_shape=frame_shape, progress=progress)
-            self._entries[key] = CachedEmbedding(embedding, {}, _picture(frame))
+            picture = _picture(frame, predictor.model.network.config.mask_size)
+            self._entries[key] = CachedEmbedding(embedding, {}, picture)
         self._entries.move_to_end(key)
         self._evict()
         return self._entries[key]
@@ -102,8 +101,8 @@ class EmbeddingCache:
             self._entries.popitem(last=False)
 
 
-def _picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = PICTURE_SIDE / max(frame.shape[:2])
+def _picture(frame: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
+    scale = long_side / max(frame.shape[:2])
     height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
     return np.array(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
 
