@@ -29,7 +29,7 @@ from .zoo import LoadedModel, is_out_of_memory, on_cpu
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
 MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 1 MB each
 TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
-OBJECTS_AT_ONCE = {"cpu": 2, "cuda": 32, "mps": 8}  # as many as keep the device busy
+OBJECTS_AT_ONCE = {"cpu": 4, "cuda": 32, "mps": 8}  # as many as keep the device busy
 
 ONE_CLICK = (1, False, False)  # of this kind are ambiguous prompts
 
@@ -46,7 +46,7 @@ class Embedding:
     input_shape: tuple[int, int]  # (h, w) of the network's input that the frame fills
     model_hash: str
     prepared: list[torch.Tensor] = field(default_factory=list, init=False, repr=False)
-    """What all prompts share, filled by the first prompt; two to three times the tensors."""
+    """What all prompts share, filled by the first one; up to three times the tensors."""
 
     @property
     def features(self) -> torch.Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from .image_encoder import Progress, ViTConfig
 from .pocket import POCKET, Pocket, PocketConfig
 from .prompt_encoder import PromptTensors
 from .sam import VIT_B, VIT_H, VIT_L, VIT_T, Network, NetworkConfig, Sam, SamConfig
 from .tiny_vit import TinyViTConfig
+from .upscaling import upscale_mask
 
 __all__ = [
     "POCKET",
@@ -25,6 +28,8 @@ __all__ = [
     "TinyViTConfig",
     "ViTConfig",
     "build_network",
+    "prepare",
+    "upscale_mask",
 ]
 
 
@@ -35,3 +40,13 @@ def build_network(config: SamConfig | PocketConfig) -> Network:
     """
     network = Sam(config) if isinstance(config, SamConfig) else Pocket(config)
     return network.eval()
+
+
+def prepare(network: Network, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Features for `decode` that hold whatever all prompts in an image share.
+
+    Args:
+        network: any network.
+        features: what its `encode` returned.
+    """
+    return network.prepare(features) if isinstance(network, Sam) else features

@@ -26,6 +26,14 @@ class LayerNorm2d(nn.Module):
         return x.permute(0, 3, 1, 2)  # (B, C, H, W)
 
 
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation in the precision of what it normalises; its statistics are in single."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
+
+
 class MLPBlock(nn.Module):
     """The two-layer perceptron of a transformer block, (..., C) to (..., C)."""
 
@@ -54,6 +62,13 @@ class MLP(nn.Module):
             x = F.relu(layer(x))
         projected: Tensor = last(x)
         return projected
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Products of matrices (B or 1, M, K) and (B or 1, K, N); on a CPU, single ones are faster."""
+    if len(a) == len(b) == 1:
+        return (a[0] @ b[0]).unsqueeze(0)
+    return a @ b
 
 
 def window_partition(x: Tensor, window_size: int, padding: Tensor) -> Tensor:

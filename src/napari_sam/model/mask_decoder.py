@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import MLP
+from .layers import MLP, LayerNorm, matmul
 from .transformer import TwoWayTransformer
 
 MASK_TOKENS = 4  # the single mask, then three candidates: whole, part, subpart
@@ -23,7 +23,7 @@ class MaskDecoder(nn.Module):
         self.mask_tokens = nn.Embedding(MASK_TOKENS, dim)
         self.output_upscaling = nn.Sequential(
             UpscalePlaces(dim, dim // 4),
-            nn.LayerNorm(dim // 4, eps=1e-6),
+            LayerNorm(dim // 4, eps=1e-6),
             nn.GELU(),
             UpscalePlaces(dim // 4, dim // 8),
             nn.GELU(),
@@ -34,15 +34,20 @@ class MaskDecoder(nn.Module):
         self.iou_prediction_head = MLP((dim, 256, 256, MASK_TOKENS))
 
     def forward(
-        self, embedding: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor
+        self,
+        image: Tensor,
+        image_pe: Tensor,
+        sparse: Tensor,
+        projected: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict the masks of B objects.
 
         Args:
-            embedding: the image embedding (1, C, h, w).
-            image_pe: its positional encoding (1, C, h, w).
+            image: the image embedding with the dense prompt, (B or 1, h, w, C). What concerns its
+                places is computed in its precision, the rest in that of the parameters.
+            image_pe: its positional encoding (1, h, w, C).
             sparse: embeddings of points and boxes (B, N, C).
-            dense: embeddings of masks (B, C, h, w), or (1, C, 1, 1) without a mask.
+            projected: what the transformer's `project` returned for this image, if known.
 
         Returns:
             low-res logits (B, 4, 4h, 4w) and IoU predictions (B, 4).
@@ -52,19 +57,19 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
 
         # Run the transformer on tokens and places of the image
-        image = (embedding + dense).flatten(2).transpose(1, 2)  # (B or 1, hw, C)
-        tokens, image = self.transformer(image, image_pe.flatten(2).transpose(1, 2), tokens)
+        h, w = image.shape[1:3]
+        image, image_pe = image.flatten(1, 2), image_pe.flatten(1, 2)  # (B or 1, hw, C)
+        tokens, image = self.transformer(image, image_pe, tokens, projected)
         iou_token, mask_tokens = tokens[:, 0], tokens[:, 1 : 1 + MASK_TOKENS]
 
         # Upscale the image side and turn each mask token into a 1x1 convolution
         upscaled = self.output_upscaling(image)  # (B, hw, 2, 2, 2, 2, C / 8)
         hypernetworks = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
         kernels = torch.stack([mlp(token) for mlp, token in hypernetworks], dim=1)  # (B, 4, C / 8)
-        logits = kernels @ upscaled.flatten(1, 5).transpose(1, 2)  # (B, 4, hw * 16)
+        logits = matmul(kernels.to(image.dtype), upscaled.flatten(1, 5).mT)  # (B, 4, hw * 16)
 
         # Predict the quality of each mask
-        h, w = embedding.shape[2:]
-        return _to_pixels(logits, h, w), self.iou_prediction_head(iou_token)
+        return _to_pixels(logits.float(), h, w), self.iou_prediction_head(iou_token)
 
 
 class UpscalePlaces(nn.Module):
@@ -81,12 +86,13 @@ class UpscalePlaces(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
-        pixels = F.linear(x, weight, self.bias.repeat(4))
+        pixels = F.linear(x, weight.to(x.dtype), self.bias.repeat(4).to(x.dtype))
         return pixels.view(*x.shape[:-1], 2, 2, -1)
 
 
 def _to_pixels(logits: Tensor, h: int, w: int) -> Tensor:
     """Put the 4 x 4 pixels of each place where they belong: (B, M, hw * 16) to (B, M, 4h, 4w)."""
     places = logits.view(*logits.shape[:2], h, w, 2, 2, 2, 2)  # y and x of halves, of quarters
-    rows_first = places.permute(0, 1, 2, 4, 6, 3, 5, 7)  # (B, M, h, 2, 2, w, 2, 2)
-    return rows_first.reshape(*logits.shape[:2], 4 * h, 4 * w)
+    pairs = torch.view_as_complex(places)  # copied as one number: ten times faster
+    rows_first = pairs.permute(0, 1, 2, 4, 6, 3, 5).contiguous()  # (B, M, h, 2, 2, w, 2)
+    return torch.view_as_real(rows_first).view(*logits.shape[:2], 4 * h, 4 * w)

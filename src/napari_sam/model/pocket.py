@@ -133,10 +133,10 @@ def _report(progress: Callable[[int, int], None] | None, done: int, total: int) 
     return done
 
 
-def grid(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Centres (2, h, w) of the stride-4 cells, x before y; the first input pixel spans 0 to 1."""
-    ys = (torch.arange(shape[0], device=device, dtype=torch.float32) + 0.5) * FINE
-    xs = (torch.arange(shape[1], device=device, dtype=torch.float32) + 0.5) * FINE
+def grid(shape: tuple[int, int], device: torch.device, stride: int = FINE) -> Tensor:
+    """Centres (2, h, w) of cells in input pixels, x before y; the first pixel spans 0 to 1."""
+    ys = (torch.arange(shape[0], device=device, dtype=torch.float32) + 0.5) * stride
+    xs = (torch.arange(shape[1], device=device, dtype=torch.float32) + 0.5) * stride
     return torch.stack(torch.meshgrid(xs, ys, indexing="xy"))
 
 
@@ -151,10 +151,12 @@ def sample(features: Tensor, points: Tensor, extent: tuple[int, int]) -> Tensor:
     Returns:
         (B, N, C).
     """
+    h, w = features.shape[-2:]
     scale = torch.tensor([extent[1], extent[0]], device=points.device, dtype=torch.float32)
-    where = (points / scale * 2 - 1).clamp(-1, 1)[:, None]
+    border = 1 - 1 / torch.tensor([w, h], device=points.device, dtype=torch.float32)
+    where = (points / scale * 2 - 1).clamp(-border, border)[:, None]
     expanded = features.float().expand(len(points), -1, -1, -1)
-    found = F.grid_sample(expanded, where, padding_mode="border", align_corners=False)
+    found = F.grid_sample(expanded, where, align_corners=False)
     return found[:, :, 0].transpose(1, 2)
 
 
@@ -232,7 +234,7 @@ class PocketDecoder(nn.Module):
         middle = F.relu(self.merges[1](middle + upsample(self.laterals[1](coarse), middle)))
         fine = F.relu(self.merges[2](fine + upsample(self.laterals[2](middle), fine)))
         edges = F.relu(features.edges + upsample(self.to_edges(fine), features.edges))
-        logits = self.to_masks(edges).float()
+        logits = self.to_masks(edges).float() + _box_prior(prompts, features.edges)
         return logits, self._iou(logits, fine, deep)
 
     def _draw(self, features: PocketFeatures, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
@@ -304,9 +306,7 @@ def _draw_boxes(
         return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
     corners = boxes.float().view(-1, 2, 2) + 0.5
     centre = corners.mean(1, keepdim=True)  # (B, 1, 2)
-    half = (corners[:, 1:] - corners[:, :1]).clamp(min=2) / 2
-    relative = (cells - centre[..., None, None]) / half[..., None, None]
-    relative = relative.squeeze(1)  # (B, 2, h, w): -1 and 1 on the sides of the box
+    relative = _relative(boxes, cells)
     inside = 1 - relative.abs().amax(1)
     ellipse = 1 - relative.square().sum(1)
     kernel = click_kernel(features.kernel, centre).squeeze(1)
@@ -322,6 +322,33 @@ def _draw_boxes(
     extent = (cells.shape[1] * FINE, cells.shape[2] * FINE)
     seen = sample(features.coarse, centre, extent).squeeze(1) * given[:, None]
     return torch.stack(maps, 1) * given[:, None, None, None], seen
+
+
+def _box_prior(prompts: PromptTensors, like: Tensor) -> Tensor:
+    """What to add to logits (B, M, h, w), like features of stride 2, where a box is all there is.
+
+    Cells are round: the ellipse in the box tips what the image leaves open. With clicks or a mask
+    the user has said more, and it is 0.
+    """
+    if prompts.boxes is None:
+        return torch.zeros(())
+    alone = prompts.boxes[:, 2] > prompts.boxes[:, 0]
+    if prompts.labels is not None:
+        alone = alone & (prompts.labels < 0).all(1)
+    if prompts.masks is not None:
+        alone = alone & (prompts.masks <= 0).flatten(1).all(1)
+    h, w = like.shape[-2:]
+    cells = grid((h, w), like.device, stride=2)
+    relative = _relative(prompts.boxes, cells)
+    ellipse = (2 * (1 - relative.square().sum(1))).clamp(-1, 1)
+    return (ellipse * alone[:, None, None])[:, None]
+
+
+def _relative(boxes: Tensor, cells: Tensor) -> Tensor:
+    """Cells (2, h, w) in the frame of each box, (B, 2, h, w): -1 and 1 on its sides."""
+    corners = boxes.float().view(-1, 2, 2) + 0.5
+    half = (corners[:, 1] - corners[:, 0]).clamp(min=2) / 2
+    return (cells - corners.mean(1)[..., None, None]) / half[..., None, None]
 
 
 def _draw_masks(

@@ -25,7 +25,7 @@ class PromptTensors:
 
 
 class PromptEncoder(nn.Module):
-    """Points, boxes and masks to sparse embeddings (B, N, C) and dense embeddings (B, C, h, w)."""
+    """Points, boxes and masks to sparse embeddings (B, N, C) and dense embeddings (B, h, w, C)."""
 
     def __init__(self, embedding_dim: int, embedding_size: int, input_size: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class PromptEncoder(nn.Module):
 
         Returns:
             the sparse embeddings (B, N, C): points, then the two corners of the box; and the dense
-            embeddings (B, C, h, w), or (1, C, 1, 1), to be broadcast, where there is no mask.
+            embeddings (B, h, w, C), or (1, 1, 1, C), to be broadcast, where there is no mask.
         """
         sparse = []
         if prompts.points is not None and prompts.labels is not None:
@@ -59,19 +59,20 @@ class PromptEncoder(nn.Module):
         if prompts.boxes is not None:
             sparse.append(self._embed_boxes(prompts.boxes))
         if prompts.masks is not None:
-            dense = self.mask_downscaling(prompts.masks.to(self.no_mask_embed.weight.dtype))
+            masks = prompts.masks.to(self.no_mask_embed.weight.dtype)
+            dense = self.mask_downscaling(masks).permute(0, 2, 3, 1)
         else:
-            dense = self.no_mask_embed.weight[..., None, None]
+            dense = self.no_mask_embed.weight[None, None]
         if not sparse:
-            sparse.append(dense.new_empty(dense.shape[0], 0, dense.shape[1]))
+            sparse.append(dense.new_empty(dense.shape[0], 0, dense.shape[-1]))
         return torch.cat(sparse, dim=1), dense
 
     def dense_pe(self) -> Tensor:
-        """Positional encoding of the image embedding's places, (1, C, h, w)."""
+        """Positional encoding of the image embedding's places, (1, h, w, C)."""
         centres = torch.arange(self.embedding_size, device=self.no_mask_embed.weight.device) + 0.5
         y, x = torch.meshgrid(centres, centres, indexing="ij")
-        pe: Tensor = self.pe_layer(torch.stack([x, y], dim=-1) / self.embedding_size)  # (h, w, C)
-        return pe.permute(2, 0, 1).unsqueeze(0)
+        pe: Tensor = self.pe_layer(torch.stack([x, y], dim=-1) / self.embedding_size)
+        return pe.unsqueeze(0)
 
     def _embed_points(self, points: Tensor, labels: Tensor, pad: bool) -> Tensor:
         # Without a box, a point that is none stands where its corners would be

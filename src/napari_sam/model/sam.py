@@ -138,21 +138,43 @@ class Sam(nn.Module):
         embedding = self.image_encoder(input.to(encoder_dtype), progress)
         return (embedding.float(),)
 
-    def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
-        """Predict the masks of B objects in one image.
+    def prepare(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Compute once what all prompts in an image share.
 
         Args:
-            features: the image embedding (1, C, h, w), as `encode` returned it.
+            features: the image embedding, as `encode` returned it.
+
+        Returns:
+            other features for `decode`, in the precision of the image encoder: the embedding place
+            by place, its positional encoding, keys and values of the transformer's first layer.
+        """
+        no_mask = self.prompt_encoder.no_mask_embed.weight
+        embedding = features[0].to(no_mask.dtype).permute(0, 2, 3, 1).contiguous()  # (B, h, w, C)
+        image_pe = self.prompt_encoder.dense_pe()
+        projected = self.mask_decoder.transformer.project(
+            (embedding + no_mask).flatten(1, 2), image_pe.flatten(1, 2)
+        )
+        dtype = next(self.image_encoder.parameters()).dtype
+        return tuple(tensor.to(dtype) for tensor in (embedding, image_pe, *projected))
+
+    def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Predict the masks of B objects.
+
+        Args:
+            features: what `encode` returned, of one image or of B, or what `prepare` made of it.
             prompts: the prompts of the B objects.
 
         Returns:
             low-res logits (B, 4, 4h, 4w) and IoU predictions (B, 4), for the single mask (index 0)
             and the three candidates for an ambiguous prompt (1 to 3).
         """
+        embedding, image_pe, *projected = self.prepare(features) if len(features) == 1 else features
         sparse, dense = self.prompt_encoder(prompts)
-        embedding = features[0].to(sparse.dtype)
         logits, iou_predictions = self.mask_decoder(
-            embedding, self.prompt_encoder.dense_pe(), sparse, dense
+            embedding + dense.to(embedding.dtype),
+            image_pe,
+            sparse,
+            tuple(projected) if prompts.masks is None else None,
         )
         return logits, iou_predictions
 

@@ -1,0 +1,59 @@
+"""Low-res logits to a mask in the frame's own pixels, where there is anything to see."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BLOCK = 64  # rows of the frame in one product: they see few of the logits, the same ones
+
+
+def upscale_mask(
+    logits: Tensor, stride: int, input_shape: tuple[int, int], frame_shape: tuple[int, int]
+) -> tuple[slice, slice, Tensor]:
+    """Where low-res logits, upscaled as by `Network.upscale`, are positive.
+
+    Bilinear interpolation is linear along each axis, so that both its stages together are one
+    small matrix an axis; and its weights are never negative, so that a pixel that sees no positive
+    logit is outside the mask.
+
+    Args:
+        logits: of one mask, (m, m').
+        stride: pixels of the input to one of the logits.
+        input_shape: (h, w) of the input that the frame fills.
+        frame_shape: (H, W).
+
+    Returns:
+        rows and columns of the box around all pixels that see a positive logit, and the mask in it
+        (height, width) bool.
+    """
+    positive = logits > 0
+    rows, low_rows, weights = _axis(positive.any(1), stride, input_shape[0], frame_shape[0])
+    columns, low_columns, kernel = _axis(positive.any(0), stride, input_shape[1], frame_shape[1])
+    wide = logits[low_rows, low_columns] @ kernel.T  # (m, width)
+    mask = torch.empty(len(weights), len(kernel), dtype=torch.bool, device=logits.device)
+    for start in range(0, len(mask), BLOCK):
+        block = weights[start : start + BLOCK]
+        seen = block.any(0).nonzero()
+        span = slice(int(seen[0]), int(seen[-1]) + 1)
+        mask[start : start + BLOCK] = block[:, span] @ wide[span] > 0
+    return rows, columns, mask
+
+
+def _axis(positive: Tensor, stride: int, n_input: int, n_frame: int) -> tuple[slice, slice, Tensor]:
+    """One axis of the box, from the low-res pixels (m,) that are positive anywhere across it.
+
+    Returns:
+        the axis's pixels in the box, the low-res pixels that they see, and with which weights.
+    """
+    found = positive.nonzero()
+    if not len(found):
+        return slice(0), slice(0), torch.zeros(0, 0)
+    low = slice(max(0, int(found[0]) - 2), int(found[-1]) + 3)  # a pixel sees three at most
+    alone = torch.eye(len(positive), device=positive.device)[low].unsqueeze(0)
+    padded = F.interpolate(alone, scale_factor=stride, mode="linear")  # (1, m, input)
+    weights = F.interpolate(padded[..., :n_input], n_frame, mode="linear")[0].T  # (n_frame, m)
+    seeing = (weights @ positive[low].float()).nonzero()
+    box = slice(int(seeing[0]), int(seeing[-1]) + 1) if len(seeing) else slice(0)
+    return box, low, weights[box]
