@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_sam.model import POCKET, Pocket, PocketConfig, PromptTensors, build_network
-from napari_sam.model.pocket import click_kernel, sample
+from napari_sam.model.pocket import _box_prior, click_kernel, sample
 
 TINY = PocketConfig(name="tiny", input_size=64, mask_size=32, widths=(4, 8, 8, 8, 8))
 
@@ -196,6 +196,18 @@ def test_click_kernel_follows_offsets() -> None:
 
 class StoppedError(Exception):
     pass
+
+
+def test_a_box_alone_leans_towards_its_ellipse(tiny: Pocket) -> None:
+    """Its centre gains, its outside loses; a click beside the box leaves the logits as they are."""
+    ellipse = _box_prior(PromptTensors(boxes=BOX), torch.zeros(1, 4, 32, 32))[0, 0]
+    assert (
+        ellipse[14, 12] == 1
+    )  # the box's centre is (25, 28) in the input, this one is at stride 2
+    assert ellipse[7, 6] < 0  # a corner of the box
+    assert ellipse[30, 30] == -1
+    for more in (PromptTensors(POINT, LABEL, BOX), PromptTensors(boxes=BOX, masks=mask_prompt())):
+        assert not _box_prior(more, torch.zeros(1, 4, 32, 32)).any()
 
 
 def test_progress_can_stop_the_encoder(tiny: Pocket) -> None:

@@ -29,7 +29,8 @@ def test_the_file_fits_the_wheel_and_the_network() -> None:
     assert path.stat().st_size <= 8_000_000
     with safe_open(path, "pt") as file:
         assert file.metadata() == {"config": POCKET.name}
-        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+        names = file.keys()
+        assert {file.get_tensor(name).dtype for name in names} == {torch.float16}
     assert isinstance(load_model("pocket", device="cpu").network, Pocket)
 
 
