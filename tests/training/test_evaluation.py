@@ -165,7 +165,7 @@ def test_a_trial_keeps_what_is_needed_to_show_it() -> None:
     assert reached(trial.one_click) == pytest.approx(clicks[0])
     assert reached(trial.corrected) == pytest.approx(clicks[4])
     assert reached(trial.box) == 1
-    assert box == (10, 10, 20, 20)
+    assert box == (9.5, 9.5, 20.5, 20.5), "around whole pixels"
     assert trial.prompts.points[0] == (15, 15)
     assert len(trial.prompts.points) == 6
     assert trial.area == 11**2

@@ -160,7 +160,8 @@ def trial(predictor: Predictor, encoded: EncodedFrame, object_id: int, n_clicks:
     truth = frame.labels == object_id
     box = bounding_box(truth)
     steps = list(islice(corrections(predictor, embedding, truth), n_clicks))
-    boxed = predictor.predict(embedding, Prompts.from_box(box)).mask()
+    drawn = Prompts.from_box((box[0] - 0.5, box[1] - 0.5, box[2] + 0.5, box[3] + 0.5))
+    boxed = predictor.predict(embedding, drawn).mask()  # around whole pixels, as the ellipse is
     by_otsu = otsu_clicks(encoded.regions, truth, n_clicks)
     score = ObjectScore(
         frame.source,
@@ -176,7 +177,7 @@ def trial(predictor: Predictor, encoded: EncodedFrame, object_id: int, n_clicks:
         object_id=object_id,
         area=int(truth.sum()),
         otsu_clicks=by_otsu,
-        prompts=steps[-1].prompts.with_box(box),
+        prompts=steps[-1].prompts.with_box(drawn.box),
         one_click=PackedMask.pack(steps[0].mask),
         box=PackedMask.pack(boxed),
         corrected=PackedMask.pack(steps[:CORRECTED][-1].mask),
