@@ -75,6 +75,6 @@ def test_cells_of_five_modalities(open_window, data_folder: Path) -> None:
         reached[image.modality] = [annotate(user, truth == object_id) for object_id in chosen]
         user.viewer.close()
     means = {modality: round(float(np.mean(values)), 3) for modality, values in reached.items()}
-    log.info("IoU after at most three prompts: %s", means)
+    log.info("IoU after at most three prompts: %s", list(means.items()))
     assert sum(map(len, reached.values())) == len(IMAGES) * OBJECTS_EACH
     assert np.mean([value for values in reached.values() for value in values]) >= 0.75, means
