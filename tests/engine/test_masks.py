@@ -157,38 +157,6 @@ def test_a_skewed_ellipse_keeps_its_area():
     assert area == pytest.approx(np.pi / 4 * 20 * 15, rel=0.02)
 
 
-# Mending
-
-
-MENDING_CASES = {
-    "two parts": (masks.largest_component, "##..# ##..#", "##... ##..."),
-    "corners hold together": (masks.largest_component, "#..## .#... ..#..", "#.... .#... ..#.."),
-    "no part at all": (masks.largest_component, "... ...", "... ..."),
-    "a hole": (masks.fill_holes, "#### #..# ####", "#### #### ####"),
-    "a bay is no hole": (masks.fill_holes, "#### #..# #.##", "#### #..# #.##"),
-    "closed by corners": (masks.fill_holes, ".#. #.# .#.", ".#. ### .#."),
-    "no background": (masks.fill_holes, "## ##", "## ##"),
-}
-
-
-@pytest.mark.parametrize("name", MENDING_CASES)
-def test_mending(name):
-    mend, before, after = MENDING_CASES[name]
-    assert np.array_equal(mend(picture(before)), picture(after))
-
-
-def test_only_small_holes_are_filled():
-    mask = picture("####### #.#...# #######")
-    assert np.array_equal(masks.fill_holes(mask, 1), picture("####### ###...# #######"))
-
-
-@given(MASKS)
-def test_mending_only_adds_or_only_takes(mask):
-    assert not (masks.largest_component(mask) & ~mask).any()
-    assert not (mask & ~masks.fill_holes(mask)).any()
-    assert masks.area(masks.fill_holes(mask, 0)) == masks.area(mask)
-
-
 # Pictures
 
 

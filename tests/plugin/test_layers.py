@@ -391,6 +391,28 @@ def test_new_pixels_in_the_image_make_a_new_stack(bridge: LayerBridge) -> None:
     assert bridge.session.stack.frame((1, None, None)).shape == (40, 50, 3)
 
 
+def test_an_image_of_another_size_gets_labels_of_its_own(bridge: LayerBridge) -> None:
+    bridge.points.add([1, 10, 10])
+    before = bridge.labels
+    bridge.image.data = np.zeros((4, 60, 70), np.uint8)
+    assert bridge.points not in bridge.viewer.layers, "the bridge closed"
+    again = LayerBridge(bridge.viewer, bridge.image)
+    answer_at_once(again)
+    assert again.labels is not before
+    again.points.add([1, 55, 65])
+    assert again.labels.data[1, 55, 65] == 1
+    assert before.data[1, 10, 10] == 1, "what was annotated stays"
+
+
+def test_labels_of_another_size_end_the_annotation_without_a_crash(bridge: LayerBridge) -> None:
+    closed, said = [], []
+    bridge.closed.connect(lambda: closed.append(True))
+    bridge.notice.connect(said.append)
+    bridge.labels.data = np.zeros((4, 5, 5), np.uint16)
+    assert closed == [True]
+    assert "another size" in said[-1]
+
+
 def test_our_layers_take_the_place_and_units_of_the_image() -> None:
     viewer = ViewerModel()
     image = viewer.add_image(

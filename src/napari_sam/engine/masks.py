@@ -125,31 +125,6 @@ def _window_around(
     return slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1]))
 
 
-def largest_component(mask: Mask) -> Mask:
-    """The largest part of a mask whose pixels touch, corners included; of equals the first."""
-    parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    largest: Mask = parts == sizes.argmax()
-    return mask & largest
-
-
-def fill_holes(mask: Mask, max_area: float = np.inf) -> Mask:
-    """Fill the holes of a mask that have at most ``max_area`` pixels.
-
-    A hole is background that touches neither the frame's border nor, by its sides, other
-    background.
-    """
-    parts, _ = ndimage.label(~mask)
-    sizes = np.bincount(parts.ravel())
-    hole = sizes <= max_area
-    hole[0] = False
-    for border in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
-        hole[border] = False
-    holes: Mask = hole[parts]
-    return mask | holes
-
-
 def interior_point(mask: Mask) -> tuple[float, float] | None:
     """The pixel ``(y, x)`` of a mask that lies deepest in it, ``None`` if it has none.
 

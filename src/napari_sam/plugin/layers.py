@@ -101,7 +101,7 @@ class LayerBridge:
         self._own_change = False  # the prompt layers are changed by this bridge, not by the user
         self._shown: set[int] = set()  # objects whose drawings the layers hold
         stack = stack_of(image)
-        found = labels or labels_with_session(viewer, image)
+        found = labels or labels_with_session(viewer, image, stack)
         self.labels = found or new_labels(image, stack)
         self.session = self._resume(stack, highest_id=None if found else 0)
         self.frame = self.shown_frame()
@@ -117,7 +117,7 @@ class LayerBridge:
 
     def _resume(self, stack: FrameStack, highest_id: int | None) -> Session:
         """The session these labels hold, or a new one."""
-        held = held_session(self.labels, self.image)
+        held = held_session(self.labels, self.image, stack)
         if held is not None:
             held.stack = stack
             held.write = self._write
@@ -432,7 +432,10 @@ class LayerBridge:
         self.frame_changed.emit(self.frame)
 
     def _on_labels_data(self, event: object = None) -> None:
-        if self.labels.data is not self.session.labels:
+        if tuple(self.labels.data.shape) != self.session.stack.shape:
+            self.notice.emit("The labels have another size than the image now: new ones are made.")
+            self.close()
+        else:
             self.session.labels = self.labels.data
 
     def _on_paint(self, event: object = None) -> None:
@@ -487,18 +490,19 @@ def stack_of(image: Image) -> FrameStack:
     return FrameStack.from_array(levels, rgb=bool(image.rgb))
 
 
-def held_session(labels: Labels, image: Image) -> Session | None:
-    """The session that labels hold for an image."""
+def held_session(labels: Labels, image: Image, stack: FrameStack) -> Session | None:
+    """The session that labels hold for an image, if both still have the size of its frames."""
     held = labels.metadata.get(HELD)
-    if isinstance(held, HeldSession) and held.image is image and held.labels is labels:
-        return held.session
-    return None
+    if not isinstance(held, HeldSession) or held.image is not image or held.labels is not labels:
+        return None
+    fits = tuple(labels.data.shape) == stack.shape == held.session.stack.shape
+    return held.session if fits else None
 
 
-def labels_with_session(viewer: ViewerModel, image: Image) -> Labels | None:
+def labels_with_session(viewer: ViewerModel, image: Image, stack: FrameStack) -> Labels | None:
     """The labels in a viewer that hold a session of an image."""
     for layer in viewer.layers:
-        if isinstance(layer, Labels) and held_session(layer, image) is not None:
+        if isinstance(layer, Labels) and held_session(layer, image, stack) is not None:
             return layer
     return None
 
