@@ -20,7 +20,8 @@ from skimage import data
 
 from checkpoints import small_state
 from napari_sam import FrameStack, Predictor, Prompts, demo, load_model
-from napari_sam.cli import main, one_line, progress_bar
+from napari_sam.cli import main
+from napari_sam.cli.printing import one_line, progress_bar
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
 

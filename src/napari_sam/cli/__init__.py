@@ -1,0 +1,51 @@
+"""The command line, `napari-sam …`. What is heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .judging import evaluate
+from .models import app as models
+from .printing import one_line, tell
+from .segmenting import demo, segment
+
+app = typer.Typer(
+    help="Click a cell, get its mask: Segment Anything without a screen.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (segment, demo, evaluate):
+    app.command()(command)
+app.add_typer(models, name="models")
+
+
+def main() -> None:
+    """What the user can mend is said in one line on stderr, without a traceback; exit code 1."""
+    from napari_sam.engine import SamError
+
+    try:
+        app()
+    except (SamError, OSError) as error:
+        tell(one_line(error))
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Click a cell, get its mask: Segment Anything without a screen."""
+    from napari_sam.installation import DISTRIBUTION, rival_distribution, rival_warning
+
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(version_of(DISTRIBUTION))
+        raise typer.Exit
+    if rival := rival_distribution():
+        tell(rival_warning(rival))

@@ -1,0 +1,100 @@
+"""`napari-sam evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Device, Json, Precision
+from .printing import print_table, progress_bar, tell
+
+if TYPE_CHECKING:
+    from napari_sam.engine import LoadedModel
+    from napari_sam.training import Evaluation, Item
+
+
+def evaluate(
+    data: Annotated[
+        Path, typer.Argument(help="Folder of images and their labels.", show_default=False)
+    ],
+    model: Annotated[list[str], typer.Option(help="Name or path; several are compared.")],
+    max_objects: Annotated[int, typer.Option(min=1, help="Of each frame, drawn at random.")] = 10,
+    as_json: Json = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page with curves and pictures.")
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Judge models on annotated images: how good is a mask after a click, a box, corrections?
+
+    DATA holds NAME.image.tif and NAME.labels.tif, or image.tif and labels.tif in a folder for each
+    image, or an index.json; stacks and time-lapses too.
+    """
+    from napari_sam import training
+    from napari_sam.engine import load_model
+
+    items = training.find_items(data)
+    if report:
+        training.make_folder(report)
+    names = list(dict.fromkeys(model))
+    loaded = [load_model(name, device=device, precision=precision) for name in names]
+    evaluations = judge_models(names, loaded, items, max_objects)
+    for item in training.empty_items(evaluations[0], items):
+        tell(f"{item.labels} holds no object that is large enough: left out.")
+    if as_json:
+        typer.echo(json.dumps(training.as_json(evaluations), indent=2))
+    else:
+        print_evaluations(evaluations)
+    if report:
+        options = "".join(f" --model {name}" for name in names)
+        command = f"napari-sam evaluate {data}{options} --max-objects {max_objects}"
+        page = training.write_report(
+            report, evaluations, items, data=data.resolve().name, command=command
+        )
+        tell(f"The report is {page}.")
+
+
+def judge_models(
+    names: list[str], loaded: list[LoadedModel], items: list[Item], max_objects: int
+) -> list[Evaluation]:
+    """Judge one model after the other. Two files of one name are called as they were given."""
+    from napari_sam.engine import Predictor
+    from napari_sam.training import judge
+
+    own_names = [model.name for model in loaded]
+    evaluations = []
+    for given, model in zip(names, loaded, strict=True):
+        name = given if own_names.count(model.name) > 1 else model.name
+        predictor = Predictor(model)
+        with progress_bar(name, " images") as progress:
+            evaluations.append(
+                judge(predictor, items, name=name, max_objects=max_objects, progress=progress)
+            )
+        for notice in predictor.model.notices:
+            tell(notice)
+    return evaluations
+
+
+def print_evaluations(evaluations: list[Evaluation]) -> None:
+    """A table a model and one of the classical tools: a line a source, the mean last."""
+    header = ("source", "objects", "IoU 1 click", "box", "3 clicks", "5 clicks", "clicks to 0.8")
+    standings = [evaluation.standing for evaluation in evaluations]
+    for standing in (*standings, evaluations[0].classical):
+        scores = [*standing.per_source.items(), ("mean over the sources", standing.overall)]
+        rows = [
+            (
+                source,
+                str(score.n_objects),
+                *(f"{v:.3f}" for v in (score.iou_click_1, score.iou_box)),
+                *(f"{v:.3f}" for v in (score.iou_click_3, score.iou_click_5)),
+                f"{score.noc_80:.1f}",
+            )
+            for source, score in scores
+        ]
+        typer.echo(standing.name)
+        print_table(header, rows)
+        typer.echo()

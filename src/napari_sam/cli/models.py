@@ -1,0 +1,68 @@
+"""`napari-sam models …`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Json
+from .printing import print_table, progress_bar, tell
+
+app = typer.Typer(help="Which models there are, and where.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """The models of the catalogue and your own: state, size, licence, what each suits."""
+    from napari_sam.engine import known_models, model_state
+
+    entries = known_models()
+    if as_json:
+        typer.echo(json.dumps([{**asdict(e), "state": model_state(e)} for e in entries], indent=2))
+        return
+    rows = [(e.name, model_state(e), e.size, e.licence, e.suits) for e in entries]
+    print_table(("model", "state", "size", "licence", "suits"), rows)
+
+
+@app.command("get")
+def get_model(name: Annotated[str, typer.Argument(help="A name of the catalogue.")]) -> None:
+    """Fetch a model, or tell where it is. Stopped, the same command goes on from there."""
+    from napari_sam.engine import fetch
+
+    with progress_bar(name, "B") as progress:
+        path = fetch(name, progress=progress)
+    typer.echo(str(path))
+
+
+@app.command("check")
+def check_models(as_json: Json = False) -> None:
+    """Read every model file here and compare its hash; exit code 1 if one is damaged."""
+    from napari_sam.engine import check
+
+    checks = list(check())
+    if as_json:
+        rows = [{**asdict(result), "path": str(result.path)} for result in checks]
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        states = {True: "whole", False: "damaged"}
+        print_table(
+            ("model", "state", "file"), [(c.name, states[c.whole], str(c.path)) for c in checks]
+        )
+    if not all(result.whole for result in checks):
+        tell("A damaged file is never used. Delete it and fetch it again: napari-sam models get.")
+        raise typer.Exit(1)
+
+
+@app.command("add")
+def add_model(
+    path: Annotated[Path, typer.Argument(help="A checkpoint: .pth, .pt or .safetensors.")],
+    name: Annotated[str, typer.Option(help="What to call it.")],
+) -> None:
+    """Keep a checkpoint of your own, or one downloaded by hand, under a name."""
+    from napari_sam.engine import register
+
+    typer.echo(str(register(path, name)))

@@ -1,0 +1,44 @@
+"""What the commands say: tables on stdout, progress and sentences on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+
+def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as what stands in them; columns in which nothing stands are left out."""
+    columns = [c for c in zip(header, *rows, strict=True) if not rows or any(c[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    for row in zip(*columns, strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+@contextmanager
+def progress_bar(title: str, unit: str = "it") -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, where that is a terminal; yields its `progress(done, total)`."""
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit=unit, unit_scale=unit == "B", leave=False, disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def tell(sentence: str) -> None:
+    """Say something to the person, beside the results."""
+    typer.echo(f"napari-sam: {sentence}", err=True)
+
+
+def one_line(error: Exception) -> str:
+    """An error as one line: what it is about, and what is wrong."""
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename}: " if error.filename else ""
+        return f"{about}{error.strerror}"
+    return " ".join(str(error).split())
