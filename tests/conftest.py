@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a team of threa
 
 settings.register_profile("napari-sam", deadline=None)
 settings.load_profile("napari-sam")
+
+_EMBEDDINGS = tempfile.TemporaryDirectory(prefix="napari-sam-embeddings-")
+os.environ["NAPARI_SAM_EMBEDDINGS"] = _EMBEDDINGS.name  # never the user's own
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from napari_sam.model import Sam, SamConfig, ViTConfig
 
@@ -181,6 +182,19 @@ def fill_with_noise(network: nn.Module, seed: int) -> None:
                 tensor.copy_(noise * len(tensor) ** -0.5)
             else:
                 tensor.copy_(0.3 * noise)
+
+
+def upscale(
+    low_res_logits: Tensor, stride: int, input_shape: tuple[int, int], frame_shape: tuple[int, int]
+) -> Tensor:
+    """Low-res logits (B, M, m, m') to the frame, (B, M, H, W), all of it, as the reference does.
+
+    Bilinearly to the padded input, `stride` times as large; cropped to `input_shape`; bilinearly to
+    `frame_shape`.
+    """
+    padded = F.interpolate(low_res_logits, scale_factor=stride, mode="bilinear")
+    cropped = padded[..., : input_shape[0], : input_shape[1]]
+    return F.interpolate(cropped, frame_shape, mode="bilinear")
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from checkpoints import SMALL, WRAPPINGS, State, Wrapping, small_state
-from napari_sam.engine import ModelError
+from napari_sam.engine import ModelError, checkpoint
 from napari_sam.engine.checkpoint import read_network, recognise
 from napari_sam.model import (
     POCKET,
@@ -51,6 +51,19 @@ def test_every_wrapping_gives_the_same_network(wrapping: Wrapping, tmp_path: Pat
         torch.testing.assert_close(read[key], value, rtol=tolerance, atol=tolerance)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS, ids=lambda wrapping: wrapping.name)
+def test_the_image_encoder_in_half_precision_portion_by_portion(
+    wrapping: Wrapping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "PORTION", 4096)  # dozens of portions
+    path = wrapping.save(small_state(), tmp_path)
+    whole = read_network(path).state_dict()
+    for key, value in read_network(path, torch.bfloat16).state_dict().items():
+        halved = key.startswith("image_encoder.")
+        assert value.dtype == (torch.bfloat16 if halved else torch.float32)
+        assert torch.equal(value, whole[key].to(value.dtype))
 
 
 @pytest.mark.parametrize("config", [VIT_T, POCKET], ids=lambda config: config.name)

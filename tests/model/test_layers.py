@@ -7,10 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_sam.model import layers
 from napari_sam.model.layers import (
     QUERY_ROWS,
+    TOKENS_AT_ONCE,
     LayerNorm2d,
+    MLPBlock,
     RelativePositionAttention,
+    packed,
     window_partition,
     window_unpartition,
 )
@@ -72,3 +76,35 @@ def test_windows_do_not_see_each_other(small: Pair, noise: torch.Generator) -> N
     assert differs[14:, :14].all()
     assert not differs[:14].any()
     assert not differs[:, 14:].any()
+
+
+@pytest.mark.parametrize("tokens", [1, TOKENS_AT_ONCE - 1, 2 * TOKENS_AT_ONCE + 7])
+def test_a_perceptron_in_parts_equals_one_at_once(tokens: int, noise: torch.Generator) -> None:
+    block = MLPBlock(16, 64)
+    fill_with_noise(block, seed=0)
+    x = torch.randn(1, tokens, 1, 16, generator=noise)
+    assert relative_error(block(x), block.lin2(block.act(block.lin1(x)))) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_packed_weights_say_the_same(dtype: torch.dtype, noise: torch.Generator) -> None:
+    layer = torch.nn.Linear(48, 80).to(dtype)
+    x = torch.randn(2, 40, 40, 48, generator=noise).to(dtype)
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-2
+    assert relative_error(packed(layer, x)(x), layer(x)) < tolerance
+
+
+def test_without_packing_the_layer_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, many, few = torch.nn.Linear(8, 8), torch.zeros(2000, 8), torch.zeros(7, 8)
+    assert packed(layer, few) is layer
+    assert packed(layer, many.to("meta")) is layer
+    with torch.inference_mode(False):
+        assert packed(layer, many) is layer
+
+    def removed(weight: torch.Tensor, bias: torch.Tensor) -> None:
+        raise AttributeError("'mkldnn' object has no attribute '_reorder_linear_weight'")
+
+    monkeypatch.setattr(layers, "_pack", removed)
+    layers._can_pack.cache_clear()
+    assert packed(layer, many) is layer
+    layers._can_pack.cache_clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import astuple, dataclass
 
 import pytest
@@ -16,12 +18,23 @@ from napari_sam.model import (
     VIT_L,
     VIT_T,
     Pocket,
+    PocketConfig,
     PromptTensors,
     Sam,
     SamConfig,
     build_network,
+    empty_network,
+    upscale_mask,
 )
-from oracles import SMALL, Pair, fill_with_noise, make_pair, reference_sam, relative_error
+from oracles import (
+    SMALL,
+    Pair,
+    fill_with_noise,
+    make_pair,
+    reference_sam,
+    relative_error,
+    upscale,
+)
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -131,7 +144,7 @@ def assert_same_from_image_to_masks(pair: Pair, case: FrameCase, prompts: Prompt
     assert relative_error(iou_predictions, expected_iou) < TOLERANCE
 
     expected = reference.postprocess_masks(expected_logits, case.input_shape, case.frame_shape)
-    masks = ours.upscale(logits, case.input_shape, case.frame_shape)
+    masks = upscale(logits, 4, case.input_shape, case.frame_shape)
     assert masks.shape == (*logits.shape[:2], *case.frame_shape)
     assert float(((masks > 0) != (expected > 0)).float().mean()) <= FLIPPED
 
@@ -257,12 +270,30 @@ def test_state_dict_fills_the_published_file(config: SamConfig, published: int) 
     assert size < published < size + 1024 * len(state)
 
 
-def test_network_built_on_meta_loads_by_assignment(small: Pair) -> None:
-    with torch.device("meta"):
-        network = build_network(SMALL)
+@pytest.mark.parametrize("config", [SMALL, VIT_T, POCKET], ids=lambda config: config.name)
+def test_an_empty_network_has_the_shapes_and_no_values(config: SamConfig | PocketConfig) -> None:
+    state = empty_network(config).state_dict()
+    expected = build_network(config).state_dict()
+    assert {tensor.device.type for tensor in state.values()} == {"meta"}
+    assert [(key, t.shape, t.dtype) for key, t in state.items()] == [
+        (key, t.shape, t.dtype) for key, t in expected.items()
+    ]
+
+
+def test_an_empty_network_loads_by_assignment(small: Pair) -> None:
+    network = empty_network(SMALL)
     network.load_state_dict(small.reference.state_dict(), strict=True, assign=True)
     input = small.ours.preprocess(make_image((320, 320)))
     assert torch.equal(network.encode(input)[0], small.ours.encode(input)[0])
+
+
+def test_an_empty_network_needs_no_compiler_of_pytorch() -> None:
+    """Random numbers on the meta device import sympy: a second when the first model is loaded."""
+    program = (
+        "import sys; from napari_sam.model import VIT_B, empty_network; empty_network(VIT_B); "
+        "assert not {'sympy', 'torch._dynamo'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_build_network_tells_its_config() -> None:
@@ -334,13 +365,14 @@ def test_everything_stays_on_the_device_of_the_network(config: SamConfig) -> Non
     with torch.device("meta"):
         network = Sam(config).eval()
     prompts = ALL_OF_THREE.tensors(config)
-    prompts = PromptTensors(*(tensor.to("meta") for tensor in astuple(prompts)))
+    prompts = PromptTensors(
+        *(given.to("meta") if isinstance(given, Tensor) else given for given in astuple(prompts))
+    )
     features = network.encode(network.preprocess(make_image((683, 1024)).to("meta")))
     logits, iou_predictions = network.decode(features, prompts)
-    masks = network.upscale(logits, (683, 1024), (800, 1200))
-    shapes = [tuple(tensor.shape) for tensor in (*features, logits, iou_predictions, masks)]
-    assert shapes == [(1, 256, 64, 64), (3, 4, 256, 256), (3, 4), (3, 4, 800, 1200)]
-    assert masks.device.type == iou_predictions.device.type == "meta"
+    shapes = [tuple(tensor.shape) for tensor in (*features, logits, iou_predictions)]
+    assert shapes == [(1, 256, 64, 64), (3, 4, 256, 256), (3, 4)]
+    assert logits.device.type == iou_predictions.device.type == "meta"
 
 
 @pytest.mark.parametrize("config", [SMALL, VIT_T], ids=lambda config: config.name)
@@ -349,7 +381,7 @@ def test_nothing_is_double(config: SamConfig) -> None:
     with NoDoubles():
         features = network.encode(network.preprocess(make_image((100, config.input_size))))
         logits, _ = network.decode(features, ALL_OF_THREE.tensors(config))
-        network.upscale(logits, (100, config.input_size), (50, 160))
+        upscale_mask(logits[0, 0], 4, (100, config.input_size), (50, 160))
 
 
 def test_noise_reaches_every_parameter(small: Pair) -> None:

@@ -1,3 +1,7 @@
+from .ahead import Embedded as Embedded
+from .ahead import embed_all as embed_all
+from .ahead import prefetch_order as prefetch_order
+from .ahead import time_left as time_left
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import FileCheck as FileCheck
 from .catalogue import ModelEntry as ModelEntry
@@ -7,8 +11,13 @@ from .catalogue import fetch as fetch
 from .catalogue import find_model as find_model
 from .catalogue import known_models as known_models
 from .catalogue import model_state as model_state
+from .download import readable_size as readable_size
 from .embedding_cache import CachedEmbedding as CachedEmbedding
 from .embedding_cache import EmbeddingCache as EmbeddingCache
+from .embedding_store import EmbeddingStore as EmbeddingStore
+from .embedding_store import StoreSettings as StoreSettings
+from .embedding_store import save_store_settings as save_store_settings
+from .embedding_store import store_settings as store_settings
 from .errors import Cancelled as Cancelled
 from .errors import FrameError as FrameError
 from .errors import ModelError as ModelError

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_sam.model import (
     POCKET,
@@ -20,32 +21,44 @@ from napari_sam.model import (
     VIT_L,
     VIT_T,
     Network,
+    Pocket,
     PocketConfig,
+    Sam,
     SamConfig,
     ViTConfig,
-    build_network,
+    empty_network,
 )
 
 from .errors import ModelError
 
 WRAPPERS = ("model_state", "model", "state_dict")  # micro-sam's training, and others
 PREFIXES = ("module.", "sam.", "model.", "_orig_mod.")  # of every key, in any order
+PORTION = 64 * 2**20  # bytes of a file that are in memory while they are converted
 CONSTANTS = ("pixel_mean", "pixel_std")  # saved by some tools, part of the config here
 
 
-def read_network(path: Path) -> Network:
-    """The network of a checkpoint, recognised by its keys, with its weights, on the CPU in fp32.
+def read_network(path: Path, encoder_dtype: torch.dtype = torch.float32) -> Network:
+    """The network of a checkpoint, recognised by its keys, with its weights, on the CPU.
 
-    The weights stay mapped to the file until they are used, and are never held twice.
+    The image encoder's are of the type asked for, all others single. What the file holds in that
+    type already stays mapped to it; the rest is converted portion by portion, so that the weights
+    are never held twice.
 
     Raises
     ------
     ModelError
         The file is missing, damaged, unsafe, or holds no network known here.
     """
-    state = read_state(path)
-    with torch.device("meta"):
-        network = build_network(recognise(state, path))
+    mapped = read_state(path)
+    network = empty_network(recognise(mapped, path))
+    image_encoder(network).to(encoder_dtype)
+    dtypes = {key: tensor.dtype for key, tensor in network.state_dict().items()}
+    others = {key: t for key, t in mapped.items() if t.dtype != dtypes.get(key, t.dtype)}
+    state = {key: tensor for key, tensor in mapped.items() if key not in others}
+    for keys in _portions(others):
+        # What was read of a mapped file counts as memory for as long as it is mapped
+        portion = read_state(path)
+        state |= {key: portion[key].to(dtypes[key]) for key in keys}
     try:
         network.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
@@ -54,7 +67,14 @@ def read_network(path: Path) -> Network:
             f"{path} is nearly a {network.config.name} network, but its weights do not fit: "
             f"{problem}. Save the state dict of an unmodified Segment Anything network."
         ) from error
-    return network.to(dtype=torch.float32).requires_grad_(False)
+    return network.requires_grad_(False)
+
+
+def image_encoder(network: Network) -> nn.Module:
+    """The part of a network that sees the image, the only one that may be in half precision."""
+    if isinstance(network, Sam):
+        return network.image_encoder
+    return cast(Pocket, network).encoder
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -120,6 +140,19 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> SamConfig | PocketConf
     except (LookupError, ValueError, ZeroDivisionError) as error:
         raise _unknown_network(path) from error
     raise _unknown_network(path)
+
+
+def _portions(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
+    """Their keys in groups of about a portion's size."""
+    keys: list[str] = []
+    n_bytes = 0
+    for key, tensor in tensors.items():
+        keys.append(key)
+        n_bytes += tensor.nbytes
+        if n_bytes >= PORTION:
+            yield keys
+            keys, n_bytes = [], 0
+    yield keys
 
 
 def _common_prefix(state: Mapping[str, Tensor]) -> str:

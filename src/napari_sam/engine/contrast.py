@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ Limits: TypeAlias = tuple[tuple[float, float], ...]
 
 TAIL = 0.001  # share of pixels at either end that may be hot, dead or dust
 SAMPLE_SIDE = 256  # limits are taken from about this many pixels squared
+MEAN_ROWS = 32  # rows of means made at once, so that what they are made of stays in the cache
 BLOCK_ROWS = 256  # rows brought to 8 bit at once, so that memory stays flat
 
 
@@ -84,20 +86,37 @@ def area_mean(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
     if factor < 2:
         return pixels
     exact = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == "f4" else np.float64
-    total = pixels
-    for axis in (0, 1):
-        size = max(1, pixels.shape[axis] // factor)
-        pitch = pixels.shape[axis] / (size * factor)
-        first = np.arange(size) * factor
-        parts = (
-            np.take(total, ((first + i + 0.5) * pitch).astype(np.intp), axis) for i in range(factor)
-        )
-        mean = next(parts).astype(exact)
-        for part in parts:
-            mean += part
-        total = mean
-    mean = total / factor**2
-    return (mean if pixels.dtype.kind == "f" else np.rint(mean)).astype(pixels.dtype)
+    height, width = (max(1, size // factor) for size in pixels.shape[:2])
+    columns = _parts(pixels.shape[1], factor, 0, width)
+    means = np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
+    for start in range(0, height, MEAN_ROWS):
+        stop = min(start + MEAN_ROWS, height)
+        rows = _parts(pixels.shape[0], factor, start, stop)
+        narrow = _sum((pixels[part] for part in rows), exact)
+        mean = _sum((narrow[:, part] for part in columns), exact) / factor**2
+        means[start:stop] = mean if pixels.dtype.kind == "f" else np.rint(mean)
+    return means
+
+
+def _parts(size: int, factor: int, start: int, stop: int) -> list[slice | NDArray[np.intp]]:
+    """Of the ``factor`` pixels under each of the means ``start`` to ``stop`` the first, the second…
+
+    On an axis of ``size`` pixels.
+    """
+    n_means = max(1, size // factor)
+    if n_means * factor == size:
+        return [slice(start * factor + i, stop * factor, factor) for i in range(factor)]
+    pitch = size / (n_means * factor)
+    first = np.arange(start, stop) * factor
+    return [((first + i + 0.5) * pitch).astype(np.intp) for i in range(factor)]
+
+
+def _sum(parts: Iterable[NDArray[Any]], exact: type[np.floating[Any]]) -> NDArray[Any]:
+    first, *others = parts
+    total = first.astype(exact)
+    for part in others:
+        total += part
+    return total
 
 
 def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:

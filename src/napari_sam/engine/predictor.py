@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from napari_sam.model import NetworkConfig, PromptTensors, prepare, upscale_mask
+from napari_sam.model import NetworkConfig, PromptTensors, fitness, prepare, upscale_mask
 
 from .errors import FrameError, PromptError
 from .frames import FrameStack
@@ -29,12 +29,13 @@ from .zoo import LoadedModel, is_out_of_memory, on_cpu
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
 MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 1 MB each
 TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
-OBJECTS_AT_ONCE = {"cpu": 4, "cuda": 32, "mps": 8}  # as many as keep the device busy
+OBJECTS_AT_ONCE = {"cpu": 2, "cuda": 16, "mps": 8}  # as many as keep the device busy, in fp32
+KEPT_BYTES = 31 * 2**20  # glibc keeps twice of this for the next prompt instead of giving it back
 
 ONE_CLICK = (1, False, False)  # of this kind are ambiguous prompts
 
 Progress: TypeAlias = Callable[[int, int], None]
-Memo: TypeAlias = MutableMapping[tuple[Prompts, int | None], "Prediction"]
+Memo: TypeAlias = MutableMapping[tuple[Prompts, int | None, float | None], "Prediction"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,11 @@ class Predictor:
 
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
+        _keep_freed_memory()
+
+    @property
+    def _objects_at_once(self) -> int:
+        return OBJECTS_AT_ONCE[self.model.device.type] * (1 + (self.model.precision == "bf16"))
 
     @torch.inference_mode()
     def encode(
@@ -150,7 +156,8 @@ class Predictor:
         network = self.model.network
         pixels = torch.as_tensor(resized, device=self.model.device)
         input = network.preprocess(pixels.permute(2, 0, 1)[None])  # (1, 3, S, S)
-        return tuple(tensor.float() for tensor in network.encode(input, progress))
+        encoded = network.encode(input, progress)
+        return tuple(t if t.dtype == torch.float16 else t.float() for t in encoded)
 
     def predict(
         self,
@@ -159,6 +166,7 @@ class Predictor:
         *,
         multimask: bool | None = None,
         seed: NDArray[np.float32] | None = None,
+        diameter: float | None = None,
     ) -> Prediction:
         """Decode the prompts of one object.
 
@@ -174,6 +182,9 @@ class Predictor:
             behind it.
         seed
             Low-res logits ``(m, m)`` of an earlier prediction, refined by these prompts.
+        diameter
+            Of objects as they are expected, in frame pixels: decides between candidates, and at
+            which scale the embedded network looks. ``None``: any size.
 
         Raises
         ------
@@ -181,12 +192,17 @@ class Predictor:
             If nothing of the prompts lies in the frame, or the embedding is another model's.
         """
         (prediction,) = self._decode(
-            embedding, [prompts.fitted(embedding.frame_shape)[0]], multimask, seed
+            embedding, [prompts.fitted(embedding.frame_shape)[0]], multimask, seed, diameter
         )
         return prediction
 
     def predict_many(
-        self, embedding: Embedding, prompts: Iterable[Prompts], *, multimask: bool | None = None
+        self,
+        embedding: Embedding,
+        prompts: Iterable[Prompts],
+        *,
+        multimask: bool | None = None,
+        diameter: float | None = None,
     ) -> Iterator[Prediction]:
         """Decode the prompts of several objects: what `predict` says of each, in their order.
 
@@ -200,7 +216,7 @@ class Predictor:
             The frame, encoded by this predictor's model.
         prompts
             One for each object.
-        multimask
+        multimask, diameter
             As in :meth:`predict`.
 
         Raises
@@ -210,8 +226,8 @@ class Predictor:
         """
         fitted = (each.fitted(embedding.frame_shape)[0] for each in prompts)
         for _, alike in groupby(fitted, key=_kind):
-            while chunk := list(islice(alike, OBJECTS_AT_ONCE[self.model.device.type])):
-                yield from self._decode(embedding, chunk, multimask)
+            while chunk := list(islice(alike, self._objects_at_once)):
+                yield from self._decode(embedding, chunk, multimask, diameter=diameter)
 
     @torch.inference_mode()
     def _decode(
@@ -220,6 +236,7 @@ class Predictor:
         prompts: Sequence[Prompts],
         multimask: bool | None,
         seed: NDArray[np.float32] | None = None,
+        diameter: float | None = None,
     ) -> list[Prediction]:
         """Predictions for B objects with prompts of one kind; a seed is for one object."""
         if embedding.model_hash != self.model.hash:
@@ -227,27 +244,32 @@ class Predictor:
                 f"This embedding was made by another model than {self.model.name}. "
                 "Encode the frame again with this one."
             )
+        tensors = self._prompt_tensors(embedding, prompts, seed, diameter)
         logits, iou_predictions = self.model.network.decode(
-            self._features(embedding), self._prompt_tensors(embedding, prompts, seed)
+            self._features(embedding), tensors
         )  # (B, 4, m, m), (B, 4)
         tokens = _tokens(multimask, ambiguous=seed is None and _kind(prompts[0]) == ONE_CLICK)
         config = self.model.network.config
+        stride = config.input_size // config.mask_size
         upscale = partial(
             _upscale,
-            stride=config.input_size // config.mask_size,
+            stride=stride,
             input_shape=embedding.input_shape,
             frame_shape=embedding.frame_shape,
         )
-        chosen = list(tokens)
+        logits, scores = logits[:, tokens].float(), iou_predictions[:, tokens].float()
+        fittest = fitness(logits, scores, stride, tensors.diameter).argmax(1)  # (B,)
         return [
             Prediction(
-                low_res_logits=logits[i, chosen].float().cpu().numpy(),
-                iou_predictions=scores,
+                low_res_logits=masks,
+                iou_predictions=score,
                 tokens=tokens,
-                best=0 if tokens[0] == 0 else int(scores.argmax()),
+                best=0 if tokens[0] == 0 else int(best),
                 upscale=upscale,
             )
-            for i, scores in enumerate(iou_predictions[:, chosen].float().cpu().numpy())
+            for masks, score, best in zip(
+                logits.cpu().numpy(), scores.cpu().numpy(), fittest, strict=True
+            )
         ]
 
     def _features(self, embedding: Embedding) -> tuple[torch.Tensor, ...]:
@@ -262,6 +284,7 @@ class Predictor:
         prompts: Prompts,
         *,
         candidate: int | None = None,
+        diameter: float | None = None,
         memo: Memo | None = None,
     ) -> Prediction:
         """Decode the prompts in the order given, each step seeded with the mask before it.
@@ -273,6 +296,8 @@ class Predictor:
         ----------
         candidate
             The mask token the user chose, held at every step that offers it; ``None``: the best.
+        diameter
+            Of objects as they are expected, as in :meth:`predict`.
         memo
             Predictions of the steps made already, filled and read by this call. One memo belongs to
             one embedding.
@@ -280,14 +305,13 @@ class Predictor:
         memo = {} if memo is None else memo
         prompts, _ = prompts.fitted(embedding.frame_shape)
         steps = _steps(prompts)
-        n_known = next(
-            (n for n in range(len(steps), 0, -1) if (steps[n - 1], candidate) in memo), 0
-        )
-        prediction = memo[steps[n_known - 1], candidate] if n_known else None
-        for step in steps[n_known:]:
+        keys = [(step, candidate, diameter) for step in steps]
+        n_known = next((n for n in range(len(steps), 0, -1) if keys[n - 1] in memo), 0)
+        prediction = memo[keys[n_known - 1]] if n_known else None
+        for step, key in zip(steps[n_known:], keys[n_known:], strict=True):
             seed = None if prediction is None else prediction.low_res_logits[prediction.best]
-            prediction = self.predict(embedding, step, seed=seed).with_token(candidate)
-            memo[step, candidate] = prediction
+            prediction = self.predict(embedding, step, seed=seed, diameter=diameter)
+            memo[key] = prediction = prediction.with_token(candidate)
         for oldest in list(memo)[:-MEMO_STEPS]:
             del memo[oldest]
         if prediction is None:
@@ -295,7 +319,11 @@ class Predictor:
         return prediction
 
     def _prompt_tensors(
-        self, embedding: Embedding, prompts: Sequence[Prompts], seed: NDArray[np.float32] | None
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompts],
+        seed: NDArray[np.float32] | None,
+        diameter: float | None,
     ) -> PromptTensors:
         scale_y, scale_x = (
             new / old for new, old in zip(embedding.input_shape, embedding.frame_shape, strict=True)
@@ -317,6 +345,7 @@ class Predictor:
             labels=tensor([each.labels for each in prompts]) if prompts[0].points else None,
             boxes=tensor(boxes_xy_input) if boxes_xy_input else None,
             masks=tensor(np.stack(masks)).unsqueeze(1) if masks else None,
+            diameter=None if diameter is None else diameter * (scale_y * scale_x) ** 0.5,
         )
 
 
@@ -334,6 +363,14 @@ def _upscale(
         )
         mask[rows, columns] = pixels.numpy()
     return masks
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what a decoder frees: else every prompt is given new pages, for 10 ms more.
+
+    It gives back less as soon as one large block was freed; no page of this one is ever touched.
+    """
+    torch.empty(KEPT_BYTES, dtype=torch.uint8)
 
 
 def _kind(prompts: Prompts) -> tuple[int, bool, bool]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from .fitness import fitness
 from .image_encoder import Progress, ViTConfig
-from .pocket import POCKET, Pocket, PocketConfig
+from .pocket import Pocket, stack_windows
+from .pocket_decoder import click_kernel
+from .pocket_encoder import POCKET, PocketConfig, PocketFeatures
 from .prompt_encoder import PromptTensors
 from .sam import VIT_B, VIT_H, VIT_L, VIT_T, Network, NetworkConfig, Sam, SamConfig
 from .tiny_vit import TinyViTConfig
+from .uninitialised import Uninitialised
 from .upscaling import upscale_mask
 
 __all__ = [
@@ -21,6 +26,7 @@ __all__ = [
     "NetworkConfig",
     "Pocket",
     "PocketConfig",
+    "PocketFeatures",
     "Progress",
     "PromptTensors",
     "Sam",
@@ -28,18 +34,25 @@ __all__ = [
     "TinyViTConfig",
     "ViTConfig",
     "build_network",
+    "click_kernel",
+    "empty_network",
+    "fitness",
     "prepare",
+    "stack_windows",
     "upscale_mask",
 ]
 
 
 def build_network(config: SamConfig | PocketConfig) -> Network:
-    """The network of a config, ready for inference, with random weights.
-
-    Under `torch.device("meta")` it takes no memory; then load with `assign=True`.
-    """
+    """The network of a config, ready for inference, with random weights."""
     network = Sam(config) if isinstance(config, SamConfig) else Pocket(config)
     return network.eval()
+
+
+def empty_network(config: SamConfig | PocketConfig) -> Network:
+    """The network of a config without weights or memory for them: load with `assign=True`."""
+    with torch.device("meta"), Uninitialised():
+        return build_network(config)
 
 
 def prepare(network: Network, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .layers import LayerNorm2d, MLPBlock, RelativePositionAttention
 
@@ -63,8 +64,9 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, image: Tensor) -> Tensor:
-        tokens: Tensor = self.proj(image)
-        return tokens.permute(0, 2, 3, 1)
+        # Patches don't overlap: a linear layer on the pixels of each, channel by channel
+        patches = F.pixel_unshuffle(image, self.proj.stride[0]).permute(0, 2, 3, 1)
+        return F.linear(patches.contiguous(), self.proj.weight.flatten(1), self.proj.bias)
 
 
 class Block(nn.Module):

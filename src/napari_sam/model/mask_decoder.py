@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import MLP, LayerNorm, matmul
+from .layers import MLP, LayerNorm
 from .transformer import TwoWayTransformer
 
 MASK_TOKENS = 4  # the single mask, then three candidates: whole, part, subpart
@@ -62,14 +62,20 @@ class MaskDecoder(nn.Module):
         tokens, image = self.transformer(image, image_pe, tokens, projected)
         iou_token, mask_tokens = tokens[:, 0], tokens[:, 1 : 1 + MASK_TOKENS]
 
-        # Upscale the image side and turn each mask token into a 1x1 convolution
-        upscaled = self.output_upscaling(image)  # (B, hw, 2, 2, 2, 2, C / 8)
+        # Upscale the image side and turn each mask token into a 1x1 convolution; object by object,
+        # since this is 16 times as many pixels as places
         hypernetworks = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
         kernels = torch.stack([mlp(token) for mlp, token in hypernetworks], dim=1)  # (B, 4, C / 8)
-        logits = matmul(kernels.to(image.dtype), upscaled.flatten(1, 5).mT)  # (B, 4, hw * 16)
+        logits = torch.stack([self._logits(*each) for each in zip(image, kernels, strict=True)])
 
         # Predict the quality of each mask
-        return _to_pixels(logits.float(), h, w), self.iou_prediction_head(iou_token)
+        return _to_pixels(logits, h, w), self.iou_prediction_head(iou_token)
+
+    def _logits(self, image: Tensor, kernels: Tensor) -> Tensor:
+        """Logits (4, hw * 16) of one object, from its image (hw, C) and kernels (4, C / 8)."""
+        upscaled = self.output_upscaling(image)  # (hw, 2, 2, 2, 2, C / 8)
+        logits: Tensor = kernels.to(image.dtype) @ upscaled.flatten(0, -2).T
+        return logits.float()
 
 
 class UpscalePlaces(nn.Module):

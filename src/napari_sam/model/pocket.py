@@ -1,369 +1,50 @@
-"""The embedded default: a small promptable network of plain convolutions.
+"""The embedded default: a small promptable network that looks at cells at a size it knows.
 
-The encoder is a residual pyramid (strides 2 to 32) merged from coarse to fine. Its last layer gives
-every pixel a spatial embedding, so that a click selects the pixels that point to the same object
-(Neven et al. 2019, "Instance segmentation by jointly optimizing spatial embeddings and clustering
-bandwidth"). The decoder draws the prompts as maps, as interactive segmentation does (Sofiiuk et al.
-2021, "Reviving iterative training with mask guidance"), and refines them in a small U-Net to
-Segment Anything's answer: a single mask, three candidates, and an IoU prediction for each.
+An encoder and a decoder of plain convolutions, used at several sizes of the frame: a pyramid. Each
+object is decoded in a window of the level at which it is neither tiny nor too large to be seen
+whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import LayerNorm2d
+from .fitness import fitness
+from .pocket_decoder import PocketDecoder
+from .pocket_encoder import POCKET, PocketConfig, PocketEncoder, PocketFeatures
 from .prompt_encoder import PromptTensors
 
-
-@dataclass(frozen=True)
-class PocketConfig:
-    """Everything that decides the shapes of a pocket network."""
-
-    name: str = "pocket"
-    input_size: int = 512  # long side of the input in pixels
-    mask_size: int = 256  # long side of the low-res logits: stride 2, a 10 px cell keeps 5 pixels
-    widths: tuple[int, ...] = (16, 32, 64, 128, 160)  # at strides 2, 4, 8, 16, 32
-    depths: tuple[int, ...] = (0, 2, 3, 4, 1)  # residual blocks at those strides
-    n_masks: int = 4  # the single mask and three candidates
-    kernel_dim: int = 8  # dimensions of the spatial embedding, the first two are x and y
-
-    @property
-    def stride(self) -> int:
-        """Inputs are padded to a multiple of this."""
-        return int(2 ** len(self.widths))
-
-
-POCKET = PocketConfig()
-
 PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
-FINE = 4  # stride at which the prompts are drawn
-KERNEL_UNIT = 8.0  # input pixels per unit of the spatial embedding
-CLICK_SIGMAS = (4.0, 16.0)  # radii in input pixels of the two Gaussians drawn around each click
-N_PROMPT_MAPS = 15
+STRIDES = (16, 8, 4, 2, 4)  # of the tensors of PocketFeatures
+EDGES = 2  # stride of the logits
+STEP = 16  # pixels of a level between places where a window may begin
+OUTSIDE = -16.0  # logit where an object was not looked for
 
 
-class PocketFeatures(NamedTuple):
-    """What the encoder hands to the decoder, all (B, C, H / stride, W / stride)."""
+class View(NamedTuple):
+    """Where one object is looked at: a window of one level of the pyramid."""
 
-    coarse: Tensor  # stride 16: the image embedding
-    middle: Tensor  # stride 8
-    fine: Tensor  # stride 4
-    edges: Tensor  # stride 2
-    kernel: Tensor  # stride 4, (2 * kernel_dim + 1): offsets, log weights, slope
-
-
-def conv(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
-    """Convolution that keeps the extent, or divides it by the stride."""
-    return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2)
-
-
-class Block(nn.Module):
-    """Residual block: x + conv(relu(conv(norm(x))))."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = LayerNorm2d(width)
-        self.conv1 = conv(width, width)
-        self.conv2 = conv(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.conv2(F.relu(self.conv1(self.norm(x))))
-        return x + change
-
-
-def upsample(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear to the extent of ``like``."""
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
-
-
-class PocketEncoder(nn.Module):
-    """Input (B, 3, H, W), a multiple of 32 on both sides → PocketFeatures."""
-
-    def __init__(self, config: PocketConfig) -> None:
-        super().__init__()
-        n_inputs = (3, *config.widths[:-1])
-        self.downs = nn.ModuleList(
-            conv(n_in, n_out, stride=2) for n_in, n_out in zip(n_inputs, config.widths, strict=True)
-        )
-        self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width) for _ in range(depth)))
-            for width, depth in zip(config.widths, config.depths, strict=True)
-        )
-        _, fine, middle, coarse, deep = config.widths
-        self.laterals = nn.ModuleList(
-            conv(n_in, n_out, size=1)
-            for n_in, n_out in ((deep, coarse), (coarse, middle), (middle, fine))
-        )
-        self.merges = nn.ModuleList(Block(width) for width in (coarse, middle, fine))
-        self.norms = nn.ModuleList(LayerNorm2d(width) for width in (coarse, middle, fine))
-        self.kernel = conv(fine, 2 * config.kernel_dim + 1, size=1)
-
-    def forward(
-        self, x: Tensor, progress: Callable[[int, int], None] | None = None
-    ) -> PocketFeatures:
-        done, total = 0, len(self.stages) + len(self.merges)
-        # Residual pyramid, fine to coarse
-        levels = []
-        for down, stage in zip(self.downs, self.stages, strict=True):
-            x = stage(F.relu(down(x)))
-            levels.append(x)
-            done = _report(progress, done + 1, total)
-
-        # Merge from coarse to fine
-        merged = []
-        for lateral, merge, skip in zip(self.laterals, self.merges, levels[-2:0:-1], strict=True):
-            x = merge(skip + upsample(lateral(x), skip))
-            merged.append(x)
-            done = _report(progress, done + 1, total)
-        coarse, middle, fine = (norm(x) for norm, x in zip(self.norms, merged, strict=True))
-        return PocketFeatures(coarse, middle, fine, levels[0], self.kernel(fine))
-
-
-def _report(progress: Callable[[int, int], None] | None, done: int, total: int) -> int:
-    if progress is not None:
-        progress(done, total)
-    return done
-
-
-def grid(shape: tuple[int, int], device: torch.device, stride: int = FINE) -> Tensor:
-    """Centres (2, h, w) of cells in input pixels, x before y; the first pixel spans 0 to 1."""
-    ys = (torch.arange(shape[0], device=device, dtype=torch.float32) + 0.5) * stride
-    xs = (torch.arange(shape[1], device=device, dtype=torch.float32) + 0.5) * stride
-    return torch.stack(torch.meshgrid(xs, ys, indexing="xy"))
-
-
-def sample(features: Tensor, points: Tensor, extent: tuple[int, int]) -> Tensor:
-    """Features under points, bilinearly.
-
-    Args:
-        features: (B or 1, C, h, w).
-        points: (B, N, 2) x, y in input pixels, the first spans 0 to 1.
-        extent: (H, W) of the input.
-
-    Returns:
-        (B, N, C).
-    """
-    h, w = features.shape[-2:]
-    scale = torch.tensor([extent[1], extent[0]], device=points.device, dtype=torch.float32)
-    border = 1 - 1 / torch.tensor([w, h], device=points.device, dtype=torch.float32)
-    where = (points / scale * 2 - 1).clamp(-border, border)[:, None]
-    expanded = features.float().expand(len(points), -1, -1, -1)
-    found = F.grid_sample(expanded, where, align_corners=False)
-    return found[:, :, 0].transpose(1, 2)
-
-
-def click_kernel(kernel: Tensor, points: Tensor) -> Tensor:
-    """Logits of belonging to the same object as the pixel under a point.
-
-    A pixel's embedding is its position plus a learned offset, and further learned dimensions. A
-    pixel is inside if its embedding is nearer than 1 to the one under the point, by a weighted
-    distance; the weights, and how steeply the logit falls, are learned under the point too.
-
-    Args:
-        kernel: (B or 1, 2 D + 1, h, w) of the encoder, at stride 4.
-        points: (B, N, 2) x, y in input pixels, the first spans 0 to 1.
-
-    Returns:
-        (B, N, h, w), in single precision.
-    """
-    dim = (kernel.shape[1] - 1) // 2
-    h, w = kernel.shape[-2:]
-    kernel = kernel.float()
-    position = grid((h, w), kernel.device) / KERNEL_UNIT
-    embedding = kernel[:, :dim] + F.pad(position, (0, 0, 0, 0, 0, dim - 2))
-    # (B, N, C): what the click sees
-    seen = sample(torch.cat([embedding, kernel[:, dim:]], 1), points, (h * FINE, w * FINE))
-    centre, weight, slope = seen[..., :dim], seen[..., dim:-1].clamp(-8, 4).exp(), seen[..., -1:]
-    slope = 1 + F.softplus(slope)  # the clicked pixel itself is always inside
-    # Expand the square: w (e - c)² = w e² - 2 w c e + w c², one matrix product for all pixels
-    rows = slope * torch.cat([-weight, 2 * weight * centre], -1)
-    constant = slope * (1 - (weight * centre**2).sum(-1, keepdim=True))
-    pixels = torch.cat([embedding**2, embedding], 1).flatten(2)
-    return (rows @ pixels + constant).view(*points.shape[:2], h, w)
-
-
-class PocketDecoder(nn.Module):
-    """Prompts drawn as maps, refined by a small U-Net that meets the features at every stride."""
-
-    def __init__(self, config: PocketConfig) -> None:
-        super().__init__()
-        edges, fine, middle, coarse, _ = config.widths
-        n = config.n_masks
-        self.draw = conv(N_PROMPT_MAPS, fine)
-        self.token = nn.Linear(2 * coarse, coarse)
-        self.downs = nn.ModuleList(
-            conv(n_in, n_out, stride=2)
-            for n_in, n_out in ((fine, middle), (middle, coarse), (coarse, coarse))
-        )
-        self.blocks = nn.ModuleList(Block(width) for width in (middle, coarse, coarse))
-        self.laterals = nn.ModuleList(
-            conv(n_in, n_out, size=1)
-            for n_in, n_out in ((coarse, coarse), (coarse, middle), (middle, fine))
-        )
-        self.merges = nn.ModuleList(conv(width, width) for width in (coarse, middle, fine))
-        self.to_edges = conv(fine, edges, size=1)
-        self.to_masks = conv(edges, n)
-        self.iou_head = nn.Sequential(
-            nn.Linear(coarse + fine + n + 3, coarse), nn.ReLU(), nn.Linear(coarse, 1)
-        )
-        bias = torch.full((n,), -3.0)  # most pixels are outside any one object
-        self.to_masks.bias = nn.Parameter(bias)
-
-    def forward(self, features: PocketFeatures, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
-        """Low-res logits (B, M, H / 2, W / 2) and IoU predictions (B, M)."""
-        maps, token = self._draw(features, prompts)
-        maps = maps.to(features.fine.dtype)
-
-        # Down to stride 32, meeting the image at every stride
-        fine = F.relu(features.fine + self.draw(maps))
-        middle = self.blocks[0](F.relu(features.middle + self.downs[0](fine)))
-        coarse = F.relu(features.coarse + self.downs[1](middle) + token)
-        coarse = self.blocks[1](coarse)
-        deep = self.blocks[2](F.relu(self.downs[2](coarse)))
-
-        # Up again
-        coarse = F.relu(self.merges[0](coarse + upsample(self.laterals[0](deep), coarse)))
-        middle = F.relu(self.merges[1](middle + upsample(self.laterals[1](coarse), middle)))
-        fine = F.relu(self.merges[2](fine + upsample(self.laterals[2](middle), fine)))
-        edges = F.relu(features.edges + upsample(self.to_edges(fine), features.edges))
-        logits = self.to_masks(edges).float() + _box_prior(prompts, features.edges)
-        return logits, self._iou(logits, fine, deep)
-
-    def _draw(self, features: PocketFeatures, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
-        """Prompt maps (B, N_PROMPT_MAPS, h, w) and the features under the prompts (B, C, 1, 1)."""
-        h, w = features.fine.shape[-2:]
-        device = features.fine.device
-        given = (prompts.points, prompts.boxes, prompts.masks)
-        n_objects = next(len(prompt) for prompt in given if prompt is not None)
-        cells = grid((h, w), device)
-        maps, clicked = _draw_points(features, prompts.points, prompts.labels, cells, n_objects)
-        box_maps, boxed = _draw_boxes(features, prompts.boxes, cells, n_objects)
-        mask_maps = _draw_masks(prompts.masks, (h, w), n_objects, device)
-        token = self.token(torch.cat([clicked, boxed], -1).to(features.fine.dtype))
-        return torch.cat([maps, box_maps, mask_maps], 1), token[..., None, None]
-
-    def _iou(self, logits: Tensor, fine: Tensor, deep: Tensor) -> Tensor:
-        """IoU predictions (B, M) from what each mask covers, how sure it is and how large."""
-        small = F.avg_pool2d(logits, 2).detach()
-        inside = small.sigmoid().flatten(2)  # (B, M, hw)
-        area = inside.sum(-1, keepdim=True)
-        covered = inside @ fine.float().flatten(2).transpose(1, 2) / (area + 1)
-        unsure = (inside * (1 - inside)).sum(-1, keepdim=True)
-        sure = (inside > 0.5).float().sum(-1, keepdim=True)
-        n_masks = logits.shape[1]
-        context = deep.float().mean((2, 3))[:, None].expand(-1, n_masks, -1)
-        which = torch.eye(n_masks, device=logits.device).expand(len(logits), -1, -1)
-        size = torch.cat([unsure / (area + 1), (area + 1).log() / 8, (sure + 1).log() / 8], -1)
-        described = torch.cat([context, covered, which, size], -1)
-        predicted: Tensor = self.iou_head(described.to(self.token.weight.dtype))
-        return predicted.squeeze(-1).float().sigmoid()
-
-
-def _draw_points(
-    features: PocketFeatures,
-    points: Tensor | None,
-    labels: Tensor | None,
-    cells: Tensor,
-    n_objects: int,
-) -> tuple[Tensor, Tensor]:
-    """Seven maps (B, 7, h, w), Gaussians and click kernels; features under the positives (B, C)."""
-    if points is None or labels is None:
-        empty = cells.new_zeros(n_objects, 7, *cells.shape[1:])
-        return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
-    centres = points.float() + 0.5
-    kernel = click_kernel(features.kernel, centres)
-    squared = (cells - centres[..., None, None]).square().sum(2)  # (B, N, h, w)
-    maps = []
-    for sign in (1, 0):
-        chosen = (labels == sign)[..., None, None]
-        for sigma in CLICK_SIGMAS:
-            gaussians = (-squared / (2 * sigma**2)).exp()
-            maps.append((gaussians * chosen).amax(1))
-        logit = kernel.masked_fill(~chosen, -16).amax(1)
-        maps.append(logit.sigmoid())
-        if sign == 1:
-            maps.append(torch.where(chosen.any(1), logit.clamp(-16, 8) / 8, 0))
-    extent = (cells.shape[1] * FINE, cells.shape[2] * FINE)
-    positive = (labels == 1).float()[..., None]
-    seen = sample(features.coarse, centres, extent) * positive
-    return torch.stack(maps, 1), seen.sum(1) / positive.sum(1).clamp(min=1)
-
-
-def _draw_boxes(
-    features: PocketFeatures, boxes: Tensor | None, cells: Tensor, n_objects: int
-) -> tuple[Tensor, Tensor]:
-    """Six maps (B, 6, h, w), box, ellipse, click kernel of its centre; features there (B, C)."""
-    if boxes is None:
-        empty = cells.new_zeros(n_objects, 6, *cells.shape[1:])
-        return empty, cells.new_zeros(n_objects, features.coarse.shape[1])
-    corners = boxes.float().view(-1, 2, 2) + 0.5
-    centre = corners.mean(1, keepdim=True)  # (B, 1, 2)
-    relative = _relative(boxes, cells)
-    inside = 1 - relative.abs().amax(1)
-    ellipse = 1 - relative.square().sum(1)
-    kernel = click_kernel(features.kernel, centre).squeeze(1)
-    maps = [
-        (inside > 0).float(),
-        inside.clamp(-1, 1),
-        ellipse.clamp(-1, 1),
-        kernel.sigmoid(),
-        kernel.clamp(-16, 8) / 8,
-        torch.ones_like(inside),
-    ]
-    given = (boxes[:, 2] > boxes[:, 0]).float()  # a box of no extent is padding
-    extent = (cells.shape[1] * FINE, cells.shape[2] * FINE)
-    seen = sample(features.coarse, centre, extent).squeeze(1) * given[:, None]
-    return torch.stack(maps, 1) * given[:, None, None, None], seen
-
-
-def _box_prior(prompts: PromptTensors, like: Tensor) -> Tensor:
-    """What to add to logits (B, M, h, w), like features of stride 2, where a box is all there is.
-
-    Cells are round: the ellipse in the box tips what the image leaves open. With clicks or a mask
-    the user has said more, and it is 0.
-    """
-    if prompts.boxes is None:
-        return torch.zeros(())
-    alone = prompts.boxes[:, 2] > prompts.boxes[:, 0]
-    if prompts.labels is not None:
-        alone = alone & (prompts.labels < 0).all(1)
-    if prompts.masks is not None:
-        alone = alone & (prompts.masks <= 0).flatten(1).all(1)
-    h, w = like.shape[-2:]
-    cells = grid((h, w), like.device, stride=2)
-    relative = _relative(prompts.boxes, cells)
-    ellipse = (2 * (1 - relative.square().sum(1))).clamp(-1, 1)
-    return (ellipse * alone[:, None, None])[:, None]
-
-
-def _relative(boxes: Tensor, cells: Tensor) -> Tensor:
-    """Cells (2, h, w) in the frame of each box, (B, 2, h, w): -1 and 1 on its sides."""
-    corners = boxes.float().view(-1, 2, 2) + 0.5
-    half = (corners[:, 1] - corners[:, 0]).clamp(min=2) / 2
-    return (cells - corners.mean(1)[..., None, None]) / half[..., None, None]
-
-
-def _draw_masks(
-    masks: Tensor | None, shape: tuple[int, int], n_objects: int, device: torch.device
-) -> Tensor:
-    """Two maps (B, 2, h, w): the mask's probability, and that there is one."""
-    if masks is None:
-        return torch.zeros(n_objects, 2, *shape, device=device)
-    probability = F.adaptive_avg_pool2d(masks.float().sigmoid(), shape)
-    given = (probability > 0.5).any(-1).any(-1)[..., None, None]
-    return torch.cat([probability, torch.ones_like(probability)], 1) * given
+    level: int  # index of the level, the finest is 0
+    shape: tuple[int, int]  # (h, w) of the window in pixels of the level
+    start: tuple[int, int]  # y, x of its first pixel
+    nth: int  # the object
 
 
 class Pocket(nn.Module):
-    """The embedded network: preprocess, encode once a frame, decode once a prompt, upscale."""
+    """The embedded network: preprocess, encode once a frame, decode once a prompt.
+
+    It sees a frame at several sizes, and each object in a window of the one at which the object has
+    a size the network knows. An object of which nothing is known but a click is decoded in all of
+    them; the answer with the highest IoU prediction stands.
+    """
 
     def __init__(self, config: PocketConfig = POCKET) -> None:
         super().__init__()
@@ -372,7 +53,7 @@ class Pocket(nn.Module):
         self.decoder = PocketDecoder(config)
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """Normalise an image and pad it at its bottom and right to a multiple of the stride.
+        """Normalise an image and pad it at its bottom and right, so that it halves to all levels.
 
         Args:
             image: (B, 3, h, w), red first, 0 to 255, its long side already `input_size`.
@@ -381,49 +62,215 @@ class Pocket(nn.Module):
             the encoder's input (B, 3, H, W).
         """
         h, w = image.shape[-2:]
-        stride = self.config.stride
+        stride = self.config.stride * self.config.levels[-1]
         padding = (0, math.ceil(w / stride) * stride - w, 0, math.ceil(h / stride) * stride - h)
-        return F.pad((image.float() - PIXEL_MEAN) / PIXEL_STD, padding)
+        return F.pad(self.normalise(image), padding)
+
+    @staticmethod
+    def normalise(image: Tensor) -> Tensor:
+        """Levels 0 to 255 → about -2 to 2."""
+        return (image.float() - PIXEL_MEAN) / PIXEL_STD
 
     def encode(
         self, input: Tensor, progress: Callable[[int, int], None] | None = None
-    ) -> PocketFeatures:
-        """Encode a preprocessed image (B, 3, H, W); the first of the features is its embedding.
+    ) -> tuple[Tensor, ...]:
+        """Encode a preprocessed image (B, 3, H, W) at every level of the pyramid.
 
         Args:
             input: what `preprocess` returned.
             progress: called as `progress(done, total)` after every stage; it may raise to stop.
+
+        Returns:
+            the features of all levels, finest first, in half precision. The first tensor is the
+            image embedding.
         """
         dtype = next(self.encoder.parameters()).dtype
-        features: PocketFeatures = self.encoder(
-            input.to(dtype, memory_format=torch.channels_last), progress
-        )
-        return features
+        n_levels = len(self.config.levels)
+
+        def within(level: int, done: int, total: int) -> None:
+            if progress is not None:
+                progress(level * total + done, n_levels * total)
+
+        # The last levels are soon done: begin there, so that progress is not told too early
+        pyramid: list[Tensor] = []
+        for nth, shrink in enumerate(reversed(self.config.levels)):
+            level = F.avg_pool2d(input, shrink).to(dtype, memory_format=torch.channels_last)
+            features = self.encoder(level, partial(within, nth))
+            pyramid = [*(feature.half() for feature in features), *pyramid]
+        return tuple(pyramid)
 
     def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
-        """Predict the masks of B objects.
+        """Predict the masks of B objects in one image.
 
         A label of -1, a box of no extent and a mask that is empty count as no prompt, so that
         objects with different prompts fit into one batch.
 
         Args:
-            features: what `encode` returned, of one image or of B.
+            features: what `encode` returned.
             prompts: the prompts of the B objects.
 
         Returns:
             low-res logits (B, 4, H / 2, W / 2) and IoU predictions (B, 4), for the single mask
-            (index 0) and the three candidates for an ambiguous prompt (1 to 3).
+            (index 0) and the three candidates for an ambiguous prompt (1 to 3). Outside of the
+            window in which an object was looked at, its logits are `OUTSIDE`.
         """
-        logits, iou_predictions = self.decoder(PocketFeatures(*features), prompts)
-        return logits, iou_predictions
+        n = len(PocketFeatures._fields)
+        pyramid = [PocketFeatures(*features[i : i + n]) for i in range(0, len(features), n)]
+        chosen: dict[int, _Look] = {}
+        views = sorted(_views(self.config, pyramid, prompts), key=_alike)
+        for _, alike in groupby(views, key=_alike):
+            for look in self._look(pyramid, prompts, list(alike)):
+                nth = look.view.nth
+                if nth not in chosen or look.score > chosen[nth].score:
+                    chosen[nth] = look
+        looks = [chosen[nth] for nth in range(len(chosen))]
+        masks = torch.stack([self._whole(look, pyramid) for look in looks])
+        return masks, torch.stack([look.iou_predictions for look in looks])
 
-    def upscale(
-        self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]
-    ) -> Tensor:
-        """Upscale low-res logits (B, M, h, w) to the frame, (B, M, H, W).
+    def _look(
+        self, pyramid: list[PocketFeatures], prompts: PromptTensors, views: list[View]
+    ) -> Iterator[_Look]:
+        """Decode objects in windows of one shape and level."""
+        level, shape = views[0].level, views[0].shape
+        dtype = next(self.decoder.parameters()).dtype
+        starts = [view.start for view in views]
+        windows = stack_windows(pyramid[level], [0] * len(views), starts, shape)
+        seen = PocketFeatures(*(feature.to(dtype) for feature in windows))
+        shrink = self.config.levels[level]
+        logits, scores = self.decoder(seen, _prompts_in(views, shrink, prompts))
+        fits = fitness(logits, scores, EDGES * shrink, prompts.diameter)
+        for nth, view in enumerate(views):
+            ambiguous = prompts.masks is None and _n_clicks(prompts, view.nth) == 1
+            score = fits[nth, 1:].max() if ambiguous else fits[nth, 0]
+            yield _Look(view, logits[nth].float(), scores[nth].float(), float(score))
 
-        Bilinearly to the padded input, cropped to `input_shape`, bilinearly to `frame_shape`.
-        """
-        padded = F.interpolate(low_res_logits, scale_factor=2, mode="bilinear", align_corners=False)
-        cropped = padded[..., : input_shape[0], : input_shape[1]]
-        return F.interpolate(cropped, frame_shape, mode="bilinear", align_corners=False)
+    def _whole(self, look: _Look, pyramid: list[PocketFeatures]) -> Tensor:
+        """The logits of a window, (4, h, w), where they are in those of the frame, (4, H, W)."""
+        shrink = self.config.levels[look.view.level]
+        whole = look.logits.new_full((len(look.logits), *pyramid[0].edges.shape[-2:]), OUTSIDE)
+        logits = look.logits
+        if shrink > 1:
+            logits = F.interpolate(
+                logits[None], scale_factor=shrink, mode="bilinear", align_corners=False
+            )[0]
+        y, x = (at * shrink // EDGES for at in look.view.start)
+        whole[:, y : y + logits.shape[1], x : x + logits.shape[2]] = logits
+        return whole
+
+
+class _Look(NamedTuple):
+    """What one object looks like in one view."""
+
+    view: View
+    logits: Tensor  # (4, h, w) of the window
+    iou_predictions: Tensor  # (4,)
+    score: float  # the fitness by which views compare
+
+
+def _alike(view: View) -> tuple[int, tuple[int, int]]:
+    """Views that are alike in this are decoded together."""
+    return view.level, view.shape
+
+
+def _views(
+    config: PocketConfig, pyramid: list[PocketFeatures], prompts: PromptTensors
+) -> Iterator[View]:
+    """Where to look at each object: at the level where it has a known size, or at all of them."""
+    for nth, (y0, x0, y1, x1, is_known) in enumerate(_extents(prompts)):
+        extent = max(y1 - y0, x1 - x0)
+        fits = [i for i, shrink in enumerate(config.levels) if extent <= config.fit * shrink]
+        last = len(config.levels) - 1
+        for level in fits[:1] or [last] if is_known else fits or [last]:
+            shrink = config.levels[level]
+            extents = [side * EDGES for side in pyramid[level].edges.shape[-2:]]
+            shape = extents if level == last else [min(side, config.window) for side in extents]
+            middle = ((y0 + y1 + 1) / 2 / shrink, (x0 + x1 + 1) / 2 / shrink)
+            y, x = (
+                min(max(0, round((at - side / 2) / STEP) * STEP), whole - side)
+                for at, side, whole in zip(middle, shape, extents, strict=True)
+            )
+            yield View(level, (shape[0], shape[1]), (y, x), nth)
+
+
+def _extents(prompts: PromptTensors) -> Iterator[tuple[float, float, float, float, bool]]:
+    """y0, x0, y1, x1 in input pixels around all that is known of each object, and whether that
+    says how large the object is, as a box or a mask does and a click does not."""
+    for nth in range(prompts.n_objects):
+        corners, is_known = [], False
+        if prompts.points is not None and prompts.labels is not None:
+            corners += prompts.points[nth, prompts.labels[nth] >= 0].tolist()
+        if prompts.boxes is not None and prompts.boxes[nth, 2] > prompts.boxes[nth, 0]:
+            box = prompts.boxes[nth].tolist()
+            corners += [box[:2], box[2:]]
+            is_known = True
+        if prompts.masks is not None and (inside := prompts.masks[nth, 0] > 0).any():
+            rows, columns = inside.any(1).nonzero(), inside.any(0).nonzero()
+            corners += [[float(EDGES * columns[i]), float(EDGES * rows[i])] for i in (0, -1)]
+            is_known = True
+        xs, ys = zip(*corners or [(0.0, 0.0)], strict=True)
+        yield min(ys), min(xs), max(ys), max(xs), is_known
+
+
+def _n_clicks(prompts: PromptTensors, nth: int) -> int:
+    """How many clicks an object was given, if nothing else."""
+    boxed = prompts.boxes is not None and bool(prompts.boxes[nth, 2] > prompts.boxes[nth, 0])
+    if prompts.labels is None or boxed:
+        return 0
+    return int((prompts.labels[nth] >= 0).sum())
+
+
+def _prompts_in(views: list[View], shrink: int, prompts: PromptTensors) -> PromptTensors:
+    """The prompts of the views' objects in pixels of their windows."""
+    nth = [view.nth for view in views]
+    device = next(p.device for p in prompts.given)
+    starts = torch.tensor([view.start[::-1] for view in views], device=device)[:, None]  # x, y
+
+    def moved(points: Tensor) -> Tensor:
+        return (points.float() + 0.5) / shrink - 0.5 - starts
+
+    masks = None
+    if prompts.masks is not None:
+        # The mask is at stride 2 of the input, which is as fine or finer than the window's own
+        h, w = (side * shrink // EDGES for side in views[0].shape)
+        cut = []
+        for view in views:
+            y, x = (at * shrink // EDGES for at in view.start)
+            cut.append(prompts.masks[view.nth, :, y : y + h, x : x + w])
+        masks = torch.stack(cut)
+    return PromptTensors(
+        points=None if prompts.points is None else moved(prompts.points[nth]),
+        labels=None if prompts.labels is None else prompts.labels[nth],
+        boxes=None
+        if prompts.boxes is None
+        else moved(prompts.boxes[nth].view(-1, 2, 2)).flatten(1),
+        masks=masks,
+    )
+
+
+def stack_windows(
+    features: PocketFeatures,
+    images: list[int],
+    starts: list[tuple[int, int]],
+    shape: tuple[int, int],
+) -> PocketFeatures:
+    """What B windows of features see, one for each object.
+
+    Args:
+        features: of one or more images.
+        images: (B,) which of them each window lies in.
+        starts: (B, 2) y, x of the first pixel of each window, multiples of 16.
+        shape: (h, w) of the windows in pixels, multiples of 32.
+
+    Returns:
+        features (B, C, h / stride, w / stride).
+    """
+    stacked = []
+    for feature, stride in zip(features, STRIDES, strict=True):
+        last = feature.permute(0, 2, 3, 1)
+        h, w = (side // stride for side in shape)
+        cuts = [
+            last[image, y // stride : y // stride + h, x // stride : x // stride + w]
+            for image, (y, x) in zip(images, starts, strict=True)
+        ]
+        stacked.append(torch.stack(cuts).permute(0, 3, 1, 2))
+    return PocketFeatures(*stacked)

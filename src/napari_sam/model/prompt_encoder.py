@@ -22,6 +22,18 @@ class PromptTensors:
     labels: Tensor | None = None  # (B, N) 1 positive, 0 negative, -1 padding
     boxes: Tensor | None = None  # (B, 4) x0, y0, x1, y1
     masks: Tensor | None = None  # (B, 1, m, m) low-res logits
+    diameter: float | None = None  # of the objects as expected, where that is known
+
+    @property
+    def given(self) -> tuple[Tensor, ...]:
+        """The prompts that are not None."""
+        every = (self.points, self.boxes, self.masks)
+        return tuple(prompt for prompt in every if prompt is not None)
+
+    @property
+    def n_objects(self) -> int:
+        """How many objects are prompted."""
+        return len(self.given[0])
 
 
 class PromptEncoder(nn.Module):

@@ -49,9 +49,6 @@ class Network(Protocol):
     def decode(
         self, features: tuple[Tensor, ...], prompts: PromptTensors
     ) -> tuple[Tensor, Tensor]: ...
-    def upscale(
-        self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]
-    ) -> Tensor: ...
 
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -177,19 +174,6 @@ class Sam(nn.Module):
             tuple(projected) if prompts.masks is None else None,
         )
         return logits, iou_predictions
-
-    def upscale(
-        self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]
-    ) -> Tensor:
-        """Upscale low-res logits (B, M, m, m) to the frame, (B, M, H, W).
-
-        Bilinearly to the padded input, cropped to `input_shape` (h, w), bilinearly to
-        `frame_shape` (H, W).
-        """
-        size = (self.config.input_size, self.config.input_size)
-        padded = F.interpolate(low_res_logits, size, mode="bilinear", align_corners=False)
-        cropped = padded[..., : input_shape[0], : input_shape[1]]
-        return F.interpolate(cropped, frame_shape, mode="bilinear", align_corners=False)
 
 
 def _image_encoder(config: SamConfig) -> ImageEncoderViT | TinyViT:

@@ -12,11 +12,12 @@ BLOCK = 64  # rows of the frame in one product: they see few of the logits, the 
 def upscale_mask(
     logits: Tensor, stride: int, input_shape: tuple[int, int], frame_shape: tuple[int, int]
 ) -> tuple[slice, slice, Tensor]:
-    """Where low-res logits, upscaled as by `Network.upscale`, are positive.
+    """Where low-res logits, upscaled to the frame, are positive.
 
-    Bilinear interpolation is linear along each axis, so that both its stages together are one
-    small matrix an axis; and its weights are never negative, so that a pixel that sees no positive
-    logit is outside the mask.
+    They are interpolated bilinearly to the padded input, cropped to what of it the frame fills, and
+    interpolated bilinearly to the frame, as Segment Anything does. That is linear along each axis,
+    so that both stages together are one small matrix an axis; and its weights are never negative,
+    so that a pixel that sees no positive logit is outside the mask.
 
     Args:
         logits: of one mask, (m, m').
