@@ -84,6 +84,7 @@ def segment(
     prompts: Mapping[tuple[int, FrameIndex], Prompts],
     predictor: Predictor,
     progress: Callable[[int, int], None] | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> Iterator[Segmented]:
     """Decode the prompts of many objects, frame by frame, and write their masks into the labels.
 
@@ -95,13 +96,15 @@ def segment(
         For each (object id, frame index) all prompts of that object there.
     progress
         Called as ``progress(done, total)`` while a frame is encoded.
+    cache
+        Where embeddings are found and kept; by default in memory, for this call.
 
     Raises
     ------
     PromptError
         If an object cannot be prompted so; raised before anything is encoded.
     """
-    cache = EmbeddingCache()
+    cache = EmbeddingCache() if cache is None else cache
     keys = sorted(prompts, key=lambda key: ([i or 0 for i in key[1]], key[0]))
     fitted = {key: _fitted(session, key, prompts[key]) for key in keys}
     for object_id, frame in keys:

@@ -147,29 +147,6 @@ def test_undo_and_redo_go_through_every_step() -> None:
     assert session.prompts(1, FRAME) == TWO_CLICKS
 
 
-def test_undo_elsewhere_is_followed() -> None:
-    """napari's own history changes the labels; the prompts go along."""
-    session = new_session()
-    land(session, 1, FRAME, CLICK, square(1, 1))
-    land(session, 1, FRAME, TWO_CLICKS, square(1, 1, side=3))
-    edit = session.last_edit
-    session.labels[edit.indices] = edit.before
-    session.reconcile()
-    assert session.prompts(1, FRAME) == CLICK
-    session.labels[edit.indices] = edit.values
-    session.reconcile()
-    assert session.prompts(1, FRAME) == TWO_CLICKS
-
-
-def test_a_stroke_undone_elsewhere_leaves_the_prompts_alone() -> None:
-    session = new_session()
-    land(session, 1, FRAME, CLICK, square(1, 1))
-    session.labels[0, 7, 7] = 1
-    session.labels[0, 7, 7] = 0
-    session.reconcile()
-    assert session.prompts(1, FRAME) == CLICK
-
-
 def test_a_request_given_up_leaves_what_stood() -> None:
     session = new_session()
     land(session, 1, FRAME, CLICK, square(1, 1))

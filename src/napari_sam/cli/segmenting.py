@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .embedding import open_store
 from .options import Device, Json, Model, Precision, check_folders, numbers, whole_numbers
 from .printing import print_table, progress_bar, tell
 
@@ -52,7 +53,14 @@ def segment(
     and a point belongs to the smallest box around it. Coordinates are y,x in pixels.
     """
     from napari_sam import headless
-    from napari_sam.engine import FrameStack, Predictor, load_model, read_image, write_labels
+    from napari_sam.engine import (
+        EmbeddingCache,
+        FrameStack,
+        Predictor,
+        load_model,
+        read_image,
+        write_labels,
+    )
 
     check_folders(out, overlay)
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
@@ -65,7 +73,8 @@ def segment(
         tell(notice)
     session = headless.new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
     with progress_bar("encoding") as progress:
-        results = list(headless.segment(session, wanted, predictor, progress))
+        cache = EmbeddingCache(store=open_store())
+        results = list(headless.segment(session, wanted, predictor, progress, cache))
     write_labels(out, session.labels, axes and "".join(a for a in axes if a not in "CS"))
     if overlay:
         save_overlay(overlay, stack, session.labels, results[0].frame)

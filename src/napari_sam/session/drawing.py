@@ -10,6 +10,8 @@ import numpy as np
 
 from napari_sam.engine import Prompts, mask_to_box
 
+from .edits import Region
+
 Kind: TypeAlias = Literal["point", "rectangle", "ellipse", "polygon", "path"]
 
 SCRIBBLE_STEPS = 4  # a scribble becomes five points: each one is decoded in turn
@@ -66,6 +68,21 @@ def prompts_from(drawings: Iterable[Drawing], frame_shape: tuple[int, int]) -> P
             union = prompts.mask if merged.mask is None else merged.mask | prompts.mask
             merged = merged.with_mask(union).with_box(mask_to_box(union))
     return merged if box is None else merged.with_box(box)
+
+
+def on_base(prompts: Prompts, base: Region, frame_shape: tuple[int, int]) -> Prompts:
+    """Prompts that correct what is there: its region is their mask, unless they have one.
+
+    Without a box of their own they get the one around that region and the positive points.
+    """
+    if not prompts or not base or prompts.mask is not None:
+        return prompts
+    y0, x0, y1, x1 = base.window
+    corners = [(y0 - 0.5, x0 - 0.5), (y1 - 0.5, x1 - 0.5)]
+    points = zip(prompts.points, prompts.labels, strict=True)
+    held = np.array([*corners, *(point for point, label in points if label)])
+    box = prompts.box or (*held.min(axis=0), *held.max(axis=0))
+    return prompts.with_mask(base.within((0, 0, *frame_shape))).with_box(box)
 
 
 def drawings_of(prompts: Prompts) -> tuple[Drawing, ...]:

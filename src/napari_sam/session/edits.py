@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, SamError
 
 Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
+Indices: TypeAlias = tuple[NDArray[np.intp], ...]  # one array an axis of the labels
 
 NOWHERE: Window = (0, 0, 0, 0)
+PIXELS_AT_ONCE = 2**21  # written in one call when many edits are undone; 16 MB of indices an axis
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A set of pixels of one frame, kept as the crop that holds them."""
+    """A set of pixels of one frame, kept as the crop that holds them. Equal by content."""
 
     top: int
     left: int
@@ -39,6 +42,17 @@ class Region:
         x0, x1 = int(columns[0]), int(columns[-1]) + 1
         return cls(top + y0, left + x0, mask[y0:y1, x0:x1].copy())
 
+    def __bool__(self) -> bool:
+        return bool(self.pixels.size)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Region):
+            return NotImplemented
+        return self.window == other.window and np.array_equal(self.pixels, other.pixels)
+
+    def __hash__(self) -> int:
+        return hash((self.window, self.area))
+
     @property
     def window(self) -> Window:
         """Where the crop lies."""
@@ -58,8 +72,36 @@ class Region:
             seen[y : y + self.pixels.shape[0], x : x + self.pixels.shape[1]] = self.pixels
         return seen
 
+    def chosen(self, which: NDArray[np.bool_]) -> Region:
+        """Some of the pixels: one choice a pixel, row by row."""
+        pixels = self.pixels.copy()
+        pixels[pixels] = which
+        return Region.from_mask(pixels, self.top, self.left)
 
-@dataclass(frozen=True, eq=False)
+    def united(self, other: Region) -> Region:
+        """The pixels of either."""
+        window = _around(self, other)
+        return Region.from_mask(self.within(window) | other.within(window), *window[:2])
+
+    def without(self, other: Region) -> Region:
+        """The pixels that are not the other's."""
+        window = _around(self, other)
+        return Region.from_mask(self.within(window) & ~other.within(window), *window[:2])
+
+    def common(self, other: Region) -> Region:
+        """The pixels of both."""
+        y0, x0 = np.maximum(self.window[:2], other.window[:2])
+        y1, x1 = np.minimum(self.window[2:], other.window[2:])
+        if y0 >= y1 or x0 >= x1:
+            return Region.empty()
+        mine, its = (
+            region.pixels[y0 - region.top : y1 - region.top, x0 - region.left : x1 - region.left]
+            for region in (self, other)
+        )
+        return Region.from_mask(mine & its, int(y0), int(x0))
+
+
+@dataclass(frozen=True)
 class Footprint:
     """What one object covers in one frame, and which part of that is the annotator's own hand."""
 
@@ -72,17 +114,52 @@ class Footprint:
         """An object that has not landed yet."""
         return cls(Region.empty(), Region.empty(), Region.empty())
 
+    @classmethod
+    def found(cls, region: Region) -> Footprint:
+        """An object as it was found in the labels, none of it painted by hand."""
+        return cls(region, Region.empty(), Region.empty())
+
+    def after_stroke(self, covered: Region) -> Footprint:
+        """The footprint when the annotator has made the object cover these pixels by hand."""
+        return Footprint(
+            covered,
+            self.painted.common(covered).united(covered.without(self.landed)),
+            self.erased.united(self.landed).without(covered),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class LabelEdit:
-    """The label pixels that change, ready for ``write(edit.indices, edit.values)``."""
+    """The label pixels of one frame that change: ``write(edit.indices, edit.values)``."""
 
-    indices: tuple[NDArray[np.intp], ...]  # one array an axis of the labels
-    values: NDArray[Any]
+    frame: FrameIndex
+    changed: Region
+    values: NDArray[Any]  # one a changed pixel, row by row
     before: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _kept_small(self.values))
+        object.__setattr__(self, "before", _kept_small(self.before))
 
     def __bool__(self) -> bool:
         return bool(self.values.size)
+
+    @property
+    def indices(self) -> Indices:
+        """One array an axis of the labels."""
+        rows, columns = np.nonzero(self.changed.pixels)
+        return _indices(self.frame, rows, columns, top=self.changed.top, left=self.changed.left)
+
+    @property
+    def reverse(self) -> LabelEdit:
+        """The edit that takes this one back."""
+        return replace(self, values=self.before, before=self.values)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes to remember it."""
+        arrays = (self.changed.pixels, self.values, self.before)
+        return sum(a.itemsize if 0 in a.strides else a.nbytes for a in arrays)
 
 
 def mask_to_edit(
@@ -110,11 +187,7 @@ def mask_to_edit(
     SamError
         If the labels' type cannot hold the id.
     """
-    if object_id > np.iinfo(labels.dtype).max:
-        raise SamError(
-            f"Object {object_id} does not fit into labels of type {labels.dtype} "
-            f"(at most {np.iinfo(labels.dtype).max}). Use labels of type uint32."
-        )
+    check_fits(object_id, labels)
     window = _around(mask, footprint.landed, footprint.painted, footprint.erased)
     y0, x0, *_ = window
     current = np.asarray(labels[_slices(index, window)])
@@ -129,7 +202,8 @@ def mask_to_edit(
 
     changed = target != own
     edit = LabelEdit(
-        indices=_indices(index, *np.nonzero(changed), top=y0, left=x0),
+        index,
+        Region.from_mask(changed, y0, x0),
         values=np.where(target, object_id, 0)[changed].astype(current.dtype),
         before=current[changed],
     )
@@ -138,6 +212,155 @@ def mask_to_edit(
         Region.from_mask(painted, y0, x0),
         Region.from_mask(erased, y0, x0),
     )
+
+
+def rename(ids: Mapping[int, int], labels: Any, index: FrameIndex) -> LabelEdit:
+    """The edit that gives all pixels of some ids other ids, at once; nothing is written."""
+    for new in ids.values():
+        check_fits(new, labels)
+    current = read_frame(labels, index)
+    changed = Region.from_mask(np.logical_or.reduce([current == old for old in ids]))
+    before = current[_slices((None, None), changed.window)][changed.pixels]
+    values = before.copy()
+    for old, new in ids.items():
+        values[before == old] = new
+    return LabelEdit(index, changed, values, before)
+
+
+def fill(region: Region, object_id: int, labels: Any, index: FrameIndex) -> LabelEdit:
+    """The edit that gives all pixels of a region to an object; nothing is written."""
+    check_fits(object_id, labels)
+    current = np.asarray(labels[_slices(index, region.window)])
+    changed = region.pixels & (current != object_id)
+    return LabelEdit(
+        index,
+        Region.from_mask(changed, region.top, region.left),
+        np.full(np.count_nonzero(changed), object_id, current.dtype),
+        current[changed],
+    )
+
+
+def check_fits(object_id: int, labels: Any) -> None:
+    """Refuse an id that the labels' type cannot hold."""
+    if object_id > np.iinfo(labels.dtype).max:
+        raise SamError(
+            f"Object {object_id} does not fit into labels of type {labels.dtype} "
+            f"(at most {np.iinfo(labels.dtype).max}). Use labels of type uint32."
+        )
+
+
+def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
+    """The pixels of a frame that carry an id."""
+    return Region.from_mask(read_frame(labels, index) == object_id)
+
+
+def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
+    """The labels of one frame, ``(H, W)``; of an array in memory a view."""
+    return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
+
+
+def edits_of_stroke(
+    atoms: Iterable[tuple[Sequence[Any], Any, Any]],
+    shape: tuple[int, ...],
+    displayed: tuple[int, int],
+) -> list[LabelEdit]:
+    """What was painted elsewhere, as one edit a frame.
+
+    Parameters
+    ----------
+    atoms
+        ``(indices, before, after)`` in the order they were painted: an index array for each axis
+        of the labels, and one value for all or for each pixel.
+    shape
+        Of the labels.
+    displayed
+        The axes that span the frames of the edits.
+    """
+    parts = [_flat(indices, shape, old, new) for indices, old, new in atoms]
+    if not parts:
+        return []
+    flat, before, after = (np.concatenate(part) for part in zip(*parts, strict=True))
+    pixels, first = np.unique(flat, return_index=True)
+    _, from_end = np.unique(flat[::-1], return_index=True)
+    old, new = before[first], after[len(flat) - 1 - from_end]
+    places = np.stack(np.unravel_index(pixels, shape))
+    leading = [axis for axis in range(len(shape)) if axis not in displayed]
+    frames, which = np.unique(places[leading], axis=1, return_inverse=True)
+    return [
+        _edit_at(places[:, which == n], old[which == n], new[which == n], displayed)
+        for n in range(frames.shape[1])
+    ]
+
+
+def _flat(
+    indices: Sequence[Any], shape: tuple[int, ...], old: Any, new: Any
+) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
+    """Pixels by their number in the array, and a value before and after for each."""
+    axes = np.broadcast_arrays(*(np.ravel(axis) for axis in indices))
+    flat = np.ravel_multi_index([axis.astype(np.intp) for axis in axes], shape)
+    before, after = (np.broadcast_to(np.ravel(value), flat.shape) for value in (old, new))
+    return flat, before, after
+
+
+def _edit_at(
+    places: NDArray[np.int64], old: NDArray[Any], new: NDArray[Any], displayed: tuple[int, int]
+) -> LabelEdit:
+    """An edit of pixels of one frame, given in the order of their rows."""
+    index = tuple(None if a in displayed else int(at) for a, at in enumerate(places[:, 0]))
+    rows, columns = places[displayed[0]], places[displayed[1]]
+    top, left = int(rows.min()), int(columns.min())
+    pixels = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), bool)
+    pixels[rows - top, columns - left] = True
+    return LabelEdit(index, Region(top, left, pixels), new.astype(old.dtype), old)
+
+
+def writes(
+    edits: Sequence[LabelEdit],
+) -> Iterator[tuple[tuple[NDArray[np.intp], ...], NDArray[Any]]]:
+    """Indices and values that make many edits, in order, in few calls that name no pixel twice."""
+    if len({tuple(i is None for i in edit.frame) for edit in edits}) > 1:
+        yield from ((edit.indices, edit.values) for edit in edits if edit)
+        return
+    by_frame: dict[FrameIndex, list[LabelEdit]] = {}
+    for edit in filter(None, edits):
+        by_frame.setdefault(edit.frame, []).append(edit)
+    waiting: list[LabelEdit] = []
+    for together in by_frame.values():
+        waiting.append(together[0] if len(together) == 1 else _in_one(together))
+        if sum(edit.values.size for edit in waiting) > PIXELS_AT_ONCE:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _kept_small(values: NDArray[Any]) -> NDArray[Any]:
+    """The same values; if they are all equal, in the memory of one."""
+    if values.size and (values == values[0]).all():
+        return np.broadcast_to(values[:1].copy(), values.shape)
+    return values
+
+
+def _in_one(edits: Sequence[LabelEdit]) -> LabelEdit:
+    """Edits of one frame as one: of a pixel that several change, the last counts."""
+    window = _around(*(edit.changed for edit in edits))
+    touched = np.zeros((window[2] - window[0], window[3] - window[1]), bool)
+    dtype = np.result_type(*(edit.values for edit in edits))
+    values, before = np.zeros((2, *touched.shape), dtype)
+    for edit in edits:
+        changed, (top, left, bottom, right) = edit.changed.pixels, edit.changed.window
+        crop = np.s_[top - window[0] : bottom - window[0], left - window[1] : right - window[1]]
+        first = changed & ~touched[crop]
+        before[crop][first] = edit.before[first[changed]]
+        values[crop][changed] = edit.values
+        touched[crop] |= changed
+    region = Region.from_mask(touched, *window[:2])
+    return LabelEdit(edits[0].frame, region, values[touched], before[touched])
+
+
+def _joined(edits: Sequence[LabelEdit]) -> tuple[Indices, NDArray[Any]]:
+    axes = zip(*(edit.indices for edit in edits), strict=True)
+    return tuple(map(np.concatenate, axes)), np.concatenate([edit.values for edit in edits])
 
 
 def _around(*regions: Region) -> Window:

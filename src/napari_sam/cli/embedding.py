@@ -1,0 +1,246 @@
+"""`napari-sam embed` and `napari-sam cache`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Device, Json, Model, Precision
+from .printing import one_line, print_table, progress_bar, tell
+
+if TYPE_CHECKING:
+    from napari_sam.engine import (
+        Embedded,
+        EmbeddingCache,
+        EmbeddingStore,
+        FrameIndex,
+        FrameStack,
+        Predictor,
+    )
+
+TOLD_EVERY_S = 60  # how often a log without a terminal hears how far it is
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done for one image."""
+
+    image: str
+    frames: int
+    encoded: int
+    found: int  # on disk before
+    seconds: float
+
+
+def embed(
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr.", show_default=False),
+    ],
+    model: Model = "pocket",
+    frames: Annotated[
+        str, typer.Option(metavar="all|0-20", help="Positions on the first axis that is not y, x.")
+    ] = "all",
+    channel: Annotated[
+        list[int] | None, typer.Option(help="Channel to look at, counted from 0; all by default.")
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+) -> None:
+    """Encode frames ahead, so that the window finds them on disk: overnight, on a cluster.
+
+    What is there is passed over: stopped, the same command goes on from there. An image that cannot
+    be read is said and left out; the exit code is 1 then.
+    """
+    from napari_sam.engine import EmbeddingCache, FrameError, Predictor, load_model
+
+    positions = None if frames == "all" else parse_frames(frames)
+    store = open_store()
+    cache = EmbeddingCache(store=store)
+    predictor = Predictor(load_model(model, device=device, precision=precision))
+    for notice in predictor.model.notices:
+        tell(notice)
+    results: list[Done] = []
+    for path in images:
+        try:
+            stack = open_stack(path, channel)
+            indices = choose_frames(stack, positions)
+            before = sum(done.frames for done in results)
+            results.append(embed_image(path, cache, predictor, stack, indices, before))
+        except (FrameError, OSError) as error:
+            tell(f"{path.name}: {one_line(error)}")
+    report(results, predictor, store, as_json=as_json)
+    if len(results) < len(images):
+        raise typer.Exit(1)
+
+
+def show_cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all of them.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Embeddings kept on disk: where, how many, how much room they take; clear them.
+
+    NAPARI_SAM_EMBEDDINGS names another folder, NAPARI_SAM_EMBEDDINGS_GB another limit.
+    """
+    from napari_sam.engine import SamError
+
+    store = open_store()
+    if clear:
+        store.clear()
+        if len(store):
+            raise SamError(f"{len(store)} embeddings in {store.folder} could not be removed.")
+    about = describe_store(store)
+    if as_json:
+        typer.echo(json.dumps(about, indent=2))
+        return
+    from napari_sam.engine import readable_size
+
+    sizes = [readable_size(n) if n else "0 MB" for n in (store.nbytes, store.capacity)]
+    row = (str(about["folder"]), str(about["embeddings"]), *sizes)
+    print_table(("folder", "embeddings", "size", "limit"), [row])
+
+
+def open_store() -> EmbeddingStore:
+    """The embeddings on disk that the window uses too."""
+    from napari_sam.engine import EmbeddingStore, store_settings
+
+    settings = store_settings()
+    return EmbeddingStore(settings.folder, settings.limit_bytes, tell)
+
+
+def describe_store(store: EmbeddingStore) -> dict[str, str | int]:
+    """A store as JSON has it."""
+    return {
+        "folder": str(store.folder),
+        "embeddings": len(store),
+        "bytes": store.nbytes,
+        "limit_bytes": store.capacity,
+    }
+
+
+def parse_frames(frames: str) -> list[int]:
+    """The positions in a --frames such as "7", "0-20" or "0-20,35"; both ends count."""
+    from napari_sam.engine import FrameError
+
+    positions: list[int] = []
+    try:
+        for part in frames.split(","):
+            first, _, last = part.partition("-")
+            positions += range(int(first), int(last or first) + 1)
+    except ValueError:
+        positions = []
+    if not positions:
+        raise FrameError(f"--frames {frames} cannot be read. Write all, 7, 0-20 or 0-20,35.")
+    return positions
+
+
+def open_stack(path: Path, channel: list[int] | None) -> FrameStack:
+    """An image file as frames."""
+    from napari_sam.engine import FrameStack, read_image
+
+    pixels, axes = read_image(path)
+    return FrameStack.from_array(pixels, axes=axes, channel=channel)
+
+
+def choose_frames(stack: FrameStack, positions: list[int] | None) -> list[FrameIndex]:
+    """All frames, or those at these positions on the first leading axis."""
+    from napari_sam.engine import FrameError
+
+    indices = list(stack.indices())
+    if positions is None:
+        return indices
+    sizes = [n for axis, n in enumerate(stack.shape) if axis not in stack.displayed]
+    n = sizes[0] if sizes else 1
+    if max(positions) >= n:
+        frames = "1 frame" if n == 1 else f"{n} frames"
+        raise FrameError(f"Frame {max(positions)} is outside a stack of {frames} (0 to {n - 1}).")
+    chosen = set(positions)
+    return [i for i in indices if next((at for at in i if at is not None), 0) in chosen]
+
+
+def embed_image(
+    path: Path,
+    cache: EmbeddingCache,
+    predictor: Predictor,
+    stack: FrameStack,
+    indices: list[FrameIndex],
+    n_before: int,
+) -> Done:
+    """Embed an image's frames, telling how far it is; `n_before` frames were embedded before."""
+    from napari_sam.engine import embed_all
+
+    encoded, start = 0, perf_counter()
+    with tell_progress(path.name) as progress:
+        for n, embedded in enumerate(embed_all(cache, predictor, stack, indices), start=1):
+            if n == 1 or not embedded.nbytes:
+                check_room(embedded, cache, n_before + len(indices))
+            encoded += embedded.encoded
+            progress(n, len(indices), encoded)
+    found = len(indices) - encoded
+    return Done(str(path), len(indices), encoded, found, round(perf_counter() - start, 3))
+
+
+def check_room(embedded: Embedded, cache: EmbeddingCache, n_frames: int) -> None:
+    """Notice before a long night that its result will not be there in the morning."""
+    from napari_sam.engine import SamError, readable_size
+
+    store = cache.store
+    if store is None or not embedded.nbytes:
+        folder = "" if store is None else f" in {store.folder}"
+        raise SamError(f"Embeddings cannot be kept{folder}, so encoding them ahead is no use.")
+    wanted = n_frames * embedded.nbytes
+    if wanted > store.capacity:
+        raise SamError(
+            f"{n_frames} frames take about {readable_size(wanted)}, but {store.folder} may hold "
+            f"{readable_size(store.capacity)}: the first would be removed for the last. Choose "
+            "fewer --frames, free some space, or raise the limit in napari's preferences or by "
+            "NAPARI_SAM_EMBEDDINGS_GB."
+        )
+
+
+@contextmanager
+def tell_progress(title: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A bar on a terminal, now and then a line elsewhere; yields `progress(done, all, encoded)`."""
+    from napari_sam.engine import time_left
+
+    start = told = perf_counter()
+    with progress_bar(title, " frames") as show:
+
+        def progress(done: int, total: int, encoded: int) -> None:
+            nonlocal told
+            show(done, total)
+            now = perf_counter()
+            left = time_left(now - start, encoded, encoded + total - done)
+            if left and now - told >= TOLD_EVERY_S and not sys.stderr.isatty():
+                told = now
+                tell(f"{title}: {done} of {total} frames are done, {left} left.")
+
+        yield progress
+
+
+def report(
+    results: list[Done], predictor: Predictor, store: EmbeddingStore, *, as_json: bool
+) -> None:
+    """What was done, on stdout."""
+    if as_json:
+        model = predictor.model
+        about = {"model": model.name, "hash": model.hash, "precision": model.precision}
+        images = [asdict(done) for done in results]
+        typer.echo(
+            json.dumps({**about, "images": images, "cache": describe_store(store)}, indent=2)
+        )
+        return
+    rows = [
+        (done.image, str(done.frames), str(done.encoded), str(done.found), f"{done.seconds:.1f}")
+        for done in results
+    ]
+    print_table(("image", "frames", "encoded", "found", "seconds"), rows)

@@ -1,0 +1,162 @@
+"""`napari-sam session …`: what was annotated, without the image and without a window."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json, check_folders
+from .printing import print_table
+
+if TYPE_CHECKING:
+    from napari_sam.session import Annotation, SessionFile
+
+app = typer.Typer(help="Look into saved sessions, take out what is in them.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="A folder IMAGE.napari-sam, or the session.json in it.")]
+SCORES = (
+    "object_id",
+    "frame",
+    "score",
+    "iou_prediction",
+    "stability",
+    "area",
+    "painted",
+    "erased",
+    "prompts",
+    "candidate",
+    "model",
+    "model_hash",
+    "precision",
+    "source",
+)
+
+
+@app.command("show")
+def show(file: File, as_json: Json = False) -> None:
+    """What a session holds: image, models, objects, what was carried and what is the user's own."""
+    from napari_sam.session import SessionFile
+
+    session = SessionFile(file)
+    rows = list(_objects(session))
+    about = {key: value for key, value in session.manifest.items() if key != "frames"}
+    if as_json:
+        typer.echo(json.dumps({**about, "objects": rows}, indent=2))
+        return
+    image, models = about["image"], about["models"]
+    shape = " × ".join(map(str, image["shape"]))
+    typer.echo(f"image   {image['path'] or '(not said)'}, {shape}, {image['dtype']}")
+    typer.echo(f"saved   {about['saved']} by {about['program']}")
+    for name, model in models.items():
+        typer.echo(f"model   {name}, {model['precision']}, {model['hash']}")
+    print_table(
+        ("object", "frames", "own", "carried", "prompts", "lowest score", "parents"),
+        [
+            (
+                str(row["object_id"]),
+                str(row["frames"]),
+                str(row["own"]),
+                str(row["carried"]),
+                str(row["prompts"]),
+                "" if row["lowest_score"] is None else f"{row['lowest_score']:.2f}",
+                " ".join(map(str, row["parents"])),
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command("export")
+def export(
+    file: File,
+    labels: Annotated[Path, typer.Option(help="Where the labels go: .tif or .zarr.")],
+    tracks: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="A row an object and frame, over time.")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Where each object is from, how sure.")
+    ] = None,
+) -> None:
+    """Write a session's labels as one file, and tables of its tracks and scores."""
+    import numpy as np
+
+    from napari_sam.engine import write_labels
+    from napari_sam.session import SessionFile, find_tracks
+
+    check_folders(labels, tracks, scores)
+    session = SessionFile(file)
+    pixels = session.fill(np.zeros(session.shape, session.dtype))
+    found = None if tracks is None else find_tracks(pixels, session.parents)
+    write_labels(labels, pixels)
+    typer.echo(f"labels written to {labels}")
+    if tracks and found:
+        found.write_csv(tracks)
+        typer.echo(f"{found.n_tracks} tracks written to {tracks}")
+    if scores:
+        _write_scores(session, scores)
+        typer.echo(f"scores written to {scores}")
+
+
+def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
+    """One row an object that is in the labels or was annotated."""
+    frames: dict[int, set[Any]] = {}
+    annotations: dict[int, list[Annotation]] = {}
+    for frame, pixels in session.labels():
+        for object_id in _ids(pixels):
+            frames.setdefault(object_id, set()).add(frame)
+    for object_id, _, annotation in session.annotations():
+        annotations.setdefault(object_id, []).append(annotation)
+    for object_id in sorted(frames.keys() | annotations.keys()):
+        standing = annotations.get(object_id, [])
+        scores = [a.score for a in standing if a.score is not None]
+        yield {
+            "object_id": object_id,
+            "frames": len(frames.get(object_id, ())),
+            "own": sum(a.is_anchor for a in standing),
+            "carried": sum(a.source is not None for a in standing),
+            "prompts": sum(len(a.drawings) for a in standing),
+            "lowest_score": min(scores, default=None),
+            "parents": session.parents.get(object_id, ()),
+        }
+
+
+def _ids(pixels: Any) -> list[int]:
+    import numpy as np
+
+    return [int(value) for value in np.unique(pixels) if value]
+
+
+def _write_scores(session: SessionFile, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(SCORES)
+        for object_id, frame, a in session.annotations():
+            footprint = a.footprint
+            writer.writerow(
+                (
+                    object_id,
+                    _positions(frame),
+                    *(_number(n) for n in (a.score, a.iou_prediction, a.stability)),
+                    *(r.area for r in (footprint.landed, footprint.painted, footprint.erased)),
+                    len(a.drawings),
+                    "" if a.candidate is None else a.candidate,
+                    a.model,
+                    a.model_hash,
+                    a.precision,
+                    "" if a.source is None else _positions(a.source),
+                )
+            )
+
+
+def _positions(frame: tuple[int | None, ...]) -> str:
+    """A frame by its positions on the leading axes."""
+    return " ".join(str(position) for position in frame if position is not None)
+
+
+def _number(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"

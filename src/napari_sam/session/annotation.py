@@ -1,0 +1,118 @@
+"""What is asked for one object in one frame, what a network answers, and what stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine import FrameIndex, Prompts
+
+if TYPE_CHECKING:
+    from napari_sam.engine import CachedEmbedding, Prediction, Predictor
+
+from .drawing import Drawing
+from .edits import Footprint, Region
+
+Key: TypeAlias = tuple[int, FrameIndex]  # one object in one frame
+
+NO_PROMPTS, NO_REGION, NO_FOOTPRINT = Prompts(), Region.empty(), Footprint.empty()
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One object in one frame as it stands in the labels."""
+
+    prompts: Prompts = NO_PROMPTS  # what was decoded: the drawings on the base
+    drawings: tuple[Drawing, ...] = ()
+    candidate: int | None = None  # the mask token the user chose; None: the network's own choice
+    diameter: float | None = None  # of objects as expected when it was first prompted, in pixels
+    iou_prediction: float | None = None
+    stability: float | None = None
+    model: str = ""
+    model_hash: str = ""
+    precision: str = ""
+    source: FrameIndex | None = None  # the frame it was carried from; None: the user's own
+    score: float | None = None  # of what was carried, 0 to 1: how far it can be trusted
+    base: Region = NO_REGION  # what was in the labels already when the first prompt was given
+    footprint: Footprint = NO_FOOTPRINT
+
+    @property
+    def is_anchor(self) -> bool:
+        """Whether the user prompted, painted, corrected or confirmed it: nothing overwrites it."""
+        footprint = self.footprint
+        by_hand = footprint.landed or footprint.painted or footprint.erased
+        return self.source is None and bool(self.drawings or self.prompts or by_hand)
+
+
+def as_found(region: Region) -> Annotation:
+    """An object as it stands in the labels without any prompt, ready to be corrected."""
+    return Annotation(base=region, footprint=Footprint.found(region))
+
+
+@dataclass(frozen=True)
+class Request:
+    """A mask that is wanted. The generation tells it from earlier wishes for the same object."""
+
+    object_id: int
+    frame: FrameIndex
+    prompts: Prompts
+    drawings: tuple[Drawing, ...]
+    candidate: int | None
+    generation: int
+    base: Region = NO_REGION
+    diameter: float | None = None
+
+    @property
+    def key(self) -> Key:
+        """The object and frame it is for."""
+        return (self.object_id, self.frame)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network makes of a request."""
+
+    request: Request
+    prediction: Prediction
+    mask: Region
+    iou_prediction: float
+    stability: float
+    model: str
+    picture: NDArray[np.uint8]  # the frame in small, under the low-res logits
+    model_hash: str = ""
+    precision: str = ""
+
+
+@dataclass(frozen=True)
+class ObjectSummary:
+    """One line of the list of objects."""
+
+    object_id: int
+    frames: tuple[FrameIndex, ...]
+    score: float | None  # the lowest over its frames: where to look first
+    n_prompts: int
+
+
+def decode(request: Request, predictor: Predictor, cached: CachedEmbedding) -> Answer:
+    """Answer a request with its frame's embedding. Touches no session: any thread may do it."""
+    prediction = predictor.refine(
+        cached.embedding,
+        request.prompts,
+        candidate=request.candidate,
+        diameter=request.diameter,
+        memo=cached.memo,
+    )
+    return Answer(
+        request,
+        prediction,
+        Region.from_mask(prediction.mask()),
+        float(prediction.iou_predictions[prediction.best]),
+        float(prediction.stability_scores[prediction.best]),
+        predictor.model.name,
+        cached.picture,
+        predictor.model.hash,
+        predictor.model.precision,
+    )

@@ -1,0 +1,141 @@
+"""Undo and redo: what belongs to one run is one step, wherever something came between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from .annotation import Annotation, Key
+from .edits import LabelEdit
+
+Parents: TypeAlias = Mapping[int, tuple[int, ...]]  # an object → those it came from
+BYTES_KEPT = 512 * 2**20  # of changes that can be undone; the oldest are forgotten first
+BYTES_A_CHANGE = 2**10  # beside its pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Label pixels, annotations and parents, as they were and as they are; made all at once."""
+
+    edits: tuple[LabelEdit, ...]
+    before: Mapping[Key, Annotation | None]
+    after: Mapping[Key, Annotation | None]
+    parents_before: Parents | None = None  # None: they did not change
+    parents_after: Parents | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes to remember it."""
+        return BYTES_A_CHANGE + sum(edit.nbytes for edit in self.edits)
+
+    @property
+    def reverse(self) -> Change:
+        """The change that takes this one back."""
+        return Change(
+            tuple(edit.reverse for edit in reversed(self.edits)),
+            self.after,
+            self.before,
+            self.parents_after,
+            self.parents_before,
+        )
+
+    def is_apart_from(self, other: Change) -> bool:
+        """Whether the two could have been made in the other order with the same outcome."""
+        if self.before.keys() & other.before.keys():
+            return False
+        if self.parents_after is not None and other.parents_after is not None:
+            return False
+        return not any(_collide(edit, its) for edit in self.edits for its in other.edits)
+
+
+@dataclass(eq=False)
+class Run:
+    """Changes that are undone together, in the order they were made."""
+
+    number: int
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes to remember it."""
+        return sum(change.nbytes for change in self.changes)
+
+
+class History:
+    """What was done and what was undone, a run a step."""
+
+    def __init__(self, bytes_kept: int = BYTES_KEPT) -> None:
+        self.bytes_kept = bytes_kept
+        self._done: list[Run] = []
+        self._undone: list[Run] = []
+        self._nbytes = 0
+        self._newest = 0
+        self._closed: set[int] = set()  # runs taken back: what comes late of them is refused
+
+    def new_run(self) -> int:
+        """A number under which many changes are one step."""
+        self._newest += 1
+        return self._newest
+
+    def accepts(self, run: int) -> bool:
+        """Whether changes can still be added to a run: it was not undone."""
+        return run not in self._closed
+
+    def add(self, change: Change, run: int) -> None:
+        """Remember a change that was made just now. What was undone cannot be redone any more.
+
+        It joins its run also if something else was done since, as long as the two do not touch:
+        the user's click during a long propagation is undone first, and by itself.
+        """
+        self._nbytes += change.nbytes - sum(run.nbytes for run in self._undone)
+        self._undone.clear()
+        for earlier in reversed(self._done):
+            if earlier.number == run:
+                earlier.changes.append(change)
+                break
+            if not all(change.is_apart_from(each) for each in earlier.changes):
+                self._done.append(Run(run, [change]))
+                break
+        else:
+            self._done.append(Run(run, [change]))
+        while len(self._done) > 1 and self._nbytes > self.bytes_kept:
+            self._nbytes -= self._done.pop(0).nbytes
+
+    @property
+    def last(self) -> Run | None:
+        """The step that :meth:`step_back` would take."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def next(self) -> Run | None:
+        """The step that :meth:`step_forward` would take."""
+        return self._undone[-1] if self._undone else None
+
+    def step_back(self) -> Run:
+        """Move the last run to those that can be redone; its changes are to be reversed."""
+        run = self._done.pop()
+        self._undone.append(run)
+        self._closed.add(run.number)
+        return run
+
+    def step_forward(self) -> Run:
+        """Move the run undone last back; its changes are to be made again."""
+        run = self._undone.pop()
+        self._done.append(run)
+        self._closed.discard(run.number)
+        return run
+
+    def clear(self) -> None:
+        """Forget everything: the labels are others now."""
+        self._done.clear()
+        self._undone.clear()
+        self._nbytes = 0
+
+
+def _collide(edit: LabelEdit, other: LabelEdit) -> bool:
+    """Whether two edits may have a pixel in common; frames of other orientations cross."""
+    if edit.frame == other.frame:
+        return bool(edit.changed.common(other.changed))
+    crosses = [(i is None) != (j is None) for i, j in zip(edit.frame, other.frame, strict=True)]
+    return any(crosses)

@@ -1,0 +1,343 @@
+"""One step of propagation: the objects of one frame found again in the next.
+
+Every object is followed to where its picture has moved. Its mask there prompts the network, once
+alone and once with its box: where the two answers differ, their mean is better than either, and
+how much they differ tells how far to trust it. Then all objects share the frame's pixels, and every
+answer is judged: is this still the object?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.engine import FrameIndex, Prompts, iou
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Embedding, Prediction, Predictor
+
+from .edits import Region, Window
+from .motion import Picture, diameter_of, follow
+
+LEFT = "It left the frame"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When an answer is believed, and when an object is given up."""
+
+    margin: float = 0.5  # diameters around the moved mask in which the object is looked for
+    slack: float = 0.1  # of a box's extent, on every side: the object may have grown
+    surest: float = 8.0  # logits; an answer that is surer than that counts no more
+    least_inside: float = 0.4  # of the moved mask that lies in the frame
+    least_share: float = 0.4  # of the pixels it claims; neighbours that fit better have the others
+    least_overlap: float = 0.3  # IoU with the moved mask
+    most_growth: float = 2.0  # or shrinkage, from frame to frame
+    least_score: float = 0.3
+    patience: int = 2  # doubtful frames in a row that the moved mask bridges
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """One object brought to one frame, or the reason why it went no further."""
+
+    object_id: int
+    frame: FrameIndex
+    mask: Region  # empty where it stopped
+    iou_prediction: float
+    stability: float
+    score: float  # 0 to 1: how far it can be trusted
+    model: str
+    source: FrameIndex  # the annotated frame it set out from
+    stopped: str = ""  # a sentence: why it ends here
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """An object as it stands in the frame last looked at."""
+
+    object_id: int
+    region: Region
+    source: FrameIndex
+    velocity: tuple[float, float] = (0.0, 0.0)  # yx, pixels from frame to frame
+    doubtful: int = 0  # frames in a row
+
+
+class Scene(NamedTuple):
+    """A frame to find objects in."""
+
+    frame: FrameIndex
+    picture: Picture
+    embedding: Embedding
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """An object's mask where its picture has moved to."""
+
+    track: Track
+    region: Region
+    velocity: tuple[float, float]
+    inside: float  # how much of it lies in the frame
+    at_border: bool  # whether it reaches the frame's border
+
+
+class Answer(NamedTuple):
+    """What the network says of one object, prompted in one way."""
+
+    values: NDArray[np.float32]  # logits in the object's window
+    iou_prediction: float
+    stability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """What an object would have of a frame: the higher the value of a pixel, the more its own."""
+
+    window: Window
+    values: NDArray[np.float32]  # logits
+    iou_prediction: float
+    stability: float
+    agreement: float  # IoU of the masks that the network draws without and with the box
+
+
+def step(
+    tracks: Sequence[Track], before: Picture, scene: Scene, predictor: Predictor, rules: Rules
+) -> Iterator[tuple[Carried, Track | None]]:
+    """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
+    moved = [_move(track, before, scene) for track in tracks]
+    staying = [each for each in moved if each.inside >= rules.least_inside]
+    claims = list(_claims(staying, scene.embedding, predictor, rules))
+    owners = _share(claims, scene.embedding.frame_shape)
+    name = predictor.model.name
+    for each in moved:
+        if each.inside < rules.least_inside:
+            yield _stop(each.track, scene.frame, name, LEFT), None
+    for n, (each, claim) in enumerate(zip(staying, claims, strict=True), start=1):
+        y0, x0, y1, x1 = claim.window
+        found = _judge(each, claim, owners[y0:y1, x0:x1], n, rules)
+        yield _carried(each, claim, found, scene.frame, name)
+
+
+def _move(track: Track, before: Picture, scene: Scene) -> Moved:
+    motion = follow(track.region, before, scene.picture, track.velocity)
+    shift = round(motion.y), round(motion.x)
+    height, width = scene.embedding.frame_shape
+    region = _shifted(track.region, *shift, (height, width))
+    top, left, bottom, right = region.window
+    at_border = min(top, left) == 0 or bottom == height or right == width
+    inside = region.area / track.region.area
+    return Moved(track, region, (motion.y, motion.x), inside, at_border)
+
+
+def _claims(
+    moved: Sequence[Moved], embedding: Embedding, predictor: Predictor, rules: Rules
+) -> Iterator[Claim]:
+    """What the network says of each object by its mask, without and with its box."""
+    regions = [each.region for each in moved]
+    windows = [
+        _grown(region.window, rules.margin * diameter_of(region), embedding.frame_shape)
+        for region in regions
+    ]
+    alone, boxed = (
+        list(_ask(regions, windows, embedding, predictor, slack)) for slack in (None, rules.slack)
+    )
+    for window, one, other in zip(windows, alone, boxed, strict=True):
+        values = [np.clip(a.values, -rules.surest, rules.surest) for a in (one, other)]
+        yield Claim(
+            window,
+            (values[0] + values[1]) / np.float32(2),
+            (one.iou_prediction + other.iou_prediction) / 2,
+            (one.stability + other.stability) / 2,
+            iou(one.values > 0, other.values > 0),
+        )
+
+
+def _ask(
+    regions: Sequence[Region],
+    windows: Sequence[Window],
+    embedding: Embedding,
+    predictor: Predictor,
+    slack: float | None,
+) -> Iterator[Answer]:
+    prompts = (_prompts(region, embedding.frame_shape, slack) for region in regions)
+    predictions = predictor.predict_many(embedding, prompts, multimask=False)
+    config = predictor.model.network.config
+    stride = config.input_size // config.mask_size
+    for window, prediction in zip(windows, predictions, strict=True):
+        yield Answer(
+            _logits_in(window, prediction, embedding, stride),
+            float(prediction.iou_predictions[0]),
+            float(prediction.stability_scores[0]),
+        )
+
+
+def _prompts(region: Region, frame_shape: tuple[int, int], slack: float | None) -> Prompts:
+    """The region as a mask, and with some slack as a box."""
+    mask = region.within((0, 0, *frame_shape))
+    mask.flags.writeable = False  # so that it need not be copied
+    if slack is None:
+        return Prompts(mask=mask)
+    y0, x0, y1, x1 = region.window
+    dy, dx = slack * (y1 - y0) + 0.5, slack * (x1 - x0) + 0.5
+    return Prompts(mask=mask, box=(y0 - dy, x0 - dx, y1 - 1 + dy, x1 - 1 + dx))
+
+
+def _logits_in(
+    window: Window, prediction: Prediction, embedding: Embedding, stride: int
+) -> NDArray[np.float32]:
+    """The logits in a window of the frame, bilinearly."""
+    spans = zip(
+        (window[0:3:2], window[1:4:2]), embedding.input_shape, embedding.frame_shape, strict=True
+    )
+    places = [
+        (np.arange(first, end) + 0.5) * (n_input / n_frame / stride) - 0.5
+        for (first, end), n_input, n_frame in spans
+    ]
+    logits: NDArray[np.float32] = ndimage.map_coordinates(
+        prediction.low_res_logits[prediction.best],
+        np.meshgrid(*places, indexing="ij"),
+        order=1,
+        mode="nearest",
+    )
+    return logits
+
+
+def _share(claims: Sequence[Claim], frame_shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Which claim, counted from 1, has each pixel: that with the highest positive value."""
+    owners = np.zeros(frame_shape, np.int32)
+    highest = np.zeros(frame_shape, np.float32)
+    for n, claim in enumerate(claims, start=1):
+        y0, x0, y1, x1 = claim.window
+        best = highest[y0:y1, x0:x1]
+        wins = claim.values > best
+        best[wins] = claim.values[wins]
+        owners[y0:y1, x0:x1][wins] = n
+    return owners
+
+
+class Judgement(NamedTuple):
+    """What becomes of an object in a frame."""
+
+    region: Region
+    score: float
+    doubt: str = ""  # what speaks against the answer: the region is the moved mask, or empty
+
+
+def _judge(
+    moved: Moved, claim: Claim, owners: NDArray[np.int32], nth: int, rules: Rules
+) -> Judgement:
+    """Whether what was found is still the object; else the moved mask for a while, or the end."""
+    expected = moved.region.within(claim.window)
+    own = owners == nth
+    found = _touching(own, expected)
+    score, doubt = _weigh(claim, own, found, expected, rules)
+    if not doubt:
+        return Judgement(Region.from_mask(found, *claim.window[:2]), score)
+    bridge = expected & (own | (owners == 0))
+    free = _area(bridge) >= rules.least_share * moved.region.area
+    left = moved.at_border and _area(found) < _area(expected) / rules.most_growth
+    if left or not free or moved.track.doubtful >= rules.patience:
+        return Judgement(Region.empty(), 0.0, LEFT if left else doubt)
+    return Judgement(Region.from_mask(bridge, *claim.window[:2]), score / 2, doubt)
+
+
+def _weigh(
+    claim: Claim,
+    own: NDArray[np.bool_],
+    found: NDArray[np.bool_],
+    expected: NDArray[np.bool_],
+    rules: Rules,
+) -> tuple[float, str]:
+    """How far an answer can be trusted, 0 to 1, and what speaks against it, if anything does."""
+    share = _area(own) / max(_area(claim.values > 0), 1)
+    overlap = iou(found, expected)
+    growth = max(_area(found), 1) / max(_area(expected), 1)
+    score = (claim.stability * claim.agreement * overlap) ** (1 / 3)
+    if not (claim.values > 0).any():
+        return score, "It vanished"
+    if share < rules.least_share:
+        return score, "A neighbour took most of its pixels: they may have merged"
+    if growth > rules.most_growth:
+        return score, "It grew too much in one frame: it may have merged"
+    if growth < 1 / rules.most_growth:
+        return score, "It shrank too much in one frame: it may have divided, or vanished"
+    if overlap < rules.least_overlap:
+        return score, "What is found there lies elsewhere: it may have moved too far, or divided"
+    if score < rules.least_score:
+        return score, "It cannot be told from its surroundings any more"
+    return score, ""
+
+
+def _carried(
+    moved: Moved, claim: Claim, found: Judgement, frame: FrameIndex, model: str
+) -> tuple[Carried, Track | None]:
+    track = moved.track
+    if not found.region:
+        return _stop(track, frame, model, found.doubt), None
+    carried = Carried(
+        track.object_id,
+        frame,
+        found.region,
+        claim.iou_prediction,
+        claim.stability,
+        found.score,
+        model,
+        track.source,
+    )
+    doubtful = track.doubtful + 1 if found.doubt else 0
+    return carried, replace(track, region=found.region, velocity=moved.velocity, doubtful=doubtful)
+
+
+def _stop(track: Track, frame: FrameIndex, model: str, reason: str) -> Carried:
+    at = ", ".join(str(position) for position in frame if position is not None)
+    return Carried(
+        track.object_id,
+        frame,
+        Region.empty(),
+        iou_prediction=0.0,
+        stability=0.0,
+        score=0.0,
+        model=model,
+        source=track.source,
+        stopped=f"Object {track.object_id} ends before frame {at}. {reason}.",
+    )
+
+
+def _area(mask: NDArray[np.bool_]) -> int:
+    """Number of pixels."""
+    return int(np.count_nonzero(mask))
+
+
+def _touching(mask: NDArray[np.bool_], place: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The connected parts of a mask that touch a place."""
+    parts, n_parts = ndimage.label(mask)
+    touching = np.zeros(n_parts + 1, bool)
+    touching[parts[place & mask]] = True
+    kept: NDArray[np.bool_] = touching[parts]
+    return kept
+
+
+def _shifted(region: Region, dy: int, dx: int, frame_shape: tuple[int, int]) -> Region:
+    """A region moved by whole pixels; what leaves the frame is cut off."""
+    top, left = region.top + dy, region.left + dx
+    rows = slice(max(0, -top), max(0, frame_shape[0] - top))
+    columns = slice(max(0, -left), max(0, frame_shape[1] - left))
+    return Region.from_mask(region.pixels[rows, columns], max(0, top), max(0, left))
+
+
+def _grown(window: Window, margin: float, frame_shape: tuple[int, int]) -> Window:
+    """A window with a margin, as far as the frame reaches."""
+    more = math.ceil(margin)
+    return (
+        max(0, window[0] - more),
+        max(0, window[1] - more),
+        min(frame_shape[0], window[2] + more),
+        min(frame_shape[1], window[3] + more),
+    )

@@ -1,0 +1,306 @@
+"""What others put into the labels, strokes of the brush, what was carried: all can be corrected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from annotating import CLICK, SHAPE, answer, frame, land, new_session, paint, square, state
+from napari_sam.engine import FrameStack, Prompts
+from napari_sam.session import Carried, Drawing, Region, Session
+
+NOT_THIS = Prompts.from_points([(3, 3)], [0])
+
+
+def found_session() -> Session:
+    """Object 5 of another tool in every frame."""
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[:, 1:5, 1:5] = 5
+    return new_session(labels)
+
+
+def carried(object_id: int, t: int, mask: np.ndarray, score: float = 0.5, **more) -> Carried:
+    region = Region.from_mask(mask)
+    return Carried(object_id, frame(t), region, 0.7, 0.6, score, "pocket", frame(0), **more)
+
+
+# Objects found in the labels
+
+
+def test_the_first_click_corrects_what_was_found() -> None:
+    session = found_session()
+    start = state(session)
+    request = session.edit(5, frame(1), Prompts.from_points([(7, 6)]))
+    np.testing.assert_array_equal(request.prompts.mask, session.labels[1] == 5)
+    assert request.prompts.box == (0.5, 0.5, 7.0, 6.0), "the box holds the new click as well"
+    session.land(answer(request, square(2, 2, side=5)))
+    np.testing.assert_array_equal(session.labels[1] == 5, square(2, 2, side=5))
+    assert session.undo()
+    assert state(session) == start
+
+
+def test_a_negative_click_alone_takes_away_from_what_was_found() -> None:
+    session = found_session()
+    request = session.draw(5, frame(0), (Drawing("point", ((4.0, 4.0),), 0),))
+    assert request is not None
+    session.land(answer(request, square(1, 1)))
+    assert (session.labels[0] == 5).sum() == 4
+
+
+def test_later_clicks_start_from_what_was_found_too() -> None:
+    session = found_session()
+    land(session, 5, 0, CLICK, square(2, 2))
+    request = session.edit(5, frame(0), CLICK.with_point((3, 3)))
+    assert request.prompts.mask.sum() == 16
+    assert session.choose(5, frame(0), 2).base == request.base
+
+
+def test_without_its_clicks_it_is_again_what_was_found() -> None:
+    session = found_session()
+    before = session.labels.copy()
+    session.draw(5, frame(0), (Drawing("point", ((2.0, 2.0),)),))
+    session.land(answer(session.pending()[0], square(5, 5)))
+    assert session.draw(5, frame(0), ()) is None
+    np.testing.assert_array_equal(session.labels, before)
+
+
+def test_a_mask_of_its_own_counts_for_more() -> None:
+    session = found_session()
+    given = Prompts.from_mask(square(0, 0))
+    assert session.edit(5, frame(0), given).prompts == given
+
+
+def test_what_is_found_and_where() -> None:
+    session = found_session()
+    session.labels[2, 7, 7] = 9
+    assert session.ids_in(frame(0)) == (5,)
+    assert session.ids_in(frame(2)) == (5, 9)
+    assert session.region(9, frame(2)) == Region(7, 7, np.ones((1, 1), bool))
+    assert not session.region(9, frame(0))
+    assert session.frames_of(9) == [frame(2)]
+    assert session.anchors(5) == set()
+
+
+# Strokes by hand
+
+
+def test_a_stroke_is_one_step_and_stays_through_clicks() -> None:
+    session = new_session()
+    paint(session, 0, square(0, 0), 3)
+    assert session.anchors(3) == {frame(0)}
+    land(session, 3, 0, CLICK, square(4, 4))
+    np.testing.assert_array_equal(session.labels[0] == 3, square(0, 0) | square(4, 4))
+    session.undo()
+    np.testing.assert_array_equal(session.labels[0] == 3, square(0, 0))
+    session.undo()
+    assert not session.labels.any()
+    assert session.objects() == []
+
+
+def test_what_was_erased_of_a_found_object_stays_erased() -> None:
+    session = found_session()
+    paint(session, 0, square(1, 1), 0)
+    assert session.anchors(5) == {frame(0)}
+    land(session, 5, 0, CLICK, square(1, 1, side=4))
+    assert (session.labels[0] == 5).sum() == 12
+
+
+def test_a_stroke_over_itself_is_undone_to_what_was_there_first() -> None:
+    session = found_session()
+    before = session.labels.copy()
+    twice = (np.zeros(2, int), np.array([2, 2]), np.array([2, 3]))
+    again = (np.zeros(2, int), np.array([2, 2]), np.array([3, 4]))
+    session.labels[0, 2, 2:5] = [1, 2, 2]
+    session.note_stroke([(twice, np.array([5, 5]), 1), (again, np.array([1, 5]), 2)])
+    session.undo()
+    np.testing.assert_array_equal(session.labels, before)
+    session.redo()
+    np.testing.assert_array_equal(session.labels[0, 2, 2:5], [1, 2, 2])
+
+
+def test_a_stroke_through_many_frames_is_one_step() -> None:
+    session = new_session()
+    places = np.nonzero(np.ones(SHAPE, bool))
+    session.labels[...] = 4
+    session.note_stroke([(places, 0, 4)])
+    assert len(session.anchors(4)) == SHAPE[0]
+    session.undo()
+    assert not session.labels.any()
+
+
+def test_a_stroke_in_a_view_from_the_side_belongs_to_that_view() -> None:
+    session = new_session()
+    places = (np.arange(4), np.full(4, 3), np.full(4, 5))
+    session.labels[places] = 4
+    session.note_stroke([(places, 0, 4)], displayed=(0, 2))
+    assert session.anchors(4) == {(None, 3, None)}
+    session.undo()
+    assert not session.labels.any()
+
+
+# Carried from frame to frame
+
+
+def test_a_run_lands_and_is_undone_at_once() -> None:
+    session = new_session()
+    land(session, 1, 0, CLICK, square(1, 1))
+    before = state(session)
+    run = session.new_run()
+    for t in (1, 2, 3):
+        assert session.carry(carried(1, t, square(t, t)), run)
+    assert session.annotation(1, frame(2)).source == frame(0)
+    assert session.annotation(1, frame(2)).model_hash == "sha256:0"
+    assert session.objects()[0].frames == tuple(map(frame, range(4)))
+    after = state(session)
+    session.undo()
+    assert state(session) == before
+    session.redo()
+    assert state(session) == after
+
+
+def test_what_comes_late_of_a_run_taken_back_is_refused() -> None:
+    session = new_session()
+    run = session.new_run()
+    session.carry(carried(1, 1, square(1, 1)), run)
+    session.undo()
+    assert session.carry(carried(1, 2, square(1, 1)), run) is None
+    assert not session.labels.any()
+
+
+def test_a_click_amid_a_run_is_a_step_of_its_own() -> None:
+    session = new_session()
+    run = session.new_run()
+    session.carry(carried(1, 1, square(1, 1)), run)
+    land(session, 2, 0, CLICK, square(5, 5))
+    session.carry(carried(1, 2, square(1, 1)), run)
+    session.undo()
+    assert session.ids_in(frame(0)) == ()
+    assert session.ids_in(frame(1)) == session.ids_in(frame(2)) == (1,)
+    session.undo()
+    assert not session.labels.any()
+    assert not session.undo()
+
+
+def test_a_correction_of_the_run_itself_comes_between() -> None:
+    """What a run does on top of the user's change cannot be undone before it."""
+    session = new_session()
+    run = session.new_run()
+    session.carry(carried(1, 1, square(1, 1, side=4)), run)
+    paint(session, 1, square(1, 1), 2)
+    session.protect_neighbours = False
+    session.carry(carried(3, 1, square(1, 1)), run)
+    states = []
+    while session.undo():
+        states.append(session.ids_in(frame(1)))
+    assert states == [(1, 2), (1,), ()]
+
+
+@pytest.mark.parametrize("by", ["prompt", "request", "stroke", "confirmed"])
+def test_frames_of_the_user_are_never_overwritten(by: str) -> None:
+    session = new_session()
+    match by:
+        case "prompt":
+            land(session, 1, 2, CLICK, square(1, 1))
+        case "request":
+            session.edit(1, frame(2), CLICK)
+        case "stroke":
+            paint(session, 2, square(1, 1), 1)
+        case "confirmed":
+            session.carry(carried(1, 2, square(1, 1)), session.new_run())
+            assert session.confirm(1, frame(2))
+    before = session.labels.copy()
+    assert session.anchors(1) == {frame(2)}
+    assert session.carry(carried(1, 2, square(5, 5)), session.new_run()) is None
+    np.testing.assert_array_equal(session.labels, before)
+
+
+def test_a_second_run_replaces_the_first() -> None:
+    session = new_session()
+    for mask in (square(1, 1), square(4, 4)):
+        session.carry(carried(1, 2, mask), session.new_run())
+    np.testing.assert_array_equal(session.labels[2] == 1, square(4, 4))
+
+
+def test_where_it_stopped_nothing_lands() -> None:
+    session = found_session()
+    before = session.labels.copy()
+    nothing = np.zeros(SHAPE[1:], bool)
+    assert session.carry(carried(5, 2, nothing, stopped="It left the frame."), 1) is None
+    np.testing.assert_array_equal(session.labels, before)
+
+
+def test_what_is_carried_leaves_the_neighbours_alone() -> None:
+    session = found_session()
+    session.carry(carried(1, 2, square(3, 3, side=4)), session.new_run())
+    assert (session.labels[2] == 5).sum() == 16
+    assert (session.labels[2] == 1).sum() == 12
+
+
+def test_a_click_corrects_what_was_carried() -> None:
+    session = new_session()
+    session.carry(carried(1, 2, square(1, 1, side=4)), session.new_run())
+    request = session.edit(1, frame(2), NOT_THIS)
+    assert request.prompts.mask.sum() == 16
+    session.land(answer(request, square(1, 1)))
+    assert (session.labels[2] == 1).sum() == 4
+    assert session.annotation(1, frame(2)).source is None
+    session.undo()
+    assert (session.labels[2] == 1).sum() == 16
+    assert session.annotation(1, frame(2)).source == frame(0)
+
+
+def test_the_weakest_first() -> None:
+    session = new_session()
+    run = session.new_run()
+    for object_id, t, score in [(1, 1, 0.8), (1, 2, 0.2), (2, 1, 0.5), (2, 3, 0.2)]:
+        mask = square(4 * (object_id - 1), 0)
+        session.carry(carried(object_id, t, mask, score), run)
+    assert session.weakest() == [
+        (1, frame(2), 0.2),
+        (2, frame(3), 0.2),
+        (2, frame(1), 0.5),
+        (1, frame(1), 0.8),
+    ]
+    land(session, 1, 2, CLICK, square(0, 0))
+    session.confirm(2, frame(3))
+    assert session.weakest(1) == [(2, frame(1), 0.5)]
+    assert session.objects()[1].score == 0.5
+
+
+def test_confirming_what_nobody_carried_changes_nothing() -> None:
+    session = found_session()
+    assert not session.confirm(5, frame(0))
+    assert not session.undo()
+
+
+# Other labels, many labels
+
+
+def test_other_labels_have_no_history() -> None:
+    session = new_session()
+    land(session, 1, 0, CLICK, square(1, 1))
+    session.take_labels(np.zeros(SHAPE, np.uint32))
+    assert not session.undo()
+    assert session.labels.dtype == np.uint32
+
+
+def test_undoing_a_long_run_takes_few_writes() -> None:
+    shape = (60, 32, 32)
+    labels, writes = np.zeros(shape, np.uint16), []
+
+    def write(indices, values) -> None:
+        writes.append(len(values))
+        labels[indices] = values
+
+    stack = FrameStack.from_array(np.zeros(shape, np.uint8), rgb=False)
+    session = Session(stack, labels, write)
+    run = session.new_run()
+    for t in range(1, 60):
+        for n in range(4):
+            region = Region(8 * n, 8 * n, np.ones((8, 8), bool))
+            at = (t, None, None)
+            session.carry(Carried(n + 1, at, region, 0.9, 0.9, 0.9, "pocket", (0, None, None)), run)
+    writes.clear()
+    session.undo()
+    assert not labels.any()
+    assert writes == [59 * 4 * 64]
