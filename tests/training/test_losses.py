@@ -33,6 +33,12 @@ def test_iou() -> None:
     assert mask_iou(logits, TARGET.expand(2, 1, 4)).tolist() == pytest.approx([1 / 3, 0])
 
 
+def test_what_lies_beyond_is_missed() -> None:
+    """All of the two pixels seen are found, but the object has two more outside."""
+    found = mask_iou(2 * TARGET[None] - 1, TARGET[None], torch.tensor([2.0]))
+    assert found.tolist() == [0.5]
+
+
 def test_small_objects_weigh_as_much_as_large_ones() -> None:
     """Missing all of an object costs about the same at 10 and at 80 pixels of width."""
     costs = []
@@ -57,9 +63,9 @@ def test_only_the_best_candidate_learns_much() -> None:
 
 
 def test_quality_learns_the_true_iou() -> None:
-    """With perfect masks only the IoU predictions' error remains: 2 times its mean square."""
+    """With perfect masks only the IoU predictions' error remains: 3 times its mean square."""
     target = torch.zeros(1, 8, 8)
     target[:, 2:6, 2:6] = 1
     logits = (2 * SURE * (target - 0.5))[:, None].expand(1, 4, 8, 8)
     loss = decoder_loss(logits, torch.full((1, 4), 0.7), target)
-    assert loss.item() == pytest.approx(2 * 0.3**2, abs=1e-4)
+    assert loss.item() == pytest.approx(3 * 0.3**2, abs=1e-4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_sam.model import PromptTensors
-from napari_sam.training.prompting import first_prompts, next_prompts
+from napari_sam.training.prompting import KINDS, first_prompts, next_prompts, only_given
 
 
 def square() -> np.ndarray:
@@ -67,3 +67,28 @@ def test_next_prompts_correct_the_chosen_mask() -> None:
     assert after_two.masks is not None
     assert after_two.labels.tolist() == [[1, 0, 1]]
     torch.testing.assert_close(after_two.masks[0, 0], logits[0, 0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prompts_of_one_kind_hold_nothing_else(kind: str) -> None:
+    """As a predictor would make them, at any stride: first prompts, and with a correction."""
+    rng = np.random.default_rng(0)
+    truths = np.repeat(square(), 3, axis=0)
+    prompts = first_prompts(truths, rng, stride=4, kind=kind)
+    given = only_given(prompts)
+    assert (given.points is not None) == (kind in ("click", "both"))
+    assert (given.boxes is not None) == (kind in ("box", "both"))
+    assert (given.masks is not None) == (kind == "mask")
+    if given.points is not None:
+        x, y = (given.points[0, 0] / 4).tolist()  # hit as inexactly as people click
+        assert 9.5 <= x <= 22
+        assert 7.5 <= y <= 20
+    if given.boxes is not None:
+        middle = given.boxes.view(-1, 2, 2).mean(1)
+        torch.testing.assert_close(middle, torch.tensor([[63.5, 55.5]] * 3), atol=12, rtol=0)
+
+    empty = torch.full((3, 4, 32, 32), -5.0)
+    corrected = only_given(next_prompts(prompts, empty, torch.zeros(3, 4), truths, rng, stride=4))
+    assert corrected.labels is not None
+    assert corrected.labels.tolist() == [[1] * (1 + (kind in ("click", "both")))] * 3
+    assert corrected.masks is not None

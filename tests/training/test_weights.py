@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from napari_sam.engine import load_model
 from napari_sam.model import POCKET, Pocket
-from napari_sam.training.pocket import save_weights
+from napari_sam.training.saving import save_weights
 
 WEIGHTS = Path(str(importlib.resources.files("napari_sam") / "weights"))
 

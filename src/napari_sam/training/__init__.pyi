@@ -11,6 +11,16 @@ from .folder import find_items as find_items
 from .judging import Evaluation as Evaluation
 from .judging import empty_items as empty_items
 from .judging import judge as judge
+from .loop import TrainingConfig as TrainingConfig
+from .loop import joined_workers as joined_workers
+from .material import Material as Material
+from .material import gather as gather
+from .material import gather_split as gather_split
 from .report import as_json as as_json
 from .report import make_folder as make_folder
 from .report import write_report as write_report
+from .run import Report as Report
+from .run import begin_from as begin_from
+from .run import check_out as check_out
+from .run import config_for as config_for
+from .run import train as train

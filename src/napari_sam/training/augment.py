@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from .data import AnnotatedFrame
 
-INPUT_SIZE = 512  # long side to which the product scales a frame
-ZOOM = (0.35, 2.5)  # further random scale, so that cells of all sizes are known
-DIAMETERS = (9.0, 170.0)  # input pixels between which the scale keeps a frame's typical object
+DIAMETERS = (10.0, 150.0)  # crop pixels: the sizes at which the levels of the network show cells
+MAX_ZOOM = 6.0  # crop pixels per frame pixel; beyond it there is nothing more to see
+MIN_FILLED = 0.45  # share of the crop's side that the frame's longer one fills at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,7 @@ class Source:
 
     image: Tensor  # (3, H, W) uint8
     labels: Tensor  # (H, W) int32
+    areas: NDArray[np.int64]  # pixels of each label
     centres: NDArray[np.float64]  # (n, 2) x, y of its objects
     diameter: float
 
@@ -37,18 +38,23 @@ class Source:
         return cls(
             torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1))),
             torch.from_numpy(np.ascontiguousarray(frame.labels)),
+            areas,
             np.stack(centres, 1),
             float(np.sqrt(4 * np.median(areas[present]) / np.pi)),
         )
 
 
-def random_crop(source: Source, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def random_crop(
+    source: Source, size: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, float]:
     """A window of a frame, scaled, turned, flipped and lit at random.
 
     Returns:
-        image (3, size, size), float, 0 to 255, and labels (size, size), int32.
+        image (3, size, size), float, 0 to 255; labels (size, size), int32; and how many pixels of
+        the crop one pixel of the frame became.
     """
     matrix, zoom = _random_view(source, size, rng)
+    magnified = zoom**2
     image = source.image.float()
     while zoom < 0.7 and min(image.shape[1:]) > 32:
         image = F.avg_pool2d(image, 2)  # average before shrinking, as the product's resize does
@@ -57,14 +63,14 @@ def random_crop(source: Source, size: int, rng: np.random.Generator) -> tuple[Te
     labels = source.labels[None, None].float()
     sampled = F.grid_sample(image[None], grid, align_corners=False)[0]
     found = F.grid_sample(labels, grid, mode="nearest", align_corners=False)[0, 0]
-    return random_light(sampled, rng), found.int()
+    return random_light(sampled, rng), found.int(), magnified
 
 
 def _random_view(source: Source, size: int, rng: np.random.Generator) -> tuple[Tensor, float]:
     """Crop to frame, both from -1 to 1, as a matrix (2, 3); and crop pixels per frame pixel."""
     extent = np.array(source.labels.shape[::-1])  # x, y
-    zoom = INPUT_SIZE / extent.max() * np.exp(rng.uniform(*np.log(ZOOM)))
-    zoom = float(np.clip(zoom, DIAMETERS[0] / source.diameter, DIAMETERS[1] / source.diameter))
+    diameter = np.exp(rng.triangular(np.log(DIAMETERS[0]), np.log(45), np.log(DIAMETERS[1])))
+    zoom = float(np.clip(diameter / source.diameter, MIN_FILLED * size / extent.max(), MAX_ZOOM))
 
     # Turned by any angle or by right angles, mirrored, slightly stretched
     angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.5 else rng.integers(4) * np.pi / 2
@@ -89,8 +95,10 @@ def random_light(image: Tensor, rng: np.random.Generator) -> Tensor:
     x = image / 255
     if rng.random() < 0.5:
         x = x.clamp(0, 1) ** float(np.exp(rng.uniform(-0.7, 0.7)))
-    if rng.random() < 0.2:
+    if rng.random() < 0.25:
         x = 1 - x
+    if rng.random() < 0.15:
+        x = _recurved(x, rng)
     x = _random_colour(x, rng)
     if rng.random() < 0.5:
         x = (x - 0.5) * float(rng.uniform(0.4, 1.4)) + 0.5 + float(rng.uniform(-0.2, 0.2))
@@ -105,6 +113,15 @@ def random_light(image: Tensor, rng: np.random.Generator) -> Tensor:
         deviates = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
         x = x + float(np.exp(rng.uniform(np.log(0.005), np.log(0.1)))) * deviates
     return (255 * x).clamp(0, 255)
+
+
+def _recurved(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Levels through a random curve, which may rise and fall: the contrast of another stain."""
+    knots = rng.uniform(0, 1, 6)
+    if rng.random() < 0.5:
+        knots = np.sort(knots)
+    curve = np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, len(knots)), knots)
+    return torch.from_numpy(curve).float()[(255 * x.clamp(0, 1)).long()]
 
 
 def _random_colour(x: Tensor, rng: np.random.Generator) -> Tensor:

@@ -31,23 +31,31 @@ def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
-    """IoU of each mask (logits > 0) with its target (> 0.5): (..., H, W) → (...)."""
+def mask_iou(logits: Tensor, target: Tensor, beyond: Tensor | None = None) -> Tensor:
+    """IoU of each mask (logits > 0) with its target (> 0.5): (..., H, W) → (...).
+
+    ``beyond`` is the area of each object outside of what is seen, in the same pixels: all of it is
+    missed.
+    """
     predicted, true = logits > 0, target > 0.5
     overlap = (predicted & true).sum((-2, -1)).float()
-    return overlap / (predicted | true).sum((-2, -1)).clamp(min=1)
+    union = (predicted | true).sum((-2, -1)) + (0 if beyond is None else beyond)
+    return overlap / union.clamp(min=1)
 
 
-def decoder_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> Tensor:
+def decoder_loss(
+    logits: Tensor, iou_predictions: Tensor, target: Tensor, beyond: Tensor | None = None
+) -> Tensor:
     """Loss of one answer, (B, 4, h, w) and (B, 4), to targets (B, h, w) → scalar.
 
     The single mask always learns; of the three candidates the best does, and the others a little,
     so that none dies (Kirillov et al. 2023, section 3). The IoU predictions of all four learn from
-    their true IoU.
+    their true IoU; ``beyond`` (B,) is the area of each object that lies outside of the targets.
     """
     targets = target[:, None].expand_as(logits)
     losses = mask_loss(logits, targets)  # (B, 4)
     candidates = losses[:, 1:]
-    quality = (iou_predictions - mask_iou(logits, targets)).square().mean(1)
-    each = losses[:, 0] + candidates.amin(1) + 0.05 * candidates.mean(1) + 2 * quality
+    true_iou = mask_iou(logits, targets, None if beyond is None else beyond[:, None])
+    quality = (iou_predictions - true_iou).square().mean(1)
+    each = losses[:, 0] + candidates.amin(1) + 0.05 * candidates.mean(1) + 3 * quality
     return each.mean()

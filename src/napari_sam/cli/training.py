@@ -1,0 +1,156 @@
+"""`napari-sam train`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Device
+from .printing import print_table, progress_bar, tell
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from napari_sam.training import Report
+
+NOT_BETTER = 3  # exit code
+
+
+def train(
+    data: Annotated[
+        Path, typer.Argument(help="Folder of images and their labels.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Weights to write: .safetensors.")],
+    start: Annotated[
+        str, typer.Option("--from", help="pocket, scratch, or another model's name or file.")
+    ] = "pocket",
+    minutes: Annotated[float, typer.Option(min=0.01, help="Wall time of the training.")] = 10.0,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead of minutes: the same run on any computer."),
+    ] = None,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, crops and prompts.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run was stopped.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line a judgement on stdout.")
+    ] = False,
+    own_split: Annotated[
+        bool, typer.Option("--pocket-split", hidden=True, help="The embedded model's own split.")
+    ] = False,
+) -> None:
+    """Make a model better on your images, or make one from scratch.
+
+    DATA is as for evaluate; every fifth image is kept out to judge by. Of pocket all is trained, of
+    Segment Anything the decoder. What is better than the start is written to OUT, with a log and a
+    plot beside it; exit code 3 if nothing was. Ctrl-C stops, --resume goes on.
+    """
+    from napari_sam import training
+
+    training.check_out(out)
+    if Path(start).resolve() == out.resolve():
+        raise typer.BadParameter("OUT is the start itself. Write to another file.")
+    items = training.find_items(data)
+    material = training.gather_split(items) if own_split else training.gather(items)
+    with training.joined_workers():
+        begun = training.begin_from(start, device=device, seed=seed)
+        advised = training.config_for(begun)
+        config = replace(advised, minutes=minutes, steps=steps, seed=seed)
+        with progress_bar("encoding", " images") as progress:
+            reports = training.train(material, begun, out, config, resume=resume, progress=progress)
+            first = next(reports, None)
+        if first is None:  # not the first of several workers: that one tells everything
+            return
+        for note in (*material.notes, *begun.notices):
+            tell(note)
+        last = follow(first, reports, as_json=as_json)
+    conclude(last, out, as_json=as_json)
+
+
+def follow(first: Report, reports: Generator[Report, None, None], *, as_json: bool) -> Report:
+    """Show the run until its end, or until the user or the system stops it."""
+    from tqdm import tqdm
+
+    last = first
+    with stop_signals() as signals, progress_bar("training", " %") as progress:
+        show(first, as_json=as_json)
+        for report in reports:
+            progress(int(100 * report.done), 100)
+            if report.judgement is not None:
+                with tqdm.external_write_mode(sys.stderr):
+                    show(report, as_json=as_json)
+            last = report
+            if signals:
+                break
+    if signals and last.done < 1:
+        reports.close()
+        tell(f"Stopped in step {last.step}. The same command with --resume goes on from there.")
+        raise typer.Exit(128 + signals[0])
+    return last
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Inside, Ctrl-C and a request to end are only noted; a second one ends at once."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def show(report: Report, *, as_json: bool) -> None:
+    """A judgement, as a line for the person or as one for a program."""
+    judgement = report.judgement
+    if judgement is None:
+        return
+    if as_json:
+        values = {**judgement.as_json(), "done": report.done, "loss": report.loss}
+        typer.echo(json.dumps({**values, "remaining_minutes": report.remaining_minutes}))
+        return
+    state = "start" if report.loss is None else f"step {report.step}, loss {report.loss:.2f}"
+    kept = ", written" if judgement.kept else ""
+    left = report.remaining_minutes
+    tell(f"{state}: {judgement.figures}{kept}" + ("" if left is None else f"; {left:.1f} min left"))
+
+
+def conclude(last: Report, out: Path, *, as_json: bool) -> None:
+    """Say what became of it."""
+    better = last.best.kept
+    if not as_json:
+        header = ("IoU", "one click", "box", "three clicks", "mean")
+        standings = {"start": last.start, **({"best": last.best} if better else {})}
+        if last.judgement is not None and last.judgement.step != last.best.step:
+            standings["end"] = last.judgement
+        rows = [
+            (name, *(f"{v:.3f}" for v in (f.iou_click_1, f.iou_box, f.iou_click_3, f.mean)))
+            for name, f in ((name, standing.figures) for name, standing in standings.items())
+        ]
+        print_table(header, rows)
+    if better:
+        tell(f"{out} holds the best weights, of step {last.best.step}.")
+        return
+    left = "is left as it was" if out.exists() else "was not written"
+    tell(
+        f"No judged state was better than the start, mean IoU {last.start.figures.mean:.3f}: "
+        f"{out} {left}. Train longer, annotate more images, or stay with the model you began from."
+    )
+    raise typer.Exit(NOT_BETTER)

@@ -1,0 +1,338 @@
+"""One training run, from a start to a better model: prepare, learn, judge, keep what is better.
+
+Beside the weights lie the run's log (.json), its plot (.png) and, until it is complete, a
+checkpoint from which it goes on when it was stopped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from napari_sam.engine import LoadedModel, ModelError, Predictor, load_model
+from napari_sam.engine.zoo import choose_device
+from napari_sam.model import POCKET, Pocket, Sam, build_network
+
+from .decoder_lesson import DecoderLesson
+from .history import History, Judgement
+from .loop import Lesson, Training, TrainingConfig, fast_in_bf16, wait_for_workers, workers
+from .material import Material
+from .pocket_lesson import PocketLesson, sources_of
+from .run_plot import draw_run
+from .saving import (
+    is_complete,
+    read_checkpoint,
+    save_checkpoint,
+    save_json,
+    save_picture,
+    save_weights,
+)
+from .validation import Validation
+from .views import encode_views
+
+SCRATCH = "scratch"
+PAUSE_MINUTES = 5.0  # between judgements, and so between checkpoints
+JUDGING_SHARE = 0.1  # of the time at most is spent on judging, but for the first and the last
+
+FROM_SCRATCH = TrainingConfig()
+FINE_TUNING = replace(
+    FROM_SCRATCH,
+    rate=3e-4,
+    warm_up=50,
+    dense_share=0.0,
+    ema=0.995,
+    synthetic_share=0.15,
+    synthetic_images=60,
+)
+DECODER_ONLY = replace(
+    FINE_TUNING,
+    rate=1e-4,
+    warm_up=20,
+    ema=0.98,
+    crops=2,
+    synthetic_share=0.0,
+    synthetic_images=0,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run stands."""
+
+    step: int
+    done: float  # 0 to 1, share of the run
+    remaining_minutes: float | None  # None: not known yet
+    loss: float | None  # of this step
+    judgement: Judgement | None  # of this state, where it was judged
+    start: Judgement
+    best: Judgement  # the start's as long as nothing was better, and nothing was written
+
+
+def begin_from(name_or_path: str | Path, *, device: str = "auto", seed: int = 0) -> LoadedModel:
+    """The model a run begins from, in single precision.
+
+    Parameters
+    ----------
+    name_or_path
+        ``scratch``: the embedded network with random weights; or a model's name or file.
+    seed
+        Of the random weights.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or device.
+    """
+    if str(name_or_path) != SCRATCH:
+        return load_model(name_or_path, device=device, precision="fp32")
+    placed = choose_device(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(POCKET).requires_grad_(False)
+    return LoadedModel(network.to(placed), SCRATCH, SCRATCH, placed, "fp32")
+
+
+def config_for(start: LoadedModel) -> TrainingConfig:
+    """What suits a start: all of a small network learns, of Segment Anything the decoder does."""
+    if isinstance(start.network, Sam):
+        return DECODER_ONLY
+    return FROM_SCRATCH if start.name == SCRATCH else FINE_TUNING
+
+
+def check_out(out: Path) -> None:
+    """Notice before the work what could not be written after it.
+
+    Raises
+    ------
+    ModelError
+        If OUT is no .safetensors file, or its folder does not exist.
+    """
+    if out.suffix != ".safetensors":
+        raise ModelError(f"{out} should end in .safetensors: that is how weights are written.")
+    if not out.parent.is_dir():
+        raise ModelError(f"There is no folder {out.parent}. Make it, or write elsewhere.")
+
+
+def train(
+    material: Material,
+    start: LoadedModel,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Generator[Report, None, None]:
+    """Train; keep the weights that are best on the images kept out, if better than the start.
+
+    The first report is of the start, the last one of the end. Closing the generator writes a
+    checkpoint. Of workers that train together only the first one reports.
+
+    Parameters
+    ----------
+    start
+        What `begin_from` found. If it is Segment Anything, its image encoder stays as it is.
+    out
+        Weights to write (.safetensors); log, plot and checkpoint get the same name.
+    config
+        What `config_for` advises, with minutes or steps and a seed of one's own.
+    resume
+        Go on from the checkpoint beside OUT, or begin where there is none yet.
+    progress
+        Called as ``progress(done, total)`` while images are encoded, before the first report.
+
+    Raises
+    ------
+    ModelError
+        If something cannot be written, a checkpoint does not fit, or the loss is not finite.
+    FrameError
+        If all objects are too small for the network.
+    """
+    check_out(out)
+    try:
+        run = Run(material, start, out, config, resume=resume, progress=progress)
+        if run.leads:
+            yield run.report(None)
+        for step in run.training.run():
+            run.history.add(step, run.training.seconds)
+            if run.is_due():
+                run.judge()
+            if run.leads:
+                yield from run.reported(step.loss)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"The memory of {start.device} is full. Close other programs that use it, begin from "
+            "a smaller model, or train on the CPU: --device cpu."
+        ) from error
+    run.complete()
+
+
+class Run:
+    """What `train` goes through, and its files."""
+
+    def __init__(
+        self,
+        material: Material,
+        start: LoadedModel,
+        out: Path,
+        config: TrainingConfig,
+        *,
+        resume: bool,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.start, self.config, self.notes = start, config, material.notes
+        self.out, self.views = out, out.with_suffix(".views")
+        self.checkpoint, self.log = out.with_suffix(".checkpoint"), out.with_suffix(".json")
+        begun = self._begun(resume)
+        wait_for_workers()  # the first one writes from here on
+        bf16 = fast_in_bf16(start.device) if config.bf16 is None else config.bf16
+        with torch.autocast(start.device.type, torch.bfloat16, enabled=bf16):
+            lesson = self._lesson(material, progress)
+            frozen = Predictor(start) if isinstance(start.network, Sam) else None
+            self.validation = Validation(material.validation, frozen)
+        self.training = Training(lesson, config)
+        self.leads = self.training.worker == 0
+        self.history, self.judged_at, self.pause = History(), 0.0, 0.1
+        if begun is None:
+            self._begin()
+        else:
+            self.training.load(begun["training"])
+            self.history = History.from_json(begun["history"])
+            self.judged_at, self.pause = begun["judged_at"], begun["pause"]
+
+    def is_due(self) -> bool:
+        """Whether it is time to judge: now and then, and at the end."""
+        done = self.training.done
+        due = int(done / self.pause + 1e-9) > int(self.judged_at / self.pause + 1e-9)
+        return done >= 1 or due
+
+    def judge(self) -> None:
+        """Put the averaged network through the validation, keep it if it is the best, and save."""
+        started = time.monotonic()
+        if self.leads:
+            network = self.training.lesson.graduate(self.training.average)
+            figures = self.validation.figures(Predictor(replace(self.start, network=network)))
+            best = self.history.best.figures.mean if self.history.judgements else 1.0
+            kept = figures.mean > best
+            if kept:
+                save_weights(network, self.out)
+            minutes = self.training.seconds / 60
+            judgement = Judgement(self.training.step, minutes, figures, kept)
+            self.history.judgements.append(judgement)
+        self.training.spend(time.monotonic() - started)
+        self.judged_at = self.training.done
+        self.save()
+
+    def save(self) -> None:
+        """Write what is needed to go on, and what the run looks like so far."""
+        if not self.leads:
+            return
+        state = {
+            "start": self.start.hash,
+            "training": self.training.state(),
+            "history": self.history.as_json(),
+            "judged_at": self.judged_at,
+            "pause": self.pause,
+        }
+        save_checkpoint(state, self.checkpoint)
+        self._tell(complete=False)
+
+    def complete(self) -> None:
+        """Leave only what is worth keeping: the weights, if any, the log and the plot."""
+        wait_for_workers()
+        if self.leads:
+            self._tell(complete=True)
+            self.checkpoint.unlink(missing_ok=True)
+            shutil.rmtree(self.views, ignore_errors=True)
+
+    def report(self, loss: float | None) -> Report:
+        """Where the run stands."""
+        training, latest = self.training, self.history.judgements[-1]
+        done, remaining = min(1.0, training.done), None
+        if self.config.steps is None:
+            remaining = self.config.minutes * (1 - done)
+        elif done:
+            remaining = training.seconds / 60 * (1 / done - 1)
+        return Report(
+            training.step,
+            done,
+            remaining,
+            loss,
+            latest if latest.step == training.step else None,
+            self.history.start,
+            self.history.best,
+        )
+
+    def reported(self, loss: float) -> Iterator[Report]:
+        """The report of a step; whoever goes away at it leaves a checkpoint behind."""
+        try:
+            yield self.report(loss)
+        except GeneratorExit:
+            self.save()
+            raise
+
+    def _begun(self, resume: bool) -> dict[str, Any] | None:
+        """The checkpoint to go on from."""
+        there = self.checkpoint.exists()
+        if there and not resume:
+            raise ModelError(
+                f"{self.checkpoint} is of a run that was stopped. Go on with --resume, or delete "
+                "it to begin anew."
+            )
+        if not there:
+            if resume and is_complete(self.log):
+                raise ModelError(
+                    f"The run that wrote {self.out} is complete. To train further, begin from it: "
+                    f"--from {self.out} --out ANOTHER."
+                )
+            return None
+        begun = read_checkpoint(self.checkpoint)
+        if begun.get("start") != self.start.hash:
+            raise ModelError(
+                f"{self.checkpoint} is of a run that began from another model than "
+                f"{self.start.name}. Give the same --from, or delete it to begin anew."
+            )
+        return begun
+
+    def _lesson(self, material: Material, progress: Callable[[int, int], None] | None) -> Lesson:
+        """What there is to learn from the material, for the start's network."""
+        network, seed = self.start.network, self.config.seed
+        if isinstance(network, Sam):
+            views = encode_views(
+                Predictor(self.start), material.training, self.views, seed=seed, progress=progress
+            )
+            return DecoderLesson(network, views, self.config)
+        own = seed + workers()[0]
+        sources = sources_of(material.training, self.config.synthetic_images, own)
+        return PocketLesson(cast(Pocket, network), sources, self.config)
+
+    def _begin(self) -> None:
+        """Judge the start, and see how long that takes: it decides how often to judge."""
+        self.judge()
+        if self.config.steps is None:
+            pause = max(
+                min(self.config.minutes * self.pause, PAUSE_MINUTES),
+                self.training.seconds / 60 / JUDGING_SHARE,
+            )
+            self.pause = pause / self.config.minutes
+        self.training.seconds = self.judged_at = 0.0
+        self.save()
+
+    def _tell(self, *, complete: bool) -> None:
+        """Write the log and the plot."""
+        about = {
+            "from": self.start.name,
+            "hash": self.start.hash,
+            "device": str(self.start.device),
+            "config": asdict(self.config),
+            "material": list(self.notes),
+            "complete": complete,
+        }
+        save_json({**about, **self.history.as_json()}, self.log)
+        title = f"{self.out.name}, from {self.start.name}"
+        save_picture(draw_run(self.history, title), self.out.with_suffix(".png"))

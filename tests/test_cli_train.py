@@ -1,0 +1,193 @@
+"""`napari-sam train …`: from a folder to a better model, stopped and resumed; how it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tifffile
+
+from checkpoints import small_state
+from lessons import write_folder
+from napari_sam.cli import main
+from napari_sam.engine import load_model
+
+STOPS = [signal.SIGTERM] + ([signal.SIGKILL] if hasattr(signal, "SIGKILL") else [])
+RUN = "--from nothing.safetensors --steps 20 --device cpu --json"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Train = Callable[[str], Ended]
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Train:
+    """Run `napari-sam train` in this process."""
+
+    def run(arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["napari-sam", "train", *arguments.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with six frames of disks, and a model that finds nothing."""
+    write_folder(tmp_path / "data", 6)
+    state = small_state()
+    for name, tensor in state.items():
+        if "hypernetworks" in name and ".layers.2." in name:
+            tensor.zero_()
+    safetensors.torch.save_file(state, tmp_path / "nothing.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    return tmp_path
+
+
+def test_a_better_model(train: Train, folder: Path) -> None:
+    ended = train(f"data --out mine.safetensors {RUN}")
+    assert ended.code == 0, ended.err
+    judgements = [json.loads(line) for line in ended.out.splitlines()]
+    assert [j["step"] for j in judgements] == [0, *range(2, 21, 2)]
+    assert judgements[0]["mean"] == 0
+    assert max(j["mean"] for j in judgements) > 0
+    assert "10 objects in 5 frames to learn from; 2 objects in 1 frame kept out" in ended.err
+    assert "10 objects to learn from are few" in ended.err
+    assert "mine.safetensors holds the best weights" in ended.err
+    assert load_model("mine.safetensors", device="cpu").name == "mine"
+    left = {path.name for path in folder.glob("mine.*")}
+    assert left == {"mine.safetensors", "mine.json", "mine.png"}
+
+
+def test_a_table_and_the_exit_code_of_a_run_in_vain(train: Train, folder: Path) -> None:
+    """From a network that finds a little, a step makes nothing better; OUT stays as it was."""
+    safetensors.torch.save_file(small_state(), folder / "little.safetensors")
+    Path("mine.safetensors").write_text("an earlier one")
+    ended = train("data --from little.safetensors --out mine.safetensors --steps 1 --device cpu")
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert lines[0][:3] == ["IoU", "one", "click"]
+    assert [line[0] for line in lines[1:]] == ["start", "end"]
+    assert lines[2][-1] <= lines[1][-1]
+    assert ended.code == 3
+    assert "mine.safetensors is left as it was" in ended.err
+    assert Path("mine.safetensors").read_text() == "an earlier one"
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda s: s.name)
+def test_stopped_anywhere_it_resumes(stop: signal.Signals, train: Train, folder: Path) -> None:
+    """Killed in the middle, then resumed, a run ends with the weights of one left alone."""
+    command = f"train data --out stopped.safetensors {RUN}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_sam", *command.split()],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        judged = [json.loads(process.stdout.readline())["step"] for _ in range(3)]
+        assert judged == [0, 2, 4]
+        process.send_signal(stop)
+        said = process.stderr.read()
+    assert process.returncode == (128 + stop if stop == signal.SIGTERM else -stop)
+    assert ("--resume goes on from there" in said) == (stop == signal.SIGTERM)
+    assert "Traceback" not in said
+
+    assert train(f"data --out stopped.safetensors {RUN} --resume").code == 0
+    assert train(f"data --out whole.safetensors {RUN}").code == 0
+    whole, stopped = (Path(f"{name}.safetensors").read_bytes() for name in ("whole", "stopped"))
+    assert whole == stopped
+
+
+def test_two_workers_train_one_network(folder: Path) -> None:
+    """As `make pocket` does it; the first one tells and writes, once."""
+    torchrun = shutil.which("torchrun", path=Path(sys.executable).parent)
+    if torchrun is None:
+        pytest.skip("no torchrun beside this Python")
+    command = "--standalone --nproc-per-node 2 -m napari_sam train data --out mine.safetensors"
+    ended = subprocess.run(
+        [torchrun, *command.split(), *RUN.replace("20", "10").split()],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    steps = [json.loads(line)["step"] for line in ended.stdout.splitlines()]
+    assert steps == list(range(11))
+    assert load_model("mine.safetensors", device="cpu").name == "mine"
+
+
+def float_labels(folder: Path) -> None:
+    tifffile.imwrite(folder / "data" / "0.labels.tif", np.zeros((64, 64), np.float32))
+
+
+def other_shape(folder: Path) -> None:
+    tifffile.imwrite(folder / "data" / "0.labels.tif", np.ones((64, 60), np.uint8))
+
+
+def blank(folder: Path) -> None:
+    for path in (folder / "data").glob("*.labels.tif"):
+        tifffile.imwrite(path, np.zeros((64, 64), np.uint8))
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command that must fail with one clear line."""
+
+    name: str
+    arguments: str
+    says: str
+    before: Callable[[Path], None] = nothing
+
+
+REFUSALS = (
+    Refusal("no data", "no --out a.safetensors", "There is no folder no"),
+    Refusal("no out", "data", "--out"),
+    Refusal("no folder for OUT", "data --out no/a.safetensors", "There is no folder no"),
+    Refusal("OUT of another format", "data --out a.pt", "should end in .safetensors"),
+    Refusal("unknown start", "data --out a.safetensors --from nix", "no model 'nix'"),
+    Refusal("no such file", "data --out a.safetensors --from b.pt", "There is no file b.pt"),
+    Refusal("OUT is the start", "data --out nothing.safetensors --from nothing.safetensors",
+            "OUT is the start itself"),
+    Refusal("no such device", "data --out a.safetensors --from nothing.safetensors --device cuda:9",
+            "no device 'cuda:9'"),
+    Refusal("no time", "data --out a.safetensors --minutes 0", "--minutes"),
+    Refusal("fractions", "data --out a.safetensors", "does not hold whole numbers", float_labels),
+    Refusal("other shape", "data --out a.safetensors", "has the shape (64, 60)", other_shape),
+    Refusal("empty labels", "data --out a.safetensors", "are empty. Annotate some", blank),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_refusals(case: Refusal, train: Train, folder: Path) -> None:
+    case.before(folder)
+    ended = train(case.arguments)
+    assert ended.code not in (0, 3)
+    assert case.says in " ".join(ended.err.split())
+    assert "Traceback" not in ended.err
+    assert not ended.out
+    assert not list(folder.glob("a.*"))

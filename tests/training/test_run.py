@@ -1,0 +1,234 @@
+"""Whole training runs on small networks: better than the start, resumable, honest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from lessons import DECODER_RUN, POCKET_RUN, disks, material, tiny_pocket, tiny_sam
+from napari_sam.engine import LoadedModel, ModelError, SamError, load_model
+from napari_sam.model import POCKET, Pocket, Sam
+from napari_sam.training import Material, Report, TrainingConfig, begin_from, config_for, train
+from napari_sam.training.run import DECODER_ONLY, FINE_TUNING, FROM_SCRATCH
+from napari_sam.training.run_plot import SIZE
+from napari_sam.training.saving import save_weights
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_an_embedded_network_learns_within_a_minute(tmp_path: Path) -> None:
+    """Random weights find nothing; 160 small steps later, masks of disks never seen."""
+    config = replace(POCKET_RUN, steps=160)
+    first, *_, last = train(material(), tiny_pocket(), tmp_path / "a.safetensors", config)
+    assert first.start.figures.mean < 0.1
+    assert last.best.figures.mean > first.start.figures.mean + 0.3
+    assert last.best.kept
+    assert last.done == 1
+    assert files(tmp_path) == {"a.safetensors", "a.json", "a.png"}
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Report], Path]:
+    """A decoder after 110 steps, and the reports of its run."""
+    out = tmp_path_factory.mktemp("learned") / "small.safetensors"
+    return list(train(material(), tiny_sam(), out, replace(DECODER_RUN, steps=110))), out
+
+
+def test_a_decoder_learns_from_images_encoded_once(learned: tuple[list[Report], Path]) -> None:
+    reports, out = learned
+    first, last = reports[0], reports[-1]
+    assert last.best.figures.mean > first.start.figures.mean + 0.3
+    losses = [report.loss for report in reports if report.loss is not None]
+    assert sum(losses[-20:]) < 0.8 * sum(losses[:20])
+    assert files(out.parent) == {"small.safetensors", "small.json", "small.png"}
+
+
+def test_only_the_decoder_has_changed(learned: tuple[list[Report], Path]) -> None:
+    """What is written is a whole network under the official keys; its encoder is the start's."""
+    _, out = learned
+    network = load_model(out, device="cpu").network
+    assert isinstance(network, Sam)
+    before, after = tiny_sam().network.state_dict(), load_file(out)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in changed} == {"prompt_encoder", "mask_decoder"}
+    assert len(changed) > 100
+
+
+def test_reports_and_log_tell_the_same(learned: tuple[list[Report], Path]) -> None:
+    reports, out = learned
+    log = json.loads(out.with_suffix(".json").read_text())
+    assert log["complete"]
+    assert log["from"] == "vit"
+    assert log["material"] == ["Disks."]
+    assert log["config"]["steps"] == 110
+    judged = [report.judgement for report in reports if report.judgement is not None]
+    assert log["judgements"] == [judgement.as_json() for judgement in judged]
+    assert [judgement.step for judgement in judged] == [0, *range(11, 111, 11)]
+    kept = [judgement for judgement in judged if judgement.kept]
+    means = [judged[0].figures.mean, *(judgement.figures.mean for judgement in kept)]
+    assert means == sorted(means)
+    assert reports[-1].best == kept[-1]
+    with Image.open(out.with_suffix(".png")) as plot:
+        assert plot.size == SIZE
+
+
+def test_never_worse_than_the_start(learned: tuple[list[Report], Path], tmp_path: Path) -> None:
+    """Steps that are far too long spoil a good model: nothing is written, the reports say so."""
+    start = load_model(learned[1], device="cpu", precision="fp32")
+    out = tmp_path / "spoilt.safetensors"
+    *_, last = train(material(), start, out, replace(DECODER_RUN, rate=0.3, warm_up=1, steps=5))
+    assert last.judgement is not None
+    assert last.judgement.figures.mean < last.start.figures.mean - 0.1
+    assert not last.best.kept
+    assert last.best == last.start
+    assert files(tmp_path) == {"spoilt.json", "spoilt.png"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is trained, and how."""
+
+    name: str
+    start: Callable[[], LoadedModel]
+    config: TrainingConfig
+
+
+KINDS = (Kind("pocket", tiny_pocket, POCKET_RUN), Kind("decoder", tiny_sam, DECODER_RUN))
+
+
+@pytest.mark.parametrize("case", KINDS, ids=lambda c: c.name)
+def test_resumed_equals_uninterrupted(case: Kind, tmp_path: Path) -> None:
+    """To the bit: weights, log and figures."""
+    config = replace(case.config, steps=10)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    whole, stopped = (tmp_path / name / "a.safetensors" for name in ("whole", "stopped"))
+    *_, expected = train(material(4), case.start(), whole, config)
+
+    run = train(material(4), case.start(), stopped, config)
+    while next(run).step < 4:
+        pass
+    run.close()
+    assert stopped.with_suffix(".checkpoint").exists()
+    first, *_, last = train(material(4), case.start(), stopped, config, resume=True)
+    assert first.step == 4
+    assert [j.figures for j in (last.start, last.best)] == [
+        j.figures for j in (expected.start, expected.best)
+    ]
+    assert files(whole.parent) == files(stopped.parent)
+    if whole.exists():
+        assert whole.read_bytes() == stopped.read_bytes()
+    a, b = (json.loads(path.with_suffix(".json").read_text()) for path in (whole, stopped))
+    assert [loss["loss"] for loss in a["losses"]] == [loss["loss"] for loss in b["losses"]]
+
+
+def test_resume_begins_where_there_is_nothing_yet(tmp_path: Path) -> None:
+    out = tmp_path / "a.safetensors"
+    first, *_ = train(material(4), tiny_sam(), out, replace(DECODER_RUN, steps=2), resume=True)
+    assert first.step == 0
+
+
+def test_minutes_end_a_run(tmp_path: Path) -> None:
+    """However short: it begins, makes a step, and is judged at its end."""
+    config = replace(DECODER_RUN, steps=None, minutes=1e-6)
+    reports = list(train(material(4), tiny_sam(), tmp_path / "a.safetensors", config))
+    assert [report.step for report in reports] == [0, 1]
+    assert [report.done for report in reports] == [0, 1]
+    assert all(report.judgement is not None for report in reports)
+
+
+def stopped_run(out: Path) -> None:
+    run = train(material(4), tiny_sam(), out, DECODER_RUN)
+    next(run)
+    run.close()
+
+
+def nothing(out: Path) -> None:
+    pass
+
+
+def damaged(out: Path) -> None:
+    out.with_suffix(".checkpoint").write_bytes(b"no checkpoint")
+
+
+def completed(out: Path) -> None:
+    out.with_suffix(".json").write_text('{"complete": true}')
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A run that cannot begin, or break down, and what is said."""
+
+    name: str
+    says: str
+    before: Callable[[Path], None] = nothing
+    out: str = "a.safetensors"
+    start: Callable[[], LoadedModel] = tiny_sam
+    config: TrainingConfig = DECODER_RUN
+    resume: bool = False
+
+
+REFUSALS = (
+    Refusal("no folder", "There is no folder .*no. Make it", out="no/a.safetensors"),
+    Refusal("another format", "should end in .safetensors", out="a.pth"),
+    Refusal("a stopped run", "Go on with --resume, or delete it", stopped_run),
+    Refusal("another start", "began from another model", stopped_run,
+            start=lambda: tiny_sam(1), resume=True),
+    Refusal("damaged checkpoint", "no whole checkpoint", damaged, resume=True),
+    Refusal("complete", "is complete. To train further", completed, resume=True),
+    Refusal("no number", "broke down in step", config=replace(
+        DECODER_RUN, rate=1e30, warm_up=1, clip=1e30, steps=50)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_refusals(case: Refusal, tmp_path: Path) -> None:
+    out = tmp_path / case.out
+    case.before(out)
+    with pytest.raises(SamError, match=case.says):
+        list(train(material(4), case.start(), out, case.config, resume=case.resume))
+    assert not out.exists()
+
+
+def test_what_suits_a_start(tmp_path: Path) -> None:
+    save_weights(begin_from("scratch", device="cpu").network, tmp_path / "own.safetensors")
+    scratch, own = (
+        begin_from(of, device="cpu") for of in ("scratch", tmp_path / "own.safetensors")
+    )
+    assert [config_for(model) for model in (scratch, own, tiny_sam())] == [
+        FROM_SCRATCH, FINE_TUNING, DECODER_ONLY,
+    ]  # fmt: skip
+    assert FINE_TUNING.rate < FROM_SCRATCH.rate / 3
+    assert FINE_TUNING.dense_share == 0
+    assert isinstance(scratch.network, Pocket)
+    assert scratch.network.config == POCKET
+
+
+def test_scratch_is_drawn_by_its_seed() -> None:
+    def weights(seed: int) -> Iterator[torch.Tensor]:
+        return iter(begin_from("scratch", device="cpu", seed=seed).network.parameters())
+
+    assert all(torch.equal(a, b) for a, b in zip(weights(1), weights(1), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(1), weights(2), strict=True))
+
+
+@pytest.mark.parametrize(("start", "device"), [("nix", "cpu"), ("scratch", "cuda:99")])
+def test_no_such_start(start: str, device: str) -> None:
+    with pytest.raises(ModelError):
+        begin_from(start, device=device)
+
+
+def test_one_frame_is_enough_to_run(tmp_path: Path) -> None:
+    one = Material([disks(0, 5)], [disks(0, 5)])
+    *_, last = train(one, tiny_pocket(), tmp_path / "a.safetensors", replace(POCKET_RUN, steps=2))
+    assert last.step == 2
