@@ -12,23 +12,17 @@ the row that says so.
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
+from measuring import elsewhere, markdown, peak_memory, reset_peak_memory, save, seconds
 from napari_sam.engine import Embedding, LoadedModel, Prediction, Predictor, Prompts
 from napari_sam.model import VIT_B, Sam, ViTConfig
 from oracles import import_oracle, make_pair, relative_error
@@ -123,21 +117,6 @@ def as_cell(prediction: Prediction) -> Prediction:
     return replace(prediction, low_res_logits=CELL, best=0)
 
 
-def seconds(action: Callable[[], Any], repeats: int) -> float:
-    """Median time of an action, after a first time that does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return median(times[1:])
-
-
-def peak_memory() -> float:
-    """Peak resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
 @torch.inference_mode()
 def measure(variant: str, threads: int) -> Figures:
     """The figures of one implementation in this process."""
@@ -153,6 +132,7 @@ def measure(variant: str, threads: int) -> Figures:
     logits = implementation.click(300, 400)
     click_1024 = seconds(lambda: implementation.click(300, 400), CLICKS)
     kept = implementation.boxes(boxes[:4])
+    reset_peak_memory()
     before, start = peak_memory(), time.perf_counter()
     kept = implementation.boxes(boxes)
     box = (time.perf_counter() - start) / len(kept)
@@ -164,33 +144,22 @@ def measure(variant: str, threads: int) -> Figures:
     return Figures(click_1024, click_2048, everywhere, box, memory, logits)
 
 
-def measure_elsewhere(variant: str, threads: int, folder: str) -> Figures:
-    """As `measure`, in a process of its own."""
-    path = Path(folder) / "figures.npz"
-    command = [sys.executable, __file__, "--variant", variant, "--threads", str(threads)]
-    subprocess.run([*command, "--save", str(path)], check=True)
-    with np.load(path) as saved:
-        *numbers, logits = (saved[name] for name in Figures._fields)
-    return Figures(*(float(number) for number in numbers), logits)
-
-
 def table(threads: int, repeats: int) -> str:
-    """The Markdown table: medians of the repeats, compared with segment-anything's own."""
-    with tempfile.TemporaryDirectory() as folder:
-        runs = [
-            [measure_elsewhere(variant, threads, folder) for variant in VARIANTS]
-            for _ in range(repeats)
+    """Medians of the repeats, compared with segment-anything's own."""
+    runs = [
+        [
+            Figures(*elsewhere(__file__, "--variant", variant, "--threads", str(threads)))
+            for variant in VARIANTS
         ]
+        for _ in range(repeats)
+    ]
     figures = [
         Figures(*(median(run[column][i] for run in runs) for i in range(5)), runs[0][column].logits)
         for column in range(len(VARIANTS))
     ]
     columns = [each.cells(figures[0]) for each in figures]
-    lines = [f"| {threads} thread{'s' * (threads > 1)} | {' | '.join(VARIANTS)} |"]
-    lines.append("|---" * (1 + len(VARIANTS)) + "|")
-    for row, cells in zip(ROWS, zip(*columns, strict=True), strict=True):
-        lines.append(f"| {row} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    header = (f"{threads} thread{'s' * (threads > 1)}", *VARIANTS)
+    return markdown(header, list(zip(ROWS, *columns, strict=True)))
 
 
 def main() -> None:
@@ -201,8 +170,7 @@ def main() -> None:
     parser.add_argument("--save", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.save:
-        figures = measure(arguments.variant, arguments.threads[0])
-        np.savez(arguments.save, **figures._asdict())
+        save(arguments.save, tuple(measure(arguments.variant, arguments.threads[0])))
         return
     for threads in arguments.threads:
         sys.stdout.write(table(threads, arguments.repeats) + "\n")

@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
+from .benchmarking import bench
+from .embedding import embed, show_cache
 from .judging import evaluate
 from .models import app as models
 from .printing import one_line, tell
 from .segmenting import demo, segment
+from .sessions import app as sessions
+from .stacks import propagate, track
+from .training import train
 
 app = typer.Typer(
     help="Click a cell, get its mask: Segment Anything without a screen.",
@@ -19,9 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (segment, demo, evaluate):
+for command in (segment, propagate, track, embed, demo, evaluate, bench, train):
     app.command()(command)
+app.command("cache")(show_cache)
 app.add_typer(models, name="models")
+app.add_typer(sessions, name="session")
 
 
 def main() -> None:
