@@ -156,6 +156,8 @@ def open_window(scene: Scene) -> tuple[napari.Viewer, SamWidget]:
         import napari
         from qtpy.QtWidgets import QApplication
 
+        from napari_sam.plugin.saved_sessions import NOT_SAVED
+
         viewer = napari.Viewer(title="napari: Segment Anything")
     except ImportError as error:
         raise SamError(
@@ -163,7 +165,7 @@ def open_window(scene: Scene) -> tuple[napari.Viewer, SamWidget]:
             "pip install 'napari-sam-annotator[gui]'"
         ) from error
     viewer.window.resize(*WINDOW)
-    viewer.add_image(scene.image(), name=scene.name)
+    viewer.add_image(scene.image(), name=scene.name, metadata={NOT_SAVED: True})
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator", "Segment Anything")
     for object_id, prompts in enumerate(scene.objects, start=1):
         widget.bridge.session.edit(object_id, widget.bridge.frame, prompts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -13,6 +14,13 @@ from qtpy.QtWidgets import QApplication
 
 DRAG_STEP_MS = 10  # napari drops moves that come faster than every 5 ms
 PATIENCE_MS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def user_folders(tmp_path, monkeypatch) -> None:
+    """Embeddings and sessions of the tests go nowhere near the user's own."""
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
 
 
 class User:
@@ -36,7 +44,8 @@ class User:
             self.widget.predictor is not None
             and bridge is not None
             and not waiting
-            and self.widget.worker.idle
+            and not self.widget.worker.is_waited_for
+            and self.widget.reopening.image is None
             and not bridge.session.pending()
         )
 
@@ -100,7 +109,10 @@ def open_window(make_napari_viewer, qtbot) -> Callable[..., User]:
     def open_(data, **options) -> User:
         viewer = make_napari_viewer(show=True)
         viewer.window._qt_window.resize(1500, 950)
-        viewer.add_image(data, **options)
+        if isinstance(data, Path):
+            viewer.open(str(data))
+        else:
+            viewer.add_image(data, **options)
         user = User(viewer, qtbot)
         user.refit()
         user.ready()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from napari_sam.plugin.jobs import CLICK, EMBED, PREVIEW, Job, Worker
+from napari_sam.plugin.jobs import BULK, CLICK, EMBED, PREFETCH, PREVIEW, Job, Worker
 
 
 class Gate:
@@ -125,3 +125,192 @@ def test_after_shutdown_nothing_is_heard(worker, occupied, qtbot) -> None:
     qtbot.wait(1)
     assert not worker.alive
     assert heard == []
+
+
+class Blocks:
+    """An encoder of three blocks that waits before each, so that a test can meet it there."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.entered, self.released = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work(self, report):
+        for block in range(3):
+            self.begun.append(block)
+            self.entered.release()
+            assert self.released.acquire(timeout=20)
+            report(block + 1, 3)
+        return "embedded"
+
+    def let(self, n_blocks: int) -> None:
+        for _ in range(n_blocks):
+            self.released.release()
+
+
+@pytest.fixture
+def ahead(worker):
+    """A frame being prefetched, in its first block."""
+    blocks, heard = Blocks(), []
+    job = Job(
+        "ahead", blocks.work, heard.append, heard.append, priority=PREFETCH, subject="frame 1"
+    )
+    worker.submit(job)
+    assert blocks.entered.acquire(timeout=20)
+    yield blocks, heard
+    blocks.let(20)
+
+
+@pytest.mark.parametrize("urgent", [CLICK, PREVIEW, EMBED])
+def test_prefetching_makes_way_within_a_block_and_goes_on(worker, ahead, qtbot, urgent) -> None:
+    blocks, heard = ahead
+    submit(worker, heard, "urgent", "answer", urgent)
+    blocks.let(1)
+    qtbot.waitUntil(lambda: heard == ["answer"])
+    assert blocks.entered.acquire(timeout=20)
+    assert blocks.begun == [0, 1], "one block, the answer, and on with the next block"
+    blocks.let(2)
+    qtbot.waitUntil(lambda: heard == ["answer", "embedded"])
+    assert blocks.begun == [0, 1, 2]
+
+
+def test_what_is_just_being_made_is_waited_for(worker, ahead, qtbot) -> None:
+    blocks, heard = ahead
+    worker.submit(
+        Job("shown", lambda report: "shown", heard.append, heard.append, subject="frame 1")
+    )
+    blocks.let(3)
+    qtbot.waitUntil(lambda: heard == ["embedded", "shown"])
+    assert blocks.begun == [0, 1, 2]
+
+
+def test_all_frames_make_way_for_the_neighbours(worker, ahead, qtbot) -> None:
+    blocks, heard = ahead
+    submit(worker, heard, "all frames", "all", BULK)
+    submit(worker, heard, "other neighbours", "neighbours", PREFETCH)
+    blocks.let(3)
+    qtbot.waitUntil(lambda: len(heard) == 3)
+    assert heard == ["embedded", "neighbours", "all"]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "replaced"])
+def test_an_interrupted_job_can_be_called_off(worker, ahead, qtbot, end: str) -> None:
+    blocks, heard = ahead
+    submit(worker, heard, "click", "answer")
+    if end == "cancelled":
+        worker.cancel("ahead")
+    else:
+        submit(worker, heard, "ahead", "newer", PREFETCH)
+    blocks.let(1)
+    wanted = ["answer"] if end == "cancelled" else ["answer", "newer"]
+    qtbot.waitUntil(lambda: heard == wanted and worker.idle)
+    assert blocks.begun == [0]
+
+
+def test_interrupted_again_and_again_it_comes_to_its_end(worker, ahead, qtbot) -> None:
+    blocks, heard = ahead
+    for n in range(2):
+        submit(worker, heard, "click", n)
+        blocks.let(1)
+        qtbot.waitUntil(lambda n=n: heard == list(range(n + 1)))
+        assert blocks.entered.acquire(timeout=20)
+    submit(worker, heard, "click", 2)
+    blocks.let(1)
+    qtbot.waitUntil(lambda: heard == [0, 1, 2, "embedded"])
+    assert blocks.begun == [0, 1, 2], "no block is encoded twice"
+
+
+def test_shutdown_ends_an_interrupted_job(worker, ahead) -> None:
+    blocks, heard = ahead
+    submit(worker, heard, "click", "answer")
+    worker.shutdown()
+    blocks.let(1)
+    worker._thread.join(20)
+    assert not worker.alive
+    assert blocks.begun == [0]
+
+
+class Steps:
+    """Three frames carried one after the other; each waits for the test."""
+
+    def __init__(self) -> None:
+        self.blocks = Blocks()
+
+    def work(self, report):
+        for frame in range(3):
+            yield frame
+            self.blocks.begun.append(frame)
+            self.blocks.entered.release()
+            assert self.blocks.released.acquire(timeout=20)
+            report(frame + 1, 3)
+
+
+@pytest.fixture
+def carrying(worker):
+    """A run of three frames, in its first."""
+    steps, heard = Steps(), []
+    worker.submit(
+        Job(
+            "run",
+            steps.work,
+            lambda result: heard.append("end"),
+            heard.append,
+            priority=BULK,
+            each=heard.append,
+        )
+    )
+    assert steps.blocks.entered.acquire(timeout=20)
+    yield steps.blocks, heard
+    steps.blocks.let(20)
+
+
+def test_what_is_made_one_by_one_arrives_one_by_one(worker, carrying, qtbot) -> None:
+    blocks, heard = carrying
+    qtbot.waitUntil(lambda: heard == [0])
+    blocks.let(1)
+    qtbot.waitUntil(lambda: heard == [0, 1])
+    blocks.let(2)
+    qtbot.waitUntil(lambda: heard == [0, 1, 2, "end"])
+
+
+def test_a_run_makes_way_for_a_click_and_goes_on_where_it_was(worker, carrying, qtbot) -> None:
+    blocks, heard = carrying
+    submit(worker, heard, "click", "answer")
+    blocks.let(1)
+    qtbot.waitUntil(lambda: heard == [0, "answer", 1])
+    blocks.let(2)
+    qtbot.waitUntil(lambda: heard == [0, "answer", 1, 2, "end"])
+    assert blocks.begun == [0, 1, 2]
+
+
+def test_of_a_cancelled_run_nothing_more_arrives(worker, carrying, qtbot) -> None:
+    blocks, heard = carrying
+    qtbot.waitUntil(lambda: heard == [0])
+    worker.cancel("run")
+    blocks.let(3)
+    qtbot.waitUntil(lambda: worker.idle)
+    submit(worker, heard, "after", "after")
+    qtbot.waitUntil(lambda: heard == [0, "after"])
+
+
+def test_a_run_cancelled_while_a_click_is_answered_ends_after_it(worker, carrying, qtbot) -> None:
+    blocks, heard = carrying
+    gate = Gate()
+    worker.submit(Job("click", gate.work, heard.append, heard.append))
+    blocks.let(1)
+    assert gate.entered.wait(20)
+    worker.cancel("run")
+    gate.released.set()
+    qtbot.waitUntil(lambda: heard[-1] == "finished" and worker.idle)
+    assert 1 not in heard
+
+
+def test_a_run_that_fails_says_so_once(worker, qtbot) -> None:
+    heard, errors = [], []
+
+    def work(report):
+        yield 1
+        raise ZeroDivisionError
+
+    worker.submit(Job("run", work, heard.append, errors.append, each=heard.append))
+    qtbot.waitUntil(lambda: len(errors) == 1)
+    assert heard == [1]

@@ -252,6 +252,60 @@ def test_undo_and_redo_take_prompts_and_strokes_in_turn(bridge: LayerBridge) -> 
         assert len(bridge.points.data) == n
 
 
+def test_what_lands_amid_a_stroke_is_no_part_of_it(bridge: LayerBridge) -> None:
+    frame = (1, None, None)
+    with bridge.labels.block_history():
+        bridge.labels.paint((1, 30, 30), 7)
+        bridge.points.add([1, 10, 10])
+        bridge.labels.paint((1, 30, 34), 7)
+    assert bridge.session.annotation(1, frame).footprint.painted.area == 0
+    assert bridge.session.annotation(7, frame).footprint.painted.area > 0
+    bridge.undo()
+    assert not (bridge.labels.data == 7).any(), "the stroke was finished last"
+    assert bridge.labels.data[1, 10, 10] == 1
+    bridge.undo()
+    assert not bridge.labels.data.any()
+
+
+@pytest.mark.parametrize("stroke", ["brush", "bucket", "polygon"])
+def test_every_way_to_paint_is_undone(bridge: LayerBridge, stroke: str) -> None:
+    bridge.points.add([1, 10, 10])
+    before = bridge.labels.data.copy()
+    if stroke == "brush":
+        bridge.labels.paint((1, 10, 11), 5)
+    elif stroke == "bucket":
+        bridge.labels.fill((1, 10, 10), 5)
+    else:
+        bridge.labels.paint_polygon([(1, 5, 5), (1, 5, 15), (1, 15, 15), (1, 15, 5)], 5)
+    after = bridge.labels.data.copy()
+    assert (after == 5).any()
+    bridge.undo()
+    np.testing.assert_array_equal(bridge.labels.data, before)
+    bridge.redo()
+    np.testing.assert_array_equal(bridge.labels.data, after)
+
+
+def test_a_click_nobody_has_answered_yet_is_taken_back_first() -> None:
+    viewer = ViewerModel()
+    bridge = LayerBridge(viewer, viewer.add_image(np.zeros((4, 40, 50), np.uint8)))
+    requests = answer_at_once(bridge)
+    bridge.points.add([0, 10, 10])
+    bridge.session.wanted.disconnect()
+    bridge.points.add([0, 30, 30])
+    bridge.undo()
+    assert bridge.session.pending() == ()
+    np.testing.assert_array_equal(bridge.points.data, [[0, 10, 10]])
+    assert len(requests) == 1
+    assert bridge.labels.data[0, 10, 10] == 1
+
+
+def test_undo_shows_the_frame_it_changes(bridge: LayerBridge) -> None:
+    bridge.points.add([1, 10, 10])
+    bridge.viewer.dims.set_point(0, 3)
+    bridge.undo()
+    assert bridge.frame == (1, None, None)
+
+
 def test_one_step_of_naparis_own_undo_each(bridge: LayerBridge) -> None:
     bridge.points.add([1, 10, 10])
     first = bridge.labels.data.copy()

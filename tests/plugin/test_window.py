@@ -8,12 +8,14 @@ import threading
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from npe2 import PluginManager
 from qtpy.QtCore import Qt
 from skimage import data
 
 from checkpoints import Wrapping, small_state
 from file_server import FileServer, serving
 from napari_sam.engine import ModelEntry, Prompts, catalogue
+from napari_sam.plugin import preferences
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 COIN, OTHER_COIN, BETWEEN = (70, 90), (190, 270), (115, 117)
@@ -105,7 +107,19 @@ def test_hover_shows_the_mask_a_click_gives(open_window, coins) -> None:
     assert not bridge.preview.visible
 
 
-def test_the_slider_is_followed(open_window, coins) -> None:
+@pytest.fixture
+def no_looking_ahead(user_folders):
+    """As the user may prefer it."""
+    PluginManager.instance().discover()
+    page = preferences._page()
+    if page is None:
+        pytest.skip("this napari has no preferences for plugins")
+    page.prefetch = False
+    yield
+    page.prefetch = True
+
+
+def test_the_slider_is_followed(no_looking_ahead, open_window, coins) -> None:
     stack = np.stack([coins, coins[::-1], coins[:, ::-1]])
     user = open_window(stack, scale=(4, 0.5, 0.5))
     bridge = user.widget.bridge

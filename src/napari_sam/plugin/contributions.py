@@ -1,11 +1,20 @@
-"""Sample data named in napari.yaml: images that come inside scikit-image, no download."""
+"""What napari.yaml names: sample data that come inside scikit-image, and saved sessions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.utils.notifications import show_warning
 from skimage import data
+
+from napari_sam.engine import FrameStack, SamError, read_image
+from napari_sam.session import SessionFile, is_session
+
+from .own_layers import LABELS_OPACITY, empty_labels
+from .saved_sessions import IMAGE_FILE, SESSION_FOLDER, image_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -23,6 +32,53 @@ def coins() -> list[LayerData]:
 def immunohistochemistry() -> list[LayerData]:
     """Colon tissue, brown stain and blue nuclei, (512, 512, 3) uint8."""
     return [_sample("immunohistochemistry", rgb=True)]
+
+
+def session_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
+    """The reader of saved sessions; ``None`` for anything else."""
+    return read_session if isinstance(path, str) and is_session(path) else None
+
+
+def read_session(path: str) -> list[LayerData]:
+    """A saved session's image and labels. The widget, open or opened later, goes on with them.
+
+    Where the image is gone, the labels come alone, and it is said.
+    """
+    file = SessionFile(path)
+    labels = file.fill(empty_labels(file.shape, file.dtype))
+    marks = {SESSION_FOLDER: str(file.folder)}
+    try:
+        image_path, pixels, rgb = _image(file)
+    except SamError as error:
+        show_warning(f"{error} The objects are shown without it.")
+        return [_objects(file.folder.stem, labels, marks)]
+    about = {"name": image_path.stem, "rgb": rgb, "multiscale": isinstance(pixels, list)}
+    image = pixels, {**about, "metadata": {**marks, IMAGE_FILE: str(image_path)}}, "image"
+    return [image, _objects(image_path.stem, labels, marks)]
+
+
+def _image(file: SessionFile) -> tuple[Path, Any, bool]:
+    """Path and pixels of a session's image, and whether their last axis is of colours."""
+    path = image_of(file)
+    if path is None:
+        raise SamError(
+            f"The image of {file.folder.name} is not where it was. Open it from where it is now, "
+            "then the session with “Open …” in the panel."
+        )
+    pixels, _ = read_image(path)
+    rgb = bool(file.manifest["preprocessing"]["rgb"])
+    shape = FrameStack.from_array(pixels, rgb=rgb).shape
+    if shape != file.shape:
+        raise SamError(
+            f"{path} has the shape {shape} here, the session {file.shape}. Open the image as you "
+            "did the first time: its session comes back with it."
+        )
+    return path, pixels, rgb
+
+
+def _objects(name: str, labels: Any, marks: dict[str, Any]) -> LayerData:
+    about = {"name": f"{name} objects", "opacity": LABELS_OPACITY, "metadata": marks}
+    return labels, about, "labels"
 
 
 def _sample(name: str, *, rgb: bool) -> LayerData:

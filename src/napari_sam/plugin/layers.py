@@ -6,7 +6,7 @@ never found by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from .own_layers import (
 )
 
 RIGHT_BUTTON = 2
+PIXELS_IN_HISTORY = 2**18  # of one write; more would only fill napari's own history
 PLACES = 2  # decimals of a pixel: a drawing put back and read again is the same drawing
 TOOL_MODES = {
     "point": "add",
@@ -46,6 +47,7 @@ UNFINISHED = ("adding", "changing", "removing")  # napari's events before a chan
 HELD = "napari_sam"  # in the metadata of the labels: the work outlives the dock widget
 
 Defer = Callable[[Callable[[], None]], None]
+Indices = tuple[Any, ...]  # an array for each axis of the labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,7 @@ class LayerBridge:
 
     frame_changed = Signal(object)  # the FrameIndex, or None when no frame is shown
     cursor_moved = Signal(object)  # yx in the shown frame, or None outside of it
+    also_chosen = Signal(int)  # an object pointed at to be chosen beside others
     notice = Signal(str)
     closed = Signal()
 
@@ -99,6 +102,10 @@ class LayerBridge:
         self._defer = defer
         self._closed = False
         self._own_change = False  # the prompt layers are changed by this bridge, not by the user
+        self.is_replaying = False  # the session goes back or forth in its history
+        self.is_drawing = False  # a shape was begun: napari bears no other frame until it is done
+        self._writing: Indices | None = None  # what this bridge writes just now
+        self._amid_stroke: list[Indices] = []  # what it wrote while the user was painting
         self._shown: set[int] = set()  # objects whose drawings the layers hold
         stack = stack_of(image)
         found = labels or labels_with_session(viewer, image, stack)
@@ -257,11 +264,22 @@ class LayerBridge:
         self.show_object()
 
     def go_to(self, object_id: int) -> None:
-        """Move the sliders to a frame in which an object has prompts, unless one is shown."""
+        """Move the sliders to a frame in which an object stands, unless one is shown."""
         frames = self.session.prompted_frames(object_id)
-        if not frames or self.frame in frames:
+        if not frames:
+            found = (each.frames for each in self.session.objects() if each.object_id == object_id)
+            frames = set(next(found, ()))
+        self.show_one_of(frames)
+
+    def show_one_of(self, frames: Collection[FrameIndex]) -> None:
+        """Move the sliders to the first of some frames, unless one of them is shown."""
+        if frames and self.frame not in frames:
+            self.show_frame(min(frames, key=lambda frame: tuple(i or 0 for i in frame)))
+
+    def show_frame(self, frame: FrameIndex) -> None:
+        """Move the sliders to a frame, unless a shape is being drawn."""
+        if self.is_drawing:
             return
-        frame = min(frames, key=repr)
         point_world = self.image.data_to_world([i or 0 for i in frame])
         offset = self.viewer.dims.ndim - len(frame)
         for axis, i in enumerate(frame):
@@ -276,15 +294,21 @@ class LayerBridge:
 
     def select_at(self, point_world: Sequence[float]) -> None:
         """Make the object under the cursor the active one."""
+        if object_id := self._object_at(point_world):
+            self.select(object_id)
+
+    def choose_at(self, point_world: Sequence[float]) -> None:
+        """Choose the object under the cursor beside those that are chosen."""
+        if object_id := self._object_at(point_world):
+            self.also_chosen.emit(object_id)
+
+    def _object_at(self, point_world: Sequence[float]) -> int:
+        """The id under the cursor; 0 where there is none."""
         point_yx = self.point_in_frame(point_world)
         if point_yx is None or self.frame is None:
-            return
+            return 0
         pixel = iter(int(np.floor(c + 0.5)) for c in point_yx)
-        object_id = int(
-            self.labels.data[tuple(next(pixel) if i is None else i for i in self.frame)]
-        )
-        if object_id:
-            self.select(object_id)
+        return int(self.labels.data[tuple(next(pixel) if i is None else i for i in self.frame)])
 
     def _select_shown(self, object_id: int) -> None:
         """Make an object active whose drawings the layers hold already."""
@@ -312,35 +336,65 @@ class LayerBridge:
 
     # Labels
 
-    def _write(self, indices: tuple[Any, ...], values: NDArray[Any]) -> None:
-        """Write labels as one step of napari's own undo."""
-        self.labels.data_setitem(indices, values)
+    def _write(self, indices: Indices, values: NDArray[Any]) -> None:
+        """Write labels. napari says "paint" at once, or with the stroke that the user is in."""
+        if values.size > PIXELS_IN_HISTORY:
+            self.labels.data[indices] = values
+            self.labels.refresh()
+            return
+        self._writing = indices
+        try:
+            self.labels.data_setitem(indices, values)
+        finally:
+            self._amid_stroke += [] if self._writing is None else [indices]
+            self._writing = None
+
+    def _on_paint(self, event: Any) -> None:
+        """A stroke of napari's brush, bucket or polygon; what landed meanwhile is no part of it."""
+        own, self._amid_stroke = self._amid_stroke, []
+        if self._writing is not None:
+            self._writing = None
+            return
+        strokes = [_stroke(atom, self.session.stack.shape) for atom in event.value]
+        by_hand = [stroke for stroke in strokes if not any(_same(stroke[0], i) for i in own)]
+        self.session.note_ids(self.labels.selected_label)
+        displayed = None if self.frame is None else read_view(write_view(self.frame))
+        self.session.note_stroke(by_hand, displayed)
 
     def undo(self, layer: object = None) -> None:
-        """Take back what was done last: a stroke of the brush, or a prompt and its mask."""
-        edit = self.session.last_edit
-        if edit is not None and not edit:
-            self.session.undo()  # a prompt that changed no pixel
+        """Take back what was done last: a prompt, a stroke, a run over many frames."""
+        if pending := self.session.pending():
+            self.session.fail(max(pending, key=lambda request: request.generation))
+            self.show_object()
         else:
-            self.labels.undo()
-            self.session.reconcile()
-        self.show_object()
+            self._replay(self.session.undo)
 
     def redo(self, layer: object = None) -> None:
         """Do again what was undone last."""
-        edit = self.session.next_edit
-        if edit is not None and not edit:
-            self.session.redo()
-        else:
-            self.labels.redo()
-            self.session.reconcile()
+        self._replay(self.session.redo)
+
+    def _replay(self, replay: Callable[[], bool]) -> None:
+        """Go a step back or forth, and show a frame in which it is to be seen."""
+        frames: set[FrameIndex] = set()
+
+        def note(object_id: int, frame: FrameIndex) -> None:
+            frames.add(frame)
+
+        self.session.landed.connect(note)
+        self.is_replaying = True
+        try:
+            replay()
+        finally:
+            self.is_replaying = False
+            self.session.landed.disconnect(note)
         self.show_object()
+        self.show_one_of(frames)
 
     def promote(self, object_id: int) -> None:
         """Widen the labels' type where an id would not fit; napari's undo history starts anew."""
         if object_id > np.iinfo(self.labels.dtype).max:
-            self.labels.data = self.labels.data.astype(np.uint32)
-            self.session.labels = self.labels.data
+            self.session.labels = self.labels.data.astype(np.uint32)
+            self.labels.data = self.session.labels
 
     # Preview
 
@@ -385,7 +439,8 @@ class LayerBridge:
             while event.type == "mouse_move":
                 yield
             layer.mode = "add"
-            self.select_at(event.position)
+            choose = self.choose_at if "Control" in event.modifiers else self.select_at
+            choose(event.position)
             return
         # napari took over the features of whatever was selected last
         self._set_defaults(negative=event.button == RIGHT_BUTTON or "Control" in event.modifiers)
@@ -414,7 +469,9 @@ class LayerBridge:
         layer.mouse_drag_callbacks.insert(0, self._on_press)
 
     def _on_prompts(self, event: Any) -> None:
-        if not self._own_change and getattr(event, "action", "") not in UNFINISHED:
+        action = getattr(event, "action", "")
+        self.is_drawing = action == "adding" and event.source is self.shapes
+        if not self._own_change and action not in UNFINISHED:
             self._defer(self.snapshot)
 
     def _on_image_data(self, event: object = None) -> None:
@@ -435,11 +492,9 @@ class LayerBridge:
         if tuple(self.labels.data.shape) != self.session.stack.shape:
             self.notice.emit("The labels have another size than the image now: new ones are made.")
             self.close()
-        else:
-            self.session.labels = self.labels.data
-
-    def _on_paint(self, event: object = None) -> None:
-        self.session.note_ids(self.labels.selected_label)
+        elif self.labels.data is not self.session.labels:
+            self.session.take_labels(self.labels.data)
+            self.frame_changed.emit(self.frame)
 
     def _on_selected_label(self, event: object = None) -> None:
         """A label picked with napari's own tools is the object that prompts go to as well."""
@@ -511,3 +566,22 @@ def _to_data(frame: FrameIndex, drawing: Drawing) -> NDArray[np.float64]:
     """A drawing's vertices with a coordinate for every axis of the data, (N, ndim)."""
     vertices = [iter(vertex) for vertex in drawing.vertices]
     return np.array([[next(v) if i is None else i for i in frame] for v in vertices], float)
+
+
+def _stroke(atom: Any, shape: tuple[int, ...]) -> tuple[Indices, Any, Any]:
+    """Indices and values before and after of what napari keeps of a stroke.
+
+    Since napari 0.9 it is a window, a mask in it, the values before, and the label painted.
+    """
+    if not hasattr(atom, "slice_key"):
+        indices, before, after = atom
+        return indices, before, after
+    spans = [range(*part.indices(n)) for part, n in zip(atom.slice_key, shape, strict=True)]
+    window = tuple(len(span) for span in spans)
+    mask = np.ones(window, bool) if atom.mask is None else np.reshape(atom.mask, window)
+    places = zip(np.nonzero(mask), spans, strict=True)
+    return tuple(at + span.start for at, span in places), np.ravel(atom.old_values), atom.new_value
+
+
+def _same(indices: Indices, others: Indices) -> bool:
+    return all(np.array_equal(*pair) for pair in zip(indices, others, strict=True))

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import zarr
-from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes, Tracks
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
+from numpy.typing import DTypeLike, NDArray
 from zarr.storage import MemoryStore
 
 from napari_sam.engine import FrameIndex, FrameStack
@@ -26,16 +27,18 @@ LABELS_OPACITY = 0.5
 MOST_PIXELS = 2**30  # of labels held as one array: 2 GB
 
 
-def new_labels(image: Image, stack: FrameStack) -> Labels:
-    """Empty labels on an image; of a huge one only what is written to takes memory."""
-    empty: Any
-    if math.prod(stack.shape) > MOST_PIXELS:
-        chunks = (1,) * (stack.ndim - 2) + (1024, 1024)
-        empty = zarr.zeros(stack.shape, chunks=chunks, dtype=np.uint16, store=MemoryStore())
-    else:
-        empty = np.zeros(stack.shape, np.uint16)
+def empty_labels(shape: tuple[int, ...], dtype: DTypeLike = np.uint16) -> Any:
+    """Labels of a shape, all 0; of a huge one only what is written to takes memory."""
+    if math.prod(shape) <= MOST_PIXELS:
+        return np.zeros(shape, dtype)
+    chunks = (1,) * (len(shape) - 2) + (1024, 1024)
+    return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=MemoryStore())
+
+
+def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
+    """Labels on an image: these, or empty ones."""
     return Labels(
-        empty,
+        empty_labels(stack.shape) if data is None else data,
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
         **_placement(image, stack),
@@ -79,6 +82,11 @@ def new_preview(image: Image, stack: FrameStack) -> Labels:
         visible=False,
         **_placement(image, stack),
     )
+
+
+def new_tracks(image: Image, stack: FrameStack, data: NDArray[np.float64]) -> Tracks:
+    """Objects through time; rows of id and position, ``(N, 1 + ndim)``."""
+    return Tracks(data, name=f"{image.name} tracks", **_placement(image, stack))
 
 
 def place_in_frame(layer: Layer, image: Image, frame: FrameIndex) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -16,20 +16,21 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam.session import ObjectSummary
 
+from .stack_panel import ObjectMenu, fill_table, table_of
+
 THUMBNAIL_SIDE = 56
+LARGEST_CELL = 9999  # pixels
 MASK_TINT = np.array([255, 217, 61])
 TOOLS = (  # name, button, tooltip
     (
@@ -106,6 +107,15 @@ class SourcePanel(QWidget):
         self.fetch = QPushButton()
         self.fetch.clicked.connect(self.fetch_clicked)
         self.fetch.hide()
+        self.cell_size = QSpinBox()
+        self.cell_size.setRange(0, LARGEST_CELL)
+        self.cell_size.setSuffix(" px across")
+        self.cell_size.setToolTip(
+            "How large your cells are, in pixels of the image. It decides between candidates, and "
+            "how closely the embedded model looks.\n"
+            "Automatic: as large as those you segmented lately"
+        )
+        self.show_cell_size(None)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -117,6 +127,12 @@ class SourcePanel(QWidget):
         form.addRow("Model", models)
         form.addRow(self.about)
         form.addRow(self.fetch)
+        form.addRow("Cell size", self.cell_size)
+
+    def show_cell_size(self, diameter: float | None) -> None:
+        """Tell what the automatic cell size is, as far as it is known."""
+        known = "" if diameter is None else f" ({diameter:.0f} px)"
+        self.cell_size.setSpecialValueText(f"automatic{known}")
 
 
 class ToolPanel(QWidget):
@@ -211,7 +227,7 @@ class CandidatePanel(QWidget):
 
 
 class ObjectPanel(QWidget):
-    """The object in hand, its candidates, and the list of all objects."""
+    """The object in hand, its candidates, and the list of all objects, to choose one or several."""
 
     next_clicked = Signal()
     object_clicked = Signal(int)
@@ -226,23 +242,26 @@ class ObjectPanel(QWidget):
             "Begin a new object: one more than the highest number in the whole stack"
         )
         self.next.clicked.connect(self.next_clicked)
+        self.menu = ObjectMenu(self)
+        self.more = QPushButton("Edit  ")
+        self.more.setToolTip("Delete, merge, split, swap, join, divide whole objects")
+        self.more.setMenu(self.menu)
         self.candidates = CandidatePanel()
-        self.table = QTableWidget(0, 4)
-        self._rows: list[tuple[str, str, str, str]] = []
-        self.table.setHorizontalHeaderLabels(["Object", "Frame", "Score", "Prompts"])
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        header, numbers = self.table.horizontalHeader(), self.table.verticalHeader()
-        if header is not None and numbers is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            numbers.hide()
-        self.table.setToolTip("Click an object to get its prompts back and go on with it")
+        self.table = table_of("Object", "Frame", "Score", "Prompts")
+        self._ids: list[int] = []
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.setToolTip(
+            "Click an object to get its prompts back and go on with it. "
+            "Ctrl+click chooses several, right click lists what can be done with them"
+        )
         self.table.setMinimumHeight(110)
         self.table.cellClicked.connect(self._on_cell)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._show_menu)
         head = QHBoxLayout()
         head.addWidget(self.swatch)
         head.addWidget(self.title, stretch=1)
+        head.addWidget(self.more)
         head.addWidget(self.next)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -259,24 +278,42 @@ class ObjectPanel(QWidget):
         self.swatch.setStyleSheet(f"background: {rgb}; border-radius: 3px;")
 
     def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
-        """List the objects and mark the active one."""
-        rows = [_cells(summary) for summary in objects]
-        self.table.setRowCount(len(rows))
-        for row, texts in enumerate(rows):
-            if self._rows[row : row + 1] != [texts]:  # most are as they were
-                for column, text in enumerate(texts):
-                    item = QTableWidgetItem(text)
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-                    self.table.setItem(row, column, item)
-        self._rows = rows
-        ids = [summary.object_id for summary in objects]
-        if active in ids:
-            self.table.selectRow(ids.index(active))
-        else:
-            self.table.clearSelection()
+        """List the objects and mark the active one; others chosen beside it stay chosen."""
+        chosen = self.chosen()
+        self._ids = [summary.object_id for summary in objects]
+        fill_table(self.table, [_cells(summary) for summary in objects])
+        self.choose(chosen if active in chosen else [active])
+
+    def chosen(self) -> list[int]:
+        """The objects chosen in the list, by id."""
+        model = self.table.selectionModel()
+        rows = [] if model is None else [index.row() for index in model.selectedRows()]
+        return sorted(self._ids[row] for row in rows if row < len(self._ids))
+
+    def choose(self, object_ids: Collection[int]) -> None:
+        """Choose objects of the list, and no others."""
+        model, selection = self.table.model(), self.table.selectionModel()
+        same = set(self.chosen()) == set(object_ids) & set(self._ids)
+        if model is None or selection is None or same:
+            return
+        selection.clearSelection()
+        flag = QItemSelectionModel.SelectionFlag
+        for row, object_id in enumerate(self._ids):
+            if object_id in object_ids:
+                selection.select(model.index(row, 0), flag.Select | flag.Rows)
+
+    def choose_also(self, object_id: int) -> None:
+        """Choose one more, or let go of it."""
+        self.choose(set(self.chosen()) ^ {object_id})
 
     def _on_cell(self, row: int, column: int) -> None:
-        self.object_clicked.emit(int(self._rows[row][0]))
+        if len(self.chosen()) < 2:  # one more to choose is not to be gone to
+            self.object_clicked.emit(self._ids[row])
+
+    def _show_menu(self, at: QPoint) -> None:
+        viewport = self.table.viewport()
+        if viewport is not None:
+            self.menu.popup(viewport.mapToGlobal(at))
 
 
 def candidate_pictures(

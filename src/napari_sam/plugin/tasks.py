@@ -7,14 +7,18 @@ for the many small steps of a decoder, all cores but one for an encoder.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
+from napari_sam.engine import embed_all as embed_frames
 from napari_sam.engine import fetch as fetch_model
 from napari_sam.session import Answer, Request, decode
+from napari_sam.session.propagation import Carried, Plan
+from napari_sam.session.propagation import propagate as carry_on
 
 from .jobs import Report
 
@@ -24,9 +28,12 @@ if TYPE_CHECKING:
 
 def load(name_or_path: str, report: Report) -> Predictor:
     """Load a model. torch is imported here, so that the window opens without it."""
+    import torch
+
     from napari_sam.engine import Predictor, load_model
 
-    return Predictor(load_model(name_or_path))
+    with torch.inference_mode(mode=False):  # also where an encoder makes way for it
+        return Predictor(load_model(name_or_path))
 
 
 def fetch(name: str, report: Report) -> None:
@@ -42,8 +49,30 @@ def embed(
     report: Report,
 ) -> CachedEmbedding:
     """The embedding of a frame, from the cache or encoded now."""
-    use_threads(max(1, (os.cpu_count() or 2) - 1))  # the GUI draws with the one left over
-    return cache.embed(predictor, stack, frame, report)
+    return cache.embed(predictor, stack, frame, _encoding(report))
+
+
+def embed_all(
+    cache: EmbeddingCache,
+    predictor: Predictor,
+    stack: FrameStack,
+    pending: list[FrameIndex],
+    total: int,
+    report: Report,
+) -> None:
+    """Embed many frames and keep them on disk.
+
+    Frames that are done leave ``pending``, so that one begun again goes on from there. It
+    reports in hundredths of a frame, of ``total`` frames.
+    """
+    report = _encoding(report)
+
+    def progress(block: int, n_blocks: int) -> None:
+        report(100 * (total - len(pending)) + 100 * block // n_blocks, 100 * total)
+
+    for done in embed_frames(cache, predictor, stack, tuple(pending), progress):
+        pending.remove(done.index)
+        progress(0, 1)
 
 
 def answer(
@@ -65,12 +94,37 @@ def preview(
     stack: FrameStack,
     frame: FrameIndex,
     point_yx: tuple[float, float],
+    diameter: float | None,
     report: Report,
 ) -> NDArray[np.bool_]:
     """The mask that one click at ``point_yx`` would give, ``(H, W)``."""
     cached = embed(cache, predictor, stack, frame, report)
     use_threads(1)
-    return predictor.predict(cached.embedding, Prompts.from_points([point_yx])).mask()
+    prompts = Prompts.from_points([point_yx])
+    return predictor.predict(cached.embedding, prompts, diameter=diameter).mask()
+
+
+def propagate(
+    plan: Plan, cache: EmbeddingCache, predictor: Predictor, stack: FrameStack, report: Report
+) -> Iterator[Carried]:
+    """Carry objects from frame to frame; the job's ``each`` gets them one by one."""
+    return carry_on(plan, stack, predictor, cache, _encoding(report))
+
+
+def _encoding(report: Report) -> Report:
+    """Have an encoder's threads now, and again after each report, in which others may have run."""
+    use_threads(n_encoder_threads())
+
+    def report_and_go_on(done: int, total: int) -> None:
+        report(done, total)
+        use_threads(n_encoder_threads())
+
+    return report_and_go_on
+
+
+def n_encoder_threads() -> int:
+    """All cores but one, with which the GUI draws."""
+    return max(1, (os.cpu_count() or 2) - 1)
 
 
 def use_threads(n: int) -> None:

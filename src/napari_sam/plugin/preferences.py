@@ -1,0 +1,60 @@
+"""The user's preferences: a page of napari's since 0.9, the same defaults before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from napari.utils.notifications import show_warning
+
+from napari_sam.engine import EmbeddingStore, save_store_settings, store_settings
+from napari_sam.installation import DISTRIBUTION
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What napari.yaml declares under ``configurations``, with the same defaults."""
+
+    prefetch: bool = True  # embed the neighbours of the shown frame
+    limit_gb: int = 10  # of embeddings on disk
+    folder: str = ""  # of embeddings; empty: the user's cache folder
+
+
+def read_preferences() -> Preferences:
+    """The preferences as they are now."""
+    page = _page()
+    if page is None:
+        return Preferences()
+    return Preferences(page.prefetch, page.limit_gb, page.folder)
+
+
+def on_preferences_changed(changed: Callable[[], None]) -> Callable[[], None]:
+    """Have a function called at each change in napari's page; the one returned ends that."""
+    page = _page()
+    if page is None:
+        return lambda: None
+
+    def listen(event: Any) -> None:
+        changed()
+
+    page.events.connect(listen)
+    return lambda: page.events.disconnect(listen)
+
+
+def open_store(preferences: Preferences) -> EmbeddingStore:
+    """The embeddings on disk, as preferred; the command line uses the same from now on."""
+    if _page() is not None:
+        save_store_settings(preferences.folder, preferences.limit_gb)
+    settings = store_settings()
+    return EmbeddingStore(settings.folder, settings.limit_bytes, tell=show_warning)
+
+
+def _page() -> Any:
+    """napari's own model of our page; None before napari 0.9, or if the plugin is not installed."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        return get_plugin_settings(DISTRIBUTION).embeddings
+    except (ImportError, KeyError):
+        return None

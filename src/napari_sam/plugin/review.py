@@ -1,0 +1,227 @@
+"""What was carried and is least to be trusted: look at it, correct it, carry on from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam.engine import FrameIndex, SamError
+from napari_sam.session import Session
+from napari_sam.session.propagation import Carried, Direction, plan
+
+from .onwards import Onwards
+from .stack_panel import ReviewPanel
+
+if TYPE_CHECKING:
+    from .layers import LayerBridge
+
+SETTLE_MS = 300  # nothing landed for so long before the list is made anew
+MOST_ROWS = 200
+DOUBTFUL = 0.7  # a score below it is counted on the tab
+SETTLED = "This one is settled. Go on with the next."
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One object in one frame: carried there with a low score, or ended before it."""
+
+    object_id: int
+    frame: FrameIndex
+    source: FrameIndex  # where it came from
+    score: float | None  # None: it ended
+    why: str
+
+    @property
+    def key(self) -> tuple[int, FrameIndex]:
+        """The object and the frame."""
+        return (self.object_id, self.frame)
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Object, frame and score as shown."""
+        score = "ended" if self.score is None else f"{self.score:.2f}"
+        return str(self.object_id), frame_text(self.frame), score
+
+    @property
+    def axis(self) -> int:
+        """The axis along which it came."""
+        pairs = zip(self.frame, self.source, strict=True)
+        return next(axis for axis, (here, there) in enumerate(pairs) if here != there)
+
+    @property
+    def direction(self) -> Direction:
+        """The way it came."""
+        return "forward" if self.steps_to(self.source) < 0 else "backward"
+
+    def steps_to(self, frame: FrameIndex) -> int:
+        """How far another frame is along the axis."""
+        return (frame[self.axis] or 0) - (self.frame[self.axis] or 0)
+
+
+class Review(QObject):
+    """Keeps the list, and goes through it.
+
+    Parameters
+    ----------
+    panel
+        Shows it.
+    onwards
+        Carries on what was corrected.
+    """
+
+    listed = Signal(int)  # how many of them are really doubtful
+
+    def __init__(self, panel: ReviewPanel, onwards: Onwards) -> None:
+        super().__init__()
+        self.doubts: list[Doubt] = []
+        self.current: Doubt | None = None
+        self._row = 0  # where the current one stood in the list
+        self._bridge: LayerBridge | None = None
+        self._panel, self._onwards = panel, onwards
+        self._stops: dict[tuple[int, FrameIndex], Carried] = {}
+        self._settled = _single_shot(self, SETTLE_MS)
+        self._settled.timeout.connect(self.refresh)
+        self._corrected = _single_shot(self, 0)
+        self._corrected.timeout.connect(self.carry_on)
+        onwards.stopped.connect(self._on_stopped)
+        onwards.ended.connect(self.refresh)
+        panel.next_clicked.connect(self.next)
+        panel.right_clicked.connect(self.looks_right)
+        panel.onwards_clicked.connect(self.carry_on)
+        panel.row_clicked.connect(self.look_at)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Review the session of an image."""
+        self._bridge = bridge
+        bridge.session.landed.connect(self._on_landed)
+        self.refresh()
+
+    def detach(self) -> None:
+        """Let go of the image."""
+        if self._bridge is not None:
+            self._bridge.session.landed.disconnect(self._on_landed)
+            self._bridge = self.current = None
+            self._stops.clear()
+            self._corrected.stop()
+            self.refresh()
+
+    def refresh(self) -> None:
+        """List what there is to look at now."""
+        self.doubts = [] if self._bridge is None else list(self._found(self._bridge.session))
+        self._panel.show_rows([d.cells for d in self.doubts], [d.why for d in self.doubts])
+        keys = [doubt.key for doubt in self.doubts]
+        if self.current is not None and self.current.key in keys:
+            self._row = keys.index(self.current.key)
+            self._panel.mark(self._row, self.current.why)
+        else:
+            self._panel.mark(None, "" if self.current is None else SETTLED)
+        self._panel.onwards.setEnabled(self.current is not None)
+        self.listed.emit(sum((doubt.score or 0) < DOUBTFUL for doubt in self.doubts))
+
+    def _found(self, session: Session) -> list[Doubt]:
+        """What ended first, then the weakest."""
+        self._stops = {
+            key: stop
+            for key, stop in self._stops.items()
+            if not session.annotation(*key).footprint.landed
+        }
+        doubts = [Doubt(*k, stop.source, None, stop.stopped) for k, stop in self._stops.items()]
+        for object_id, frame, score in session.weakest(MOST_ROWS):
+            source = session.annotation(object_id, frame).source
+            if source is not None and source != frame:
+                why = f"Object {object_id} was carried here from frame {frame_text(source)}."
+                doubts.append(Doubt(object_id, frame, source, score, why))
+        return doubts
+
+    # Going through the list
+
+    def next(self) -> None:
+        """Look at the one after the current one; if that is settled, at what took its place."""
+        if self._settled.isActive():
+            self.refresh()
+        keys = [doubt.key for doubt in self.doubts]
+        stays = self.current is not None and self.current.key in keys
+        if keys:
+            self.look_at((self._row + stays) % len(keys))
+
+    def look_at(self, row: int) -> None:
+        """Show a frame of the list, with the object in hand."""
+        if self._bridge is None:
+            return
+        self.current, self._row = self.doubts[row], row
+        self._panel.mark(row, self.current.why)
+        self._panel.onwards.setEnabled(True)
+        self._bridge.show_one_of([self.current.frame])
+        self._bridge.select(self.current.object_id)
+
+    def looks_right(self) -> None:
+        """Keep the current one as the user's own, and go to the next."""
+        current, self.current = self.current, None
+        if self._bridge is None or current is None:
+            return
+        if self._stops.pop(current.key, None) is None:
+            self._bridge.session.confirm(*current.key)
+        self.refresh()
+        self.next()
+
+    def carry_on(self) -> None:
+        """Carry the corrected object on, to its next annotated frame or as far as it was."""
+        current, bridge = self.current, self._bridge
+        if current is None or bridge is None:
+            return
+        n_frames = self._reach(bridge.session, current)
+        if n_frames == 0:
+            return
+        try:
+            steps = plan(
+                bridge.session,
+                [current.object_id],
+                current.frame,
+                direction=current.direction,
+                n_frames=n_frames,
+                axis=current.axis,
+            )
+        except SamError:  # it was taken away, or there is no frame that way
+            return
+        self._onwards.begin(steps, ("carry on", current.object_id))
+
+    def _reach(self, session: Session, doubt: Doubt) -> int | None:
+        """How many frames to go: all up to the next anchor, if there is one."""
+        sign = 1 if doubt.direction == "forward" else -1
+        if any(sign * doubt.steps_to(frame) > 0 for frame in session.anchors(doubt.object_id)):
+            return None
+        if doubt.score is None:
+            return self._onwards.reach
+        carried = next(o.frames for o in session.objects() if o.object_id == doubt.object_id)
+        return max(0, *(sign * doubt.steps_to(frame) for frame in carried))
+
+    # What the user and the runs do
+
+    def _on_stopped(self, carried: Carried) -> None:
+        self._stops[carried.object_id, carried.frame] = carried
+        self._settled.start()
+
+    def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
+        self._settled.start()
+        bridge, current = self._bridge, self.current
+        if bridge is None or current is None or bridge.is_replaying:
+            return
+        is_corrected = current.key == (object_id, frame) and frame in bridge.session.anchors(
+            object_id
+        )
+        if is_corrected and not bridge.session.pending() and self._panel.by_itself.isChecked():
+            self._corrected.start()
+
+
+def frame_text(frame: FrameIndex) -> str:
+    """The position of a frame in its stack: ``3`` or ``3, 12``."""
+    return ", ".join(str(i) for i in frame if i is not None)
+
+
+def _single_shot(parent: QObject, milliseconds: int) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    return timer

@@ -1,0 +1,68 @@
+"""Where the saved sessions of an image are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+from napari.layers import Image
+
+from napari_sam.installation import DISTRIBUTION
+from napari_sam.session import SessionFile, is_session, session_path
+
+SESSION_FOLDER, IMAGE_FILE = "napari_sam_session", "napari_sam_image"  # in a layer's metadata
+NOT_SAVED = "napari_sam_not_saved"  # in an image's metadata: for demonstrations
+
+
+def user_folder() -> Path:
+    """Where sessions of images without a file are, or of those in a read-only folder."""
+    return platformdirs.user_data_path(DISTRIBUTION, appauthor=False) / "sessions"
+
+
+def image_file(image: Image) -> Path | None:
+    """The file an image layer came from, if there is one."""
+    path = image.metadata.get(IMAGE_FILE) or image.source.path
+    return Path(path).absolute() if path and Path(path).exists() and not is_session(path) else None
+
+
+def places_of(image: Image) -> list[Path]:
+    """Where a session of an image may be, the best place first: beside it, or with the user."""
+    file = image_file(image)
+    name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in image.name)
+    with_user = session_path(user_folder() / (name if file is None else file.name))
+    return [with_user] if file is None else [session_path(file), with_user]
+
+
+def free_place(place: Path) -> Path:
+    """This place, or a numbered one beside it, where no session is yet."""
+    return next(folder for folder in _numbered(place) if not is_session(folder))
+
+
+def saved_sessions(image: Image) -> list[Path]:
+    """The sessions that may be an image's, the one saved last first."""
+    marked = image.metadata.get(SESSION_FOLDER)
+    if marked and is_session(marked):
+        return [Path(marked)]
+    if image.metadata.get(NOT_SAVED):
+        return []
+    there = (itertools.takewhile(Path.exists, _numbered(place)) for place in places_of(image))
+    folders = [folder for folder in itertools.chain(*there) if is_session(folder)]
+    return sorted(folders, key=lambda folder: -(folder / "session.json").stat().st_mtime)
+
+
+def image_of(file: SessionFile) -> Path | None:
+    """The image of a saved session: beside it, so that both can be moved, or where it was."""
+    recorded = file.manifest["image"]["path"]
+    if recorded is None:
+        return None
+    both = (file.folder.parent / Path(recorded).name, Path(recorded))
+    return next((path for path in both if path.exists()), None)
+
+
+def _numbered(place: Path) -> Iterator[Path]:
+    """``cells.tif.napari-sam``, ``cells.tif-2.napari-sam`` and so on."""
+    yield place
+    for n in itertools.count(2):
+        yield place.with_name(f"{place.stem}-{n}{place.suffix}")

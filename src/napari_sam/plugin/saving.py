@@ -1,0 +1,233 @@
+"""A session saved in the background while it is worked on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+
+from napari_sam.engine import SamError
+from napari_sam.session import Autosave, Session, Snapshot, session_path
+
+from .jobs import Job, Report, Worker
+from .saved_sessions import NOT_SAVED, free_place, image_file, places_of, user_folder
+from .storage_panels import SessionPanel
+
+AUTOSAVE_MS = 2000  # what is lost at the worst: that, and the time a save takes
+RETRY_AFTER = 15  # for so many rounds a folder is left alone that could not be written to
+SAVE = "save"  # job slot
+ELSEWHERE = "“Save as …” takes another place."
+IN_MEMORY = "Until then your work is kept in this window only."
+
+log = logging.getLogger(__name__)
+
+
+class Saving:
+    """Saves one session at a time, as soon as something in it was changed.
+
+    Only copying what changed is done in the GUI thread. Nothing that is wrong with the disk stops
+    the work: it is said once, and tried again now and then.
+
+    Parameters
+    ----------
+    worker
+        Writes. Nothing that takes long should run in it beside.
+    panel
+        Shows where the session is and since when, and asks for another place.
+    inform
+        Given a sentence for the user, and whether it is a warning.
+    """
+
+    def __init__(
+        self, worker: Worker, panel: SessionPanel, inform: Callable[[str, bool], None]
+    ) -> None:
+        self._worker, self._panel, self._inform = worker, panel, inform
+        self._session: Session | None = None
+        self._image: Image | None = None
+        self._autosave: Autosave | None = None
+        self._one_at_a_time = threading.Lock()  # who touches the disk, here and in the worker
+        self._is_busy = False
+        self._rounds_to_wait = 0
+        self._saved_at: datetime | None = None
+        self._told: set[str] = set()
+        panel.save_chosen.connect(self._on_save_chosen)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the session is saved; ``None`` before the first change, or if it cannot be."""
+        return None if self._autosave is None else self._autosave.folder
+
+    def begin(self, session: Session, image: Image) -> None:
+        """Keep a session saved from now on. Nothing is written until something changes."""
+        self.end()
+        if image.metadata.get(NOT_SAVED):
+            self._panel.show_place("This session is not saved.")
+            return
+        self._session, self._image = session, image
+        self._forget_problems()
+        self._saved_at = None
+        if session.saved is not None:
+            self._submit(self._take_place, self._on_place)
+        elif session.highest_id:  # labels from elsewhere belong to it with all their frames
+            for frame in session.stack.indices():
+                session.changed.setdefault(frame, 0)
+        self._show()
+
+    def end(self) -> None:
+        """Save what is left, and let go of the session and its folder."""
+        with self._one_at_a_time:
+            try:
+                if self._is_due() and self._find_place()[0] and self._autosave is not None:
+                    self._autosave.save()
+            except SamError as error:
+                self._say(str(error))
+            self._release()
+            self._session = self._image = None
+
+    def tick(self) -> None:
+        """Have saved what changed. To be called every :data:`AUTOSAVE_MS`."""
+        self._rounds_to_wait = max(0, self._rounds_to_wait - 1)
+        if self._is_busy or self._rounds_to_wait or not self._is_due():
+            return
+        if self._autosave is None:
+            self._submit(self._take_place, self._on_place)
+        elif snapshot := self._autosave.snapshot():
+            self._submit(partial(self._write, self._autosave, snapshot), self._on_saved)
+
+    def save_as(self, path: Path) -> None:
+        """Go on in another place, with all that there is.
+
+        Raises
+        ------
+        SamError
+            If that place cannot be written to, or holds a session. All stays as it was then.
+        """
+        if self._session is None or self._image is None:
+            raise SamError("There is no session to save. Choose an image first.")
+        if path == self.folder:
+            self.tick()
+            return
+        with self._one_at_a_time:
+            autosave = Autosave(self._session, path, image_path=image_file(self._image))
+            try:
+                autosave.save()
+            except SamError:
+                autosave.close()
+                raise
+            self._release()
+            self._autosave = autosave
+        self._on_saved(None)
+
+    def _on_save_chosen(self, name: str) -> None:
+        path = Path(name)
+        try:
+            self.save_as(path if session_path(path.stem).name == path.name else session_path(path))
+        except SamError as error:
+            self._inform(str(error), True)
+
+    def _is_due(self) -> bool:
+        if self._session is None:
+            return False
+        saved = self._session.saved
+        return self._session.n_changes > (0 if saved is None else saved.n_changes)
+
+    def _submit(self, work: Callable[[Report], Any], done: Callable[[Any], None]) -> None:
+        """Have something done in the worker; of a session that was let go nothing is heard."""
+        session = self._session
+
+        def deliver(then: Callable[[Any], None], result: Any) -> None:
+            self._is_busy = False
+            if session is self._session:
+                then(result)
+
+        self._is_busy = True
+        failed = partial(deliver, self._on_error)
+        self._worker.submit(Job(SAVE, work, partial(deliver, done), failed))
+
+    def _on_place(self, found: tuple[bool, str]) -> None:
+        is_found, sentence = found
+        if not is_found:
+            self._refuse(sentence)
+            return
+        if sentence:
+            self._say(sentence)
+        self._show()
+        self.tick()
+
+    def _on_saved(self, result: object) -> None:
+        self._forget_problems()
+        self._saved_at = datetime.now()
+        self._show()
+
+    def _on_error(self, error: Exception) -> None:
+        if not isinstance(error, SamError):
+            log.error("unexpected error while saving", exc_info=error)
+        self._refuse(str(error))
+
+    def _refuse(self, problem: str) -> None:
+        self._rounds_to_wait = RETRY_AFTER
+        self._say(f"{problem} {IN_MEMORY}", is_warning=True)
+        self._panel.show_place(f"Not saved! {ELSEWHERE}", problem)
+
+    def _forget_problems(self) -> None:
+        self._told.clear()
+        self._rounds_to_wait = 0
+
+    def _say(self, sentence: str, *, is_warning: bool = False) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._inform(sentence, is_warning)
+
+    def _show(self) -> None:
+        if self._autosave is not None:
+            folder = self._autosave.folder
+            when = "" if self._saved_at is None else f" {self._saved_at:%H:%M:%S}"
+            self._panel.show_place(f"Saved{when} in {folder.name}", str(folder))
+        elif not self._rounds_to_wait:
+            self._panel.show_place("Saved by itself with the first object.")
+
+    # Who touches the disk, here or in the worker
+
+    def _take_place(self, report: Report) -> tuple[bool, str]:
+        with self._one_at_a_time:
+            return self._find_place()
+
+    def _find_place(self) -> tuple[bool, str]:
+        """Take the first folder that can be saved in, unless one is taken.
+
+        Returns whether there is one, and what the user should know about it.
+        """
+        session, image = self._session, self._image
+        if self._autosave is not None or session is None or image is None:
+            return True, ""
+        file = image_file(image)
+        known = None if session.saved is None else session.saved.folder
+        problem = "" if file or known else f"“{image.name}” has no file of its own."
+        for place in places_of(image) if known is None else [known]:
+            try:
+                if place.parent == user_folder():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                folder = free_place(place) if known is None else known
+                self._autosave = Autosave(session, folder, image_path=file)
+            except (SamError, OSError) as error:
+                problem = str(error)
+                continue
+            note = f"{problem} So its session is saved in {folder}. {ELSEWHERE}" if problem else ""
+            return True, note
+        return False, problem
+
+    def _write(self, autosave: Autosave, snapshot: Snapshot, report: Report) -> None:
+        with self._one_at_a_time:
+            if autosave is self._autosave:  # else a newer state was saved at the end
+                autosave.write(snapshot)
+
+    def _release(self) -> None:
+        if self._autosave is not None:
+            self._autosave.close()
+            self._autosave = None

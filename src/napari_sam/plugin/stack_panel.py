@@ -1,0 +1,295 @@
+"""What the dock widget shows of many frames: propagate, review, edit whole objects. No logic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QTabBar,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+WHICH = (  # name, as shown
+    ("active", "This object"),
+    ("chosen", "The chosen objects"),
+    ("all", "All objects of this frame"),
+)
+WAYS = (
+    ("forward", "forwards"),
+    ("backward", "backwards"),
+    ("both", "both ways"),
+    ("between", "between annotated frames"),
+)
+MENU = (  # name, as shown, submenu
+    ("delete here", "in this frame", "Delete"),
+    ("delete onwards", "from here on", "Delete"),
+    ("delete everywhere", "everywhere", "Delete"),
+    ("merge here", "in this frame", "Merge the chosen"),
+    ("merge onwards", "from here on", "Merge the chosen"),
+    ("merge everywhere", "everywhere", "Merge the chosen"),
+    ("split", "Split into its parts", ""),
+    ("swap", "Swap the ids of the two chosen from here on", ""),
+    ("join", "Join: the other chosen one goes on as this from here", ""),
+    ("mother", "This object divides …", ""),
+    ("daughters", "The chosen are its daughters", ""),
+    ("orphan", "Forget what it came from", ""),
+)
+REVIEW_HINT = "What was carried and is least to be trusted, worst first."
+
+
+class Pages(QWidget):
+    """Pages under tabs. Only the one shown takes room, so that a short one stays short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tabs = QTabBar()
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the image
+        self.tabs.currentChanged.connect(self._show_page)
+        self._pages: list[QWidget] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(self.tabs)
+
+    def add_page(self, title: str, *panels: QWidget) -> int:
+        """Add a page with panels below each other; returns its position."""
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for n, panel in enumerate(panels):
+            if n:
+                layout.addWidget(_line())
+            layout.addWidget(panel)
+        self._pages.append(page)
+        self._layout.addWidget(page)
+        at = self.tabs.addTab(title)
+        self._show_page(self.tabs.currentIndex())
+        return at
+
+    def _show_page(self, shown: int) -> None:
+        for at, page in enumerate(self._pages):
+            page.setVisible(at == shown)
+
+
+class StackPanel(QWidget):
+    """Which objects to carry to other frames, which way and how far; tracks."""
+
+    propagate_clicked = Signal()
+    tracks_toggled = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.which = _combo(WHICH, "Choose several in the list of objects below with Ctrl+click")
+        self.way = _combo(WAYS, "Frames that you prompted, painted or confirmed are never changed")
+        self.reach = QSpinBox()
+        self.reach.setRange(0, 0)
+        self.reach.setSpecialValueText("to the end")
+        self.reach.setSuffix(" frames")
+        self.reach.setToolTip("0: as far as it goes, or to the object's next annotated frame")
+        self.axis = QComboBox()
+        self.axis.setToolTip("The axis to go along")
+        self.follow = QCheckBox("Follow")
+        self.follow.setToolTip("Show each frame as soon as it is done")
+        self.button = QPushButton("Propagate  ( . )")
+        self.button.setToolTip("Carry the objects onwards from the frame shown. Key: full stop")
+        self.button.clicked.connect(self.propagate_clicked)
+        self.outcome = _text()
+        self.outcome.hide()
+        self.tracks = QCheckBox("Show tracks")
+        self.tracks.setToolTip("A Tracks layer of where the objects were, and of their divisions")
+        self.tracks.toggled.connect(self.tracks_toggled)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.addRow("Carry", self.which)
+        self._form.addRow("Way", self.way)
+        self._form.addRow("Over", self.reach)
+        self._form.addRow("Along", self.axis)
+        go = QHBoxLayout()
+        go.addWidget(self.button, stretch=1)
+        go.addWidget(self.follow)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(self._form)
+        layout.addLayout(go)
+        layout.addWidget(self.outcome)
+        layout.addWidget(self.tracks)
+        self.show_axes([], 0)
+
+    def chosen_axis(self) -> int | None:
+        """The axis to go along; ``None`` if there is no choice."""
+        axis: int | None = self.axis.currentData()
+        return axis if self.axis.count() > 1 else None
+
+    def show_axes(self, axes: Sequence[tuple[int, str]], longest: int) -> None:
+        """The axes there are to go along, and the most frames of any of them."""
+        self.axis.clear()
+        for axis, name in axes:
+            self.axis.addItem(name, axis)
+        several = len(axes) > 1
+        self.axis.setVisible(several)
+        label = self._form.labelForField(self.axis)
+        if label is not None:
+            label.setVisible(several)
+        self.reach.setMaximum(max(0, longest - 1))
+        self.show_outcome("")
+
+    def show_outcome(self, text: str) -> None:
+        """What the last run came to."""
+        self.outcome.setText(text)
+        self.outcome.setVisible(bool(text))
+
+
+class ReviewPanel(QWidget):
+    """The list of what to look at first, and what can be said of it."""
+
+    next_clicked = Signal()
+    right_clicked = Signal()
+    onwards_clicked = Signal()
+    row_clicked = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = _text(REVIEW_HINT)
+        self.table = table_of("Object", "Frame", "Score")
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setFixedHeight(140)
+        self.table.cellClicked.connect(lambda row, column: self.row_clicked.emit(row))
+        self.next = QPushButton("Next  (U)")
+        self.next.setToolTip("Go to the next one: its frame is shown, it is the object in hand")
+        self.next.clicked.connect(self.next_clicked)
+        self.right = QPushButton("Looks right  (0)")
+        self.right.setToolTip("Keep it as if you had drawn it, and go to the next one")
+        self.right.clicked.connect(self.right_clicked)
+        self.onwards = QPushButton("Carry on")
+        self.onwards.setToolTip("Carry the one you corrected on, to its next annotated frame")
+        self.onwards.clicked.connect(self.onwards_clicked)
+        self.by_itself = QCheckBox("after each correction")
+        self.by_itself.setToolTip("Carry on by itself as soon as you correct one of the list")
+        self.by_itself.setChecked(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.text)
+        layout.addWidget(self.table)
+        for pair in ((self.next, self.right), (self.onwards, self.by_itself)):
+            row = QHBoxLayout()
+            for widget in pair:
+                row.addWidget(widget, stretch=1)
+            layout.addLayout(row)
+
+    def show_rows(self, rows: Sequence[tuple[str, str, str]], tips: Sequence[str]) -> None:
+        """List what is to be looked at: object, frame, score."""
+        fill_table(self.table, rows)
+        for row, tip in enumerate(tips):
+            for column in range(self.table.columnCount()):
+                item = self.table.item(row, column)
+                if item is not None:
+                    item.setToolTip(tip)
+        for button in (self.next, self.right):
+            button.setEnabled(bool(rows))
+
+    def mark(self, row: int | None, text: str) -> None:
+        """Mark the row being looked at, and say what is the matter with it."""
+        self.text.setText(text or REVIEW_HINT)
+        if row is None:
+            self.table.clearSelection()
+        else:
+            self.table.selectRow(row)
+
+
+class ObjectMenu(QMenu):
+    """What can be done with whole objects."""
+
+    picked = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.entries: dict[str, QAction] = {}
+        submenus: dict[str, QMenu] = {}
+        for name, text, parent_text in MENU:
+            menu: QMenu = self
+            if parent_text:
+                if parent_text not in submenus:
+                    submenus[parent_text] = QMenu(parent_text, self)
+                    self.addMenu(submenus[parent_text])
+                menu = submenus[parent_text]
+            action = QAction(text, self)
+            action.triggered.connect(lambda _=False, name=name: self.picked.emit(name))
+            menu.addAction(action)
+            self.entries[name] = action
+
+    def allow(self, names: Collection[str]) -> None:
+        """Enable these entries and no others."""
+        for name, action in self.entries.items():
+            action.setEnabled(name in names)
+
+
+def table_of(*titles: str) -> QTableWidget:
+    """An empty table of whole rows to choose."""
+    table = QTableWidget(0, len(titles))
+    table.setHorizontalHeaderLabels(titles)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    header, numbers = table.horizontalHeader(), table.verticalHeader()
+    if header is not None and numbers is not None:
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        numbers.hide()
+    return table
+
+
+def fill_table(table: QTableWidget, rows: Sequence[Sequence[str]]) -> None:
+    """Bring a table in line with some rows; most cells are as they were."""
+    with QSignalBlocker(table):
+        table.setRowCount(len(rows))
+        for row, texts in enumerate(rows):
+            for column, text in enumerate(texts):
+                item = table.item(row, column)
+                if item is None:
+                    item = QTableWidgetItem()
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                    table.setItem(row, column, item)
+                if item.text() != text:
+                    item.setText(text)
+
+
+def _combo(entries: Sequence[tuple[str, str]], tip: str) -> QComboBox:
+    combo = QComboBox()
+    combo.setToolTip(tip)
+    for name, text in entries:
+        combo.addItem(text, name)
+    return combo
+
+
+def _text(text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line

@@ -1,0 +1,238 @@
+"""`napari-sam embed` and `napari-sam cache`: what the window will find in the morning."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tifffile
+
+from checkpoints import small_state
+from napari_sam import EmbeddingCache, FrameStack, Predictor, load_model, read_image
+from napari_sam.cli import embedding, main
+from napari_sam.engine import EmbeddingStore
+
+MODEL = "--model small.safetensors"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+NapariSam = Callable[[str], Ended]
+
+
+@pytest.fixture
+def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> NapariSam:
+    """Run a command in this process."""
+
+    def run(command: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["napari-sam", *command.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a picture, a movie, a movie of volumes, a small model; no embedding."""
+    rng = np.random.default_rng(0)
+    for name, shape, axes in [
+        ("picture", (20, 30), "YX"),
+        ("movie", (5, 20, 30), "TYX"),
+        ("volumes", (3, 2, 20, 30), "TZYX"),
+        ("colours", (2, 20, 30), "CYX"),
+    ]:
+        pixels = rng.integers(0, 255, shape).astype(np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels, metadata={"axes": axes})
+    (tmp_path / "broken.tif").write_bytes(b"no TIFF")
+    safetensors.torch.save_file(small_state(), tmp_path / "small.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path / "embeddings"))
+    monkeypatch.delenv("NAPARI_SAM_EMBEDDINGS_GB", raising=False)
+    return tmp_path
+
+
+def test_what_was_embedded_is_found_by_everyone_else(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(f"embed picture.tif movie.tif {MODEL} --json")
+    assert (ended.code, ended.err) == (0, "")
+    done = {image["image"]: (image["encoded"], image["found"]) for image in ended.json["images"]}
+    assert done == {"picture.tif": (1, 0), "movie.tif": (5, 0)}
+    assert ended.json["cache"]["embeddings"] == 6
+    assert ended.json["cache"]["folder"] == str(folder / "embeddings")
+
+    def refuse(*_: int) -> None:
+        raise AssertionError("encoded again")
+
+    cache = EmbeddingCache(store=EmbeddingStore(folder / "embeddings"))
+    predictor = Predictor(load_model(folder / "small.safetensors"))
+    pixels, _ = read_image(folder / "movie.tif")
+    as_napari_opens_it = FrameStack.from_array(pixels, rgb=False)
+    for index in as_napari_opens_it.indices():
+        cache.embed(predictor, as_napari_opens_it, index, refuse)
+
+
+def test_stopped_it_goes_on_from_there(napari_sam: NapariSam, folder: Path) -> None:
+    first = napari_sam(f"embed movie.tif {MODEL} --frames 0-2")
+    assert re.search(r"movie\.tif +3 +3 +0 ", first.out)
+    second = napari_sam(f"embed movie.tif {MODEL}")
+    assert re.search(r"movie\.tif +5 +2 +3 ", second.out)
+
+
+@pytest.mark.parametrize(
+    ("image", "frames", "n"),
+    [
+        ("movie.tif", "all", 5),
+        ("movie.tif", "3", 1),
+        ("movie.tif", "0-4", 5),
+        ("movie.tif", "0-1,3", 3),
+        ("volumes.tif", "all", 6),
+        ("volumes.tif", "1-2", 4),
+        ("picture.tif", "0", 1),
+    ],
+)
+def test_frames(napari_sam: NapariSam, folder: Path, image: str, frames: str, n: int) -> None:
+    ended = napari_sam(f"embed {image} {MODEL} --frames {frames} --json")
+    assert [i["frames"] for i in ended.json["images"]] == [n]
+    assert ended.json["cache"]["embeddings"] == n
+
+
+def test_each_channel_is_another_frame(napari_sam: NapariSam, folder: Path) -> None:
+    for n, option in enumerate(("", "--channel 0", "--channel 1"), start=1):
+        ended = napari_sam(f"embed colours.tif {MODEL} {option} --json")
+        assert ended.json["cache"]["embeddings"] == n
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command that must fail with a clear line."""
+
+    name: str
+    command: str
+    says: str
+
+
+REFUSALS = (
+    Refusal("words for frames", f"embed movie.tif {MODEL} --frames x", "Write all, 7, 0-20"),
+    Refusal("backwards", f"embed movie.tif {MODEL} --frames 4-2", "Write all, 7, 0-20"),
+    Refusal("outside", f"embed movie.tif {MODEL} --frames 3-7", "Frame 7 is outside a stack of 5"),
+    Refusal("second of one", f"embed picture.tif {MODEL} --frames 1", "a stack of 1 frame ("),
+    Refusal("missing image", f"embed no.tif {MODEL}", "There is no file no.tif"),
+    Refusal("broken image", f"embed broken.tif {MODEL}", "broken.tif"),
+    Refusal("no channel", f"embed movie.tif {MODEL} --channel 1", "channel"),
+    Refusal("no model", "embed movie.tif --model nix", "no model 'nix'"),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_refusals(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(case.command)
+    assert ended.code == 1
+    assert case.says in ended.err
+    assert "Traceback" not in ended.err
+    assert not (folder / "embeddings").exists()
+
+
+def test_what_cannot_be_read_is_left_out(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(f"embed no.tif picture.tif broken.tif movie.tif {MODEL} --json")
+    assert ended.code == 1
+    assert [image["image"] for image in ended.json["images"]] == ["picture.tif", "movie.tif"]
+    assert ended.err.count("napari-sam: ") == 2
+
+
+def test_a_folder_that_cannot_hold_them_is_said_at_once(napari_sam: NapariSam, folder) -> None:
+    (folder / "embeddings").write_text("a file")
+    ended = napari_sam(f"embed movie.tif {MODEL}")
+    assert ended.code == 1
+    assert "cannot be written to" in ended.err
+    assert "no use" in ended.err
+
+
+def test_more_than_fits_is_said_after_the_first_frame(
+    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = napari_sam(f"embed picture.tif {MODEL} --json").json["cache"]["bytes"]
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS_GB", str(3.5 * one / 1e9))
+    ended = napari_sam(f"embed movie.tif {MODEL}")
+    assert ended.code == 1
+    assert "5 frames take about" in ended.err
+    assert "NAPARI_SAM_EMBEDDINGS_GB" in ended.err
+    assert len(EmbeddingStore(folder / "embeddings")) == 2
+    both = napari_sam(f"embed picture.tif movie.tif {MODEL} --frames 0")
+    assert both.code == 0
+
+
+def test_a_log_hears_how_long_it_takes(
+    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "TOLD_EVERY_S", 0)
+    ended = napari_sam(f"embed movie.tif {MODEL}")
+    lines = ended.err.splitlines()
+    assert re.fullmatch(
+        r"napari-sam: movie.tif: 1 of 5 frames are done, about \d+ s left.", lines[0]
+    )
+    assert len(lines) == 4, "nothing to say at the end"
+
+
+def test_cache(napari_sam: NapariSam, folder: Path) -> None:
+    empty = napari_sam("cache")
+    assert (empty.code, "0 MB" in empty.out) == (0, True)
+    napari_sam(f"embed movie.tif {MODEL}")
+    about = napari_sam("cache --json").json
+    assert about["embeddings"] == 5
+    assert 0 < about["bytes"] < about["limit_bytes"] <= 10_000_000_000
+    shown = napari_sam("cache").out
+    assert str(folder / "embeddings") in shown
+    assert napari_sam("cache --clear --json").json["embeddings"] == 0
+    assert list((folder / "embeddings").iterdir()) == []
+
+
+def test_killed_in_the_night_it_goes_on_in_the_morning(napari_sam: NapariSam, folder: Path) -> None:
+    code = """
+import sys
+from napari_sam import cli, engine
+embed_all = engine.embed_all
+def slowly(*arguments):
+    for n, embedded in enumerate(embed_all(*arguments)):
+        yield embedded
+        print(n, flush=True)
+        sys.stdin.readline()
+engine.embed_all = slowly
+cli.main()
+"""
+    command = [sys.executable, "-c", code, "embed", "movie.tif", *MODEL.split()]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    for n in range(2):
+        assert process.stdout.readline().strip() == str(n)
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert process.stdout.readline().strip() == "2"
+    process.kill()
+    process.communicate(timeout=60)
+    ended = napari_sam(f"embed movie.tif {MODEL} --json")
+    (image,) = ended.json["images"]
+    assert (image["encoded"], image["found"]) == (2, 3)
