@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +33,16 @@ def main() -> None:
     problem = photograph_apart(PICTURES / "window.png")
     if problem is not None:
         sys.exit(f"no picture of the window: {problem}")
+    film(PICTURES / "propagate.gif")
+
+
+def film(path: Path) -> None:
+    """The animated picture, on a virtual display where there is one."""
+    command = [sys.executable, str(Path(__file__).with_name("make_movie.py")), str(path)]
+    xvfb_run = shutil.which("xvfb-run")
+    if xvfb_run:
+        command = [xvfb_run, "-a", "-s", "-screen 0 1600x1000x24", *command]
+    subprocess.run(command, check=True)
 
 
 def correction(prompts: Prompts, predictor: Predictor) -> Image.Image:

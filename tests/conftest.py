@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a team of threa
 settings.register_profile("napari-sam", deadline=None)
 settings.load_profile("napari-sam")
 
-_EMBEDDINGS = tempfile.TemporaryDirectory(prefix="napari-sam-embeddings-")
-os.environ["NAPARI_SAM_EMBEDDINGS"] = _EMBEDDINGS.name  # never the user's own
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -31,3 +27,11 @@ def data_folder() -> Path:
     if not (folder / "index.json").is_file():
         pytest.skip(f"no annotated images in {folder} (set NAPARI_SAM_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_embeddings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Embeddings on disk of this test alone, never the user's."""
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path_factory.mktemp("embeddings")))

@@ -167,7 +167,7 @@ def box(*corners: float) -> PromptTensors:
 
 
 LOOKED = (
-    Looked("a click, of unknown size: everywhere", click(64, 50), (48, 32)),
+    Looked("a click, of unknown size: everywhere", click(64, 50), (32, 48)),
     Looked("a small box: the fine level", box(8.0, 8, 40, 40), (48,)),
     Looked("a large box: the coarse level", box(8.0, 8, 90, 40), (32,)),
 )

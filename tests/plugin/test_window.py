@@ -170,7 +170,7 @@ def test_fifty_quick_clicks(open_window, coins, longest_gap) -> None:
 def test_a_dock_closed_while_encoding_leaves_no_thread(open_window, coins) -> None:
     user = open_window(np.stack([coins] * 3), name="coins")
     widget, viewer = user.widget, user.viewer
-    threads = (widget.worker._thread, widget.downloads._thread)
+    threads = [each._thread for each in (widget.worker, widget.downloads, widget.saver)]
     assert all(thread.is_alive() for thread in threads)
     viewer.dims.set_current_step(0, 2)
     widget._embed_shown()

@@ -32,7 +32,7 @@ from .embedding_cache import EmbeddingKey, StoredEmbedding
 
 FOLDER_VARIABLE = "NAPARI_SAM_EMBEDDINGS"
 LIMIT_VARIABLE = "NAPARI_SAM_EMBEDDINGS_GB"
-DEFAULT_LIMIT = 10 * 10**9  # bytes: 2500 frames of Segment Anything's networks
+DEFAULT_LIMIT = 10 * 10**9  # bytes: 2500 frames of the large networks, 600 of pocket
 SHARE_OF_DISK = 0.25  # of what would be free without these files: never more, whatever the limit
 LEFT_BEHIND_S = 3600  # a part not touched for so long is of a writer that was killed
 DIGEST_BYTES = 16

@@ -27,7 +27,7 @@ from .prompts import Prompts
 from .zoo import LoadedModel, is_out_of_memory, on_cpu
 
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
-MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 1 MB each
+MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 4 MB each
 TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
 OBJECTS_AT_ONCE = {"cpu": 2, "cuda": 16, "mps": 8}  # as many as keep the device busy, in fp32
 KEPT_BYTES = 31 * 2**20  # glibc keeps twice of this for the next prompt instead of giving it back

@@ -117,9 +117,11 @@ class Pocket(nn.Module):
         n = len(PocketFeatures._fields)
         pyramid = [PocketFeatures(*features[i : i + n]) for i in range(0, len(features), n)]
         chosen: dict[int, _Look] = {}
-        views = sorted(_views(self.config, pyramid, prompts), key=_alike)
-        for _, alike in groupby(views, key=_alike):
-            for look in self._look(pyramid, prompts, list(alike)):
+        alike_in = partial(_order, masked=prompts.masks is not None)
+        views = sorted(_views(self.config, pyramid, prompts), key=alike_in)
+        for _, alike in groupby(views, key=alike_in):
+            open_ = [view for view in alike if not self._is_settled(chosen.get(view.nth))]
+            for look in self._look(pyramid, prompts, open_) if open_ else ():
                 nth = look.view.nth
                 if nth not in chosen or look.score > chosen[nth].score:
                     chosen[nth] = look
@@ -127,21 +129,24 @@ class Pocket(nn.Module):
         masks = torch.stack([self._whole(look, pyramid) for look in looks])
         return masks, torch.stack([look.iou_predictions for look in looks])
 
+    def _is_settled(self, look: _Look | None) -> bool:
+        return look is not None and look.score >= self.config.sure
+
     def _look(
         self, pyramid: list[PocketFeatures], prompts: PromptTensors, views: list[View]
     ) -> Iterator[_Look]:
-        """Decode objects in windows of one shape and level."""
-        level, shape = views[0].level, views[0].shape
+        """Decode objects in windows of one shape; those with masks in one level."""
         dtype = next(self.decoder.parameters()).dtype
-        starts = [view.start for view in views]
-        windows = stack_windows(pyramid[level], [0] * len(views), starts, shape)
-        seen = PocketFeatures(*(feature.to(dtype) for feature in windows))
-        shrink = self.config.levels[level]
-        logits, scores = self.decoder(seen, _prompts_in(views, shrink, prompts))
-        fits = fitness(logits, scores, EDGES * shrink, prompts.diameter)
-        for nth, view in enumerate(views):
+        windows = [
+            stack_windows(pyramid[view.level], [0], [view.start], view.shape) for view in views
+        ]
+        seen = PocketFeatures(*(torch.cat(each).to(dtype) for each in zip(*windows, strict=True)))
+        shrinks = [self.config.levels[view.level] for view in views]
+        logits, scores = self.decoder(seen, _prompts_in(views, shrinks, prompts))
+        for nth, (view, shrink) in enumerate(zip(views, shrinks, strict=True)):
+            fits = fitness(logits[nth], scores[nth], EDGES * shrink, prompts.diameter)
             ambiguous = prompts.masks is None and _n_clicks(prompts, view.nth) == 1
-            score = fits[nth, 1:].max() if ambiguous else fits[nth, 0]
+            score = fits[1:].max() if ambiguous else fits[0]
             yield _Look(view, logits[nth].float(), scores[nth].float(), float(score))
 
     def _whole(self, look: _Look, pyramid: list[PocketFeatures]) -> Tensor:
@@ -167,9 +172,9 @@ class _Look(NamedTuple):
     score: float  # the fitness by which views compare
 
 
-def _alike(view: View) -> tuple[int, tuple[int, int]]:
-    """Views that are alike in this are decoded together."""
-    return view.level, view.shape
+def _order(view: View, *, masked: bool) -> tuple[int, ...]:
+    """Views that are alike in this are decoded together; the coarsest level comes last."""
+    return view.level if masked else view.level // 2, *view.shape
 
 
 def _views(
@@ -183,7 +188,8 @@ def _views(
         for level in fits[:1] or [last] if is_known else fits or [last]:
             shrink = config.levels[level]
             extents = [side * EDGES for side in pyramid[level].edges.shape[-2:]]
-            shape = extents if level == last else [min(side, config.window) for side in extents]
+            large = level == last and (is_known or level not in fits)
+            shape = extents if large else [min(side, config.window) for side in extents]
             middle = ((y0 + y1 + 1) / 2 / shrink, (x0 + x1 + 1) / 2 / shrink)
             y, x = (
                 min(max(0, round((at - side / 2) / STEP) * STEP), whole - side)
@@ -219,18 +225,20 @@ def _n_clicks(prompts: PromptTensors, nth: int) -> int:
     return int((prompts.labels[nth] >= 0).sum())
 
 
-def _prompts_in(views: list[View], shrink: int, prompts: PromptTensors) -> PromptTensors:
+def _prompts_in(views: list[View], shrinks: list[int], prompts: PromptTensors) -> PromptTensors:
     """The prompts of the views' objects in pixels of their windows."""
     nth = [view.nth for view in views]
-    device = next(p.device for p in prompts.given)
+    device = prompts.given[0].device
     starts = torch.tensor([view.start[::-1] for view in views], device=device)[:, None]  # x, y
+    shrunk = torch.tensor(shrinks, device=device)[:, None, None]
 
     def moved(points: Tensor) -> Tensor:
-        return (points.float() + 0.5) / shrink - 0.5 - starts
+        return (points.float() + 0.5) / shrunk - 0.5 - starts
 
     masks = None
     if prompts.masks is not None:
         # The mask is at stride 2 of the input, which is as fine or finer than the window's own
+        shrink = shrinks[0]
         h, w = (side * shrink // EDGES for side in views[0].shape)
         cut = []
         for view in views:

@@ -26,7 +26,8 @@ class PocketConfig:
     input_size: int = 1024  # long side of the input in pixels
     mask_size: int = 512  # long side of the low-res logits: stride 2, a 10 px cell keeps 5 pixels
     levels: tuple[int, ...] = (1, 2, 4)  # of the pyramid: how far the input is shrunk for each
-    window: int = 192  # pixels of a level in which an object is decoded; the last is seen whole
+    window: int = 192  # pixels of a level in which an object is decoded; if large, all of the last
+    sure: float = 0.8  # IoU prediction of a click from which on no coarser level is looked at
     fit: int = 110  # pixels of a level that an object extends over at most, to be decoded there
     widths: tuple[int, ...] = (16, 32, 64, 128, 160)  # at strides 2, 4, 8, 16, 32
     depths: tuple[int, ...] = (0, 2, 3, 4, 1)  # residual blocks at those strides

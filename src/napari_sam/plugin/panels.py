@@ -110,6 +110,7 @@ class SourcePanel(QWidget):
         self.cell_size = QSpinBox()
         self.cell_size.setRange(0, LARGEST_CELL)
         self.cell_size.setSuffix(" px across")
+        self.cell_size.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.cell_size.setToolTip(
             "How large your cells are, in pixels of the image. It decides between candidates, and "
             "how closely the embedded model looks.\n"

@@ -215,9 +215,9 @@ def _give_ids(
     if scope == "everywhere":  # prompts given in other views go along
         annotated = {f for (i, f), _ in session.annotations() if i in ids}
         frames += sorted(annotated.difference(frames), key=repr)
-    session.note_ids(max(ids))  # an id that is free now is still not given again
     change = _renaming(session, ids, frames)
     if any(change.edits) or change.after:
+        session.note_ids(max(ids))  # an id that is free now is still not given again
         session.make(change)
 
 

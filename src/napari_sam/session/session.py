@@ -52,7 +52,7 @@ Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
 
 ENOUGH_OBJECTS = 3  # segmented before their size says what size to expect
 OBJECTS_REMEMBERED = 64  # so that a session goes along from small cells to large ones
-ANSWERS_KEPT = 16  # candidates to choose from again; up to 1 MB each
+ANSWERS_KEPT = 16  # candidates to choose from again; up to 4 MB each
 
 
 class Session:
