@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,21 @@ def _own_embeddings(
 ) -> None:
     """Embeddings on disk of this test alone, never the user's."""
     monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path_factory.mktemp("embeddings")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """In a test marked ``largest_file(n)`` no file grows beyond n bytes, as on a full disk.
+
+    The limit holds for the test alone, not for what pytest itself writes before and after.
+    """
+    mark = item.get_closest_marker("largest_file")
+    if mark is None:
+        return (yield)
+    resource = pytest.importorskip("resource", reason="limits on file sizes are POSIX's")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (mark.args[0], before[1]))
+    try:
+        return (yield)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

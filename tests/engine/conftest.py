@@ -38,13 +38,3 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(variable, str(home))
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
     return tmp_path / "cache" / "models"
-
-
-@pytest.fixture
-def small_files_only() -> Iterator[int]:
-    """The kernel lets no file grow beyond this many bytes, as a full disk would."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
-    yield 300_000
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -156,7 +156,7 @@ def test_cancel_keeps_the_part_and_the_next_call_goes_on(tmp_path: Path) -> None
     assert wanted.target.read_bytes() == CONTENT
 
 
-@pytest.mark.usefixtures("small_files_only")
+@pytest.mark.largest_file(300_000)
 def test_a_disk_that_fills_up_is_not_left_full(tmp_path: Path) -> None:
     with serving(FileServer(CONTENT)) as server:
         wanted = job(server.url, tmp_path)

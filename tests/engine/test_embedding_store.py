@@ -188,7 +188,8 @@ def test_clear(store: EmbeddingStore) -> None:
 # What the disk refuses
 
 
-def test_a_full_disk_is_said_once_and_leaves_nothing(tmp_path: Path, small_files_only: int) -> None:
+@pytest.mark.largest_file(300_000)
+def test_a_full_disk_is_said_once_and_leaves_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     store = EmbeddingStore(tmp_path, tell=said.append)
     large = new_stored(side=200)

@@ -134,17 +134,17 @@ def test_what_cannot_be_loaded_is_not_kept(tmp_path: Path, user_folder: Path) ->
     assert not user_folder.exists()
 
 
-def test_registering_on_a_disk_that_fills_up(
-    checkpoint: Path, user_folder: Path, small_files_only: int
-) -> None:
-    assert checkpoint.stat().st_size > small_files_only
+@pytest.mark.largest_file(300_000)
+def test_registering_on_a_disk_that_fills_up(checkpoint: Path, user_folder: Path) -> None:
+    assert checkpoint.stat().st_size > 300_000
     with pytest.raises(ModelError, match=r"disk of .* is full"):
         register(checkpoint, "hela")
     assert not list(user_folder.glob("*hela*"))
 
 
+@pytest.mark.largest_file(300_000)
 def test_keeping_a_download_on_a_disk_that_fills_up(
-    published: ModelEntry, checkpoint: Path, user_folder: Path, small_files_only: int
+    published: ModelEntry, checkpoint: Path, user_folder: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"disk of .* is full"):
         register(checkpoint, "vit_x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,6 @@ from napari_sam.training.saving import (
     write_arrays,
 )
 
-resource = pytest.importorskip("resource", reason="limits on file sizes are POSIX's")
-
 
 @dataclass(frozen=True)
 class Writing:
@@ -48,17 +46,9 @@ WRITINGS = (
 )
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file can grow beyond 20,000 bytes, as if the disk were full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
+@pytest.mark.largest_file(20_000)
 @pytest.mark.parametrize("case", WRITINGS, ids=lambda c: c.name)
-def test_a_full_disk_leaves_what_was_there(case: Writing, tmp_path: Path, small_disk: None) -> None:
+def test_a_full_disk_leaves_what_was_there(case: Writing, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("the one before")
     with pytest.raises(ModelError, match=r"file cannot be written: .* Make room on the disk"):
