@@ -26,6 +26,7 @@ PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
 STRIDES = (16, 8, 4, 2, 4)  # of the tensors of PocketFeatures
 EDGES = 2  # stride of the logits
 STEP = 16  # pixels of a level between places where a window may begin
+COARSE = 2  # from this level on a click is decoded only if the finer ones leave it in doubt
 OUTSIDE = -16.0  # logit where an object was not looked for
 
 
@@ -42,8 +43,8 @@ class Pocket(nn.Module):
     """The embedded network: preprocess, encode once a frame, decode once a prompt.
 
     It sees a frame at several sizes, and each object in a window of the one at which the object has
-    a size the network knows. An object of which nothing is known but a click is decoded in all of
-    them; the answer with the highest IoU prediction stands.
+    a size the network knows. An object of which nothing is known but a click is decoded at the finer
+    sizes, and at the coarsest if they leave it in doubt; the highest IoU prediction stands.
     """
 
     def __init__(self, config: PocketConfig = POCKET) -> None:
@@ -173,8 +174,8 @@ class _Look(NamedTuple):
 
 
 def _order(view: View, *, masked: bool) -> tuple[int, ...]:
-    """Views that are alike in this are decoded together; the coarsest level comes last."""
-    return view.level if masked else view.level // 2, *view.shape
+    """Views that are alike in this are decoded together, coarse levels last."""
+    return view.level if masked else int(view.level >= COARSE), *view.shape
 
 
 def _views(
