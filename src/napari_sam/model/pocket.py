@@ -43,8 +43,8 @@ class Pocket(nn.Module):
     """The embedded network: preprocess, encode once a frame, decode once a prompt.
 
     It sees a frame at several sizes, and each object in a window of the one at which the object has
-    a size the network knows. An object of which nothing is known but a click is decoded at the finer
-    sizes, and at the coarsest if they leave it in doubt; the highest IoU prediction stands.
+    a size the network knows. An object of which nothing is known but a click is decoded at the
+    finer sizes, and at the coarsest if they leave it in doubt; the highest IoU prediction stands.
     """
 
     def __init__(self, config: PocketConfig = POCKET) -> None:
