@@ -39,5 +39,7 @@ from .prompt_table import read_prompts as read_prompts
 from .prompt_table import write_prompts as write_prompts
 from .prompts import Prompts as Prompts
 from .zoo import LoadedModel as LoadedModel
+from .zoo import choose_device as choose_device
+from .zoo import fast_in_bf16 as fast_in_bf16
 from .zoo import load_model as load_model
 from .zoo import register as register

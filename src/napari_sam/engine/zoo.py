@@ -236,15 +236,19 @@ def _find_weights(name_or_path: str | Path) -> tuple[str, Path, str]:
     return entry.name, path, entry.hash or recorded_hash(path)
 
 
-def _fastest_precision(device: torch.device) -> Precision:
-    """bf16 where the device has units for it; elsewhere it is emulated, and slower than fp32."""
+def fast_in_bf16(device: torch.device) -> bool:
+    """Whether a device has units for bfloat16; elsewhere it is emulated, and slower than fp32."""
     if device.type == "cuda":
         with torch.cuda.device(device):
-            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         units: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer PyTorch
-        return "bf16" if units.get("avx512_bf16") or units.get("amx_bf16") else "fp32"
-    return "fp32"
+        return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
+    return False
+
+
+def _fastest_precision(device: torch.device) -> Precision:
+    return "bf16" if fast_in_bf16(device) else "fp32"
 
 
 def _place(network: Network, device: torch.device, precision: Precision) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from napari_sam.engine import ModelError
+from napari_sam.engine import ModelError, fast_in_bf16
 from napari_sam.model import Network
 
 
@@ -203,13 +203,3 @@ def wait_for_workers() -> None:
     """Until all have come to this point."""
     if distributed.is_initialized():
         distributed.barrier()
-
-
-def fast_in_bf16(device: torch.device) -> bool:
-    """Whether a device has units for bfloat16; elsewhere it is emulated, and slower."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        units: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer PyTorch
-        return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
-    return False

@@ -15,13 +15,19 @@ from typing import Any, cast
 
 import torch
 
-from napari_sam.engine import LoadedModel, ModelError, Predictor, load_model
-from napari_sam.engine.zoo import choose_device
+from napari_sam.engine import (
+    LoadedModel,
+    ModelError,
+    Predictor,
+    choose_device,
+    fast_in_bf16,
+    load_model,
+)
 from napari_sam.model import POCKET, Pocket, Sam, build_network
 
 from .decoder_lesson import DecoderLesson
 from .history import History, Judgement
-from .loop import Lesson, Training, TrainingConfig, fast_in_bf16, wait_for_workers, workers
+from .loop import Lesson, Training, TrainingConfig, wait_for_workers, workers
 from .material import Material
 from .pocket_lesson import PocketLesson, sources_of
 from .run_plot import draw_run
