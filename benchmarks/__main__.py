@@ -31,8 +31,9 @@ ROWS = {  # what each row runs
     "embedded": ("embedded.py",),
     "startup": ("startup.py",),
 }
-ON_REQUEST = {  # these take many minutes
+ON_REQUEST = {  # these take many minutes, or a GPU
     "vit_h_reference": ("encoder.py", "vit_h", "--threads", "1", "--repeats", "1"),
+    "gpu": ("gpu.py",),
 }
 
 

@@ -151,7 +151,7 @@ def give_up(session: Session, clip: Clip, object_id: int, t: int) -> None:
     for further in range(t, len(clip.truth)) if t > clip.seed else range(t, -1, -1):
         frame = clip.stack.index(further)
         if session.region(object_id, frame):
-            objects.delete(session, object_id, frame, "here")
+            objects.delete(session, [object_id], frame)
 
 
 def paint(session: Session, object_id: int, frame: FrameIndex, wanted: Mask) -> None:

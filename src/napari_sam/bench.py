@@ -56,11 +56,18 @@ def measure(name_or_path: str | Path, *, device: str = "auto", precision: str = 
     """
     with _watched() as load:
         predictor = Predictor(load_model(name_or_path, device=device, precision=precision))
+    wait = torch.get_device_module(predictor.model.device).synchronize
     image = picture()
-    with _watched() as encode:
+
+    def encode_one() -> Embedding:
         embedding = predictor.encode(image)
+        wait()  # a GPU goes on by itself
+        return embedding
+
+    with _watched() as encode:
+        embedding = encode_one()
     if encode.seconds < PATIENCE:  # the first time warms up; a slow network has no need of it
-        encode.seconds = _median(lambda: predictor.encode(image), 3)
+        encode.seconds = _median(encode_one, 3)
     with one_thread():
         click, boxes, previews = _measure_prompts(predictor, embedding)
     model = predictor.model

@@ -12,6 +12,7 @@ import torch
 
 from napari_sam.engine import (
     FrameError,
+    FrameStack,
     LoadedModel,
     Predictor,
     PromptError,
@@ -216,6 +217,16 @@ def test_grey_frames_of_any_type_are_frames(pocket: Predictor) -> None:
     assert embedding.frame_shape == (60, 80)
     large = pocket.encode(np.zeros((40, 4200), np.uint16))
     assert large.frame_shape == (40, 4200), "read smaller, but prompts keep the frame's own pixels"
+
+
+def test_grey_in_one_channel_is_encoded_as_in_three(pocket: Predictor) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4000, (300, 200), np.uint16)
+    stack = FrameStack.from_array(pixels)
+    grey = stack.frame(stack.index())
+    assert grey.strides[-1] == 0, "three views of one channel"
+    in_three = np.ascontiguousarray(grey)
+    once, thrice = (pocket.encode(frame).features for frame in (grey, in_three))
+    assert torch.equal(once, thrice)
 
 
 def test_progress_stops_an_encoder(predictor: Predictor) -> None:

@@ -1,4 +1,4 @@
-"""Windows, normalisation and attention by themselves."""
+"""Windows, normalisation and linear layers by themselves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 
 from napari_sam.model import layers
 from napari_sam.model.layers import (
-    QUERY_ROWS,
     TOKENS_AT_ONCE,
     LayerNorm2d,
     MLPBlock,
-    RelativePositionAttention,
     packed,
     window_partition,
     window_unpartition,
 )
-from oracles import Pair, fill_with_noise, import_oracle, relative_error
+from oracles import fill_with_noise, import_oracle, relative_error
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -46,38 +44,6 @@ def test_layer_norm_equals_the_reference(noise: torch.Generator) -> None:
     assert relative_error(ours(x), reference(x)) < 1e-6
 
 
-@pytest.mark.parametrize("window_size", [0, 7], ids=["whole map", "windows"])
-def test_attention_equals_the_reference(window_size: int, noise: torch.Generator) -> None:
-    encoder = import_oracle("segment_anything.modeling.image_encoder")
-    size = 18
-    assert size**2 > QUERY_ROWS, "the map should take more than one block of rows"
-    reference = encoder.Block(
-        24, 3, use_rel_pos=True, window_size=window_size, input_size=(size, size)
-    )
-    fill_with_noise(reference, seed=0)
-    ours = RelativePositionAttention(24, 3, size, window_size)
-    ours.load_state_dict(reference.attn.state_dict())
-    x = torch.randn(2, size, size, 24, generator=noise)
-    expected = reference.attn(x)
-    if window_size:
-        windows, padded = encoder.window_partition(x, window_size)
-        expected = encoder.window_unpartition(
-            reference.attn(windows), window_size, padded, (size, size)
-        )
-    assert relative_error(ours(x), expected) < 1e-5
-
-
-def test_windows_do_not_see_each_other(small: Pair, noise: torch.Generator) -> None:
-    attention = small.ours.image_encoder.blocks[0].attn
-    x = torch.randn(1, 20, 20, 64, generator=noise)
-    changed = x.clone()
-    changed[:, 16, 3] += 1
-    differs = (attention(changed) != attention(x)).any(-1)[0]
-    assert differs[14:, :14].all()
-    assert not differs[:14].any()
-    assert not differs[:, 14:].any()
-
-
 @pytest.mark.parametrize("tokens", [1, TOKENS_AT_ONCE - 1, 2 * TOKENS_AT_ONCE + 7])
 def test_a_perceptron_in_parts_equals_one_at_once(tokens: int, noise: torch.Generator) -> None:
     block = MLPBlock(16, 64)
@@ -92,6 +58,9 @@ def test_packed_weights_say_the_same(dtype: torch.dtype, noise: torch.Generator)
     x = torch.randn(2, 40, 40, 48, generator=noise).to(dtype)
     tolerance = 1e-6 if dtype == torch.float32 else 1e-2
     assert relative_error(packed(layer, x)(x), layer(x)) < tolerance
+    for activation in (torch.nn.GELU(), torch.nn.ReLU(), torch.nn.Tanh()):
+        activated = packed(layer, x, activation)(x)
+        assert relative_error(activated, activation(layer(x))) < tolerance
 
 
 def test_without_packing_the_layer_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +70,7 @@ def test_without_packing_the_layer_is_used(monkeypatch: pytest.MonkeyPatch) -> N
     with torch.inference_mode(False):
         assert packed(layer, many) is layer
 
-    def removed(weight: torch.Tensor, bias: torch.Tensor) -> None:
+    def removed(weight: torch.Tensor, bias: torch.Tensor, activation: str) -> None:
         raise AttributeError("'mkldnn' object has no attribute '_reorder_linear_weight'")
 
     monkeypatch.setattr(layers, "_pack", removed)

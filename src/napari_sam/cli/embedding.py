@@ -54,6 +54,10 @@ def embed(
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="On a GPU: a minute more to begin with, then quicker."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Encode frames ahead, so that the window finds them on disk: overnight, on a cluster.
@@ -66,7 +70,8 @@ def embed(
     positions = None if frames == "all" else parse_frames(frames)
     store = open_store()
     cache = EmbeddingCache(store=store)
-    predictor = Predictor(load_model(model, device=device, precision=precision))
+    loaded = load_model(model, device=device, precision=precision, compiled=compiled)
+    predictor = Predictor(loaded)
     for notice in predictor.model.notices:
         tell(notice)
     results: list[Done] = []

@@ -120,7 +120,10 @@ def _sum(parts: Iterable[NDArray[Any]], exact: type[np.floating[Any]]) -> NDArra
 
 
 def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
-    """Stretch and mix ``(h, w, n)`` of any type to ``(h, w, 3)`` uint8."""
+    """Stretch and mix ``(h, w, n)`` of any type to ``(h, w, 3)`` uint8.
+
+    Grey is in memory once: its three channels are views of one, not to be written to.
+    """
     if len(limits) == 1:
         planes = stretch(pixels, *limits[0])
     else:
@@ -133,4 +136,4 @@ def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
         mean = np.rint(planes.mean(axis=-1, keepdims=True)).astype(np.uint8)
     if planes.shape[-1] == 2:
         return np.concatenate([planes, mean], axis=-1)
-    return np.repeat(mean, 3, axis=-1)
+    return np.broadcast_to(mean, (*mean.shape[:2], 3))

@@ -412,8 +412,10 @@ def _resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.u
     height, width = rgb.shape[:2]
     scale = long_side / max(height, width)
     new_width, new_height = (max(1, int(side * scale + 0.5)) for side in (width, height))
-    resized = Image.fromarray(rgb).resize((new_width, new_height), Image.Resampling.BILINEAR)
-    return np.array(resized)
+    is_grey = rgb.strides[-1] == 0  # three views of one channel
+    image = Image.fromarray(rgb[..., 0] if is_grey else rgb)
+    resized = np.array(image.resize((new_width, new_height), Image.Resampling.BILINEAR))
+    return np.repeat(resized[..., None], 3, axis=-1) if is_grey else resized
 
 
 def _mask_logits(

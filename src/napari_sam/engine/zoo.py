@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from napari_sam.model import Network, PocketConfig, SamConfig
+from napari_sam.model import Network, PocketConfig, SamConfig, compile_blocks
 
 from .catalogue import find_model, known_models, whole_file, writable_folder
 from .checkpoint import image_encoder, read_network, read_state, recognise
@@ -41,7 +41,11 @@ class LoadedModel:
 
 
 def load_model(
-    name_or_path: str | Path, *, device: str = "auto", precision: str = "auto"
+    name_or_path: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    compiled: bool = False,
 ) -> LoadedModel:
     """Load a model that is on this computer.
 
@@ -53,6 +57,10 @@ def load_model(
         "auto" (CUDA, else Apple's MPS, else CPU), or "cpu", "cuda", "cuda:1", "mps".
     precision : str
         Of the image encoder: "fp32", "bf16", or "auto": bf16 where the device computes in it.
+    compiled : bool
+        Whether a large network's encoder is put through torch.compile, where there is a GPU: the
+        second image takes a minute longer, the later ones less time. Without a compiler it runs
+        as it is.
 
     Returns
     -------
@@ -80,6 +88,8 @@ def load_model(
                 "cpu, or install the PyTorch that fits your GPU's driver."
             ) from error
         return on_cpu(model)
+    if compiled and chosen_device.type != "cpu":
+        compile_blocks(image_encoder(network))
     return model
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .compiling import compile_blocks
 from .fitness import fitness
 from .image_encoder import Progress, ViTConfig
 from .pocket import Pocket, stack_windows
@@ -35,6 +36,7 @@ __all__ = [
     "ViTConfig",
     "build_network",
     "click_kernel",
+    "compile_blocks",
     "empty_network",
     "fitness",
     "prepare",

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import LayerNorm2d, MLPBlock, RelativePositionAttention
+from .attention import RelativePositionAttention
+from .layers import LayerNorm2d, MLPBlock
 
 Progress = Callable[[int, int], None]
 

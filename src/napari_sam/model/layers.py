@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
+from types import NoneType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 TOKENS_AT_ONCE = 1024  # through a perceptron: what lies between its layers is four times as wide
-QUERY_ROWS = 256  # a block of 256 x 4096 scores in fp32 is 4 MB: it stays in the cache
+FUSED: dict[type, str] = {NoneType: "none", nn.GELU: "gelu", nn.ReLU: "relu"}  # oneDNN's names
 
 
 class LayerNorm2d(nn.Module):
@@ -49,8 +50,8 @@ class MLPBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(0, -2)
         parts = tokens.chunk(max(1, len(tokens) // TOKENS_AT_ONCE))
-        lin1, lin2 = packed(self.lin1, tokens), packed(self.lin2, tokens)
-        projected = [lin2(self.act(lin1(part))) for part in parts]
+        lin1, lin2 = packed(self.lin1, tokens, self.act), packed(self.lin2, tokens)
+        projected = [lin2(lin1(part)) for part in parts]
         return torch.cat(projected).view_as(x)
 
 
@@ -69,27 +70,29 @@ class MLP(nn.Module):
         return projected
 
 
-def packed(layer: nn.Linear, x: Tensor) -> Callable[[Tensor], Tensor]:
+def packed(
+    layer: nn.Linear, x: Tensor, activation: nn.Module | None = None
+) -> Callable[[Tensor], Tensor]:
     """A linear layer for many inputs like x (..., C), its weights in the order oneDNN reads them.
 
     Ordered anew for every image, which takes a fiftieth of the product, so that they are never in
-    memory twice. The layer itself where that brings nothing or PyTorch cannot.
+    memory twice. The layer itself, then the activation, where that brings nothing or PyTorch
+    cannot.
     """
     many = x.numel() >= TOKENS_AT_ONCE * x.shape[-1]
-    if not (many and x.device.type == "cpu" and torch.is_inference_mode_enabled()):
-        return layer
-    if not _can_pack(x.dtype):
-        return layer
-    return _pack(layer.weight, layer.bias)
+    is_inference = x.device.type == "cpu" and torch.is_inference_mode_enabled()
+    if many and is_inference and type(activation) in FUSED and _can_pack(x.dtype):
+        return _pack(layer.weight, layer.bias, FUSED[type(activation)])
+    return layer if activation is None else nn.Sequential(layer, activation)
 
 
-def _pack(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+def _pack(weight: Tensor, bias: Tensor, activation: str) -> Callable[[Tensor], Tensor]:
     """PyTorch's own operators for compiled networks; nobody promises that they stay."""
     ordered = torch.ops.mkldnn._reorder_linear_weight(weight)
 
     def linear(x: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, ordered, bias, "none", [], "")
-        return product
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, ordered, bias, activation, [], "none")
+        return out
 
     return linear
 
@@ -100,11 +103,16 @@ def _can_pack(dtype: torch.dtype) -> bool:
     generator = torch.Generator().manual_seed(0)
     x, weight = (torch.randn(32, 32, generator=generator).to(dtype) for _ in range(2))
     bias = x[0].clone()
-    try:
-        product = _pack(weight, bias)(x)
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    return torch.allclose(product, F.linear(x, weight, bias), rtol=2e-2, atol=2e-2)
+    expected = F.linear(x, weight, bias)
+    for activation, fused in FUSED.items():
+        try:
+            product = _pack(weight, bias, fused)(x)
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+        wanted = expected if activation is NoneType else activation()(expected)
+        if not torch.allclose(product, wanted, rtol=2e-2, atol=2e-2):
+            return False
+    return True
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -143,91 +151,3 @@ def window_unpartition(windows: Tensor, window_size: int, size: tuple[int, int])
     x = windows.view(-1, rows, columns, window_size, window_size, windows.shape[-1])
     x = x.transpose(2, 3).reshape(-1, rows * window_size, columns * window_size, x.shape[-1])
     return x[:, :h, :w]
-
-
-class RelativePositionAttention(nn.Module):
-    """Multi-head self-attention with decomposed relative position (MViTv2, arXiv:2112.01526).
-
-    A query sees the key `dy` rows and `dx` columns away with the score
-    `scale * q.k + q.rel_pos_h[dy] + q.rel_pos_w[dx]`. With a `window_size`, a token sees its own
-    window only; otherwise the whole map.
-    """
-
-    def __init__(self, dim: int, heads: int, map_size: int, window_size: int = 0) -> None:
-        super().__init__()
-        self.heads = heads
-        self.scale = (dim // heads) ** -0.5
-        self.window_size = window_size
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-        offsets = 2 * (window_size or map_size) - 1
-        self.rel_pos_h = nn.Parameter(torch.zeros(offsets, dim // heads))
-        self.rel_pos_w = nn.Parameter(torch.zeros(offsets, dim // heads))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to (B, H, W, C)."""
-        qkv = packed(self.qkv, x)(x)  # (B, H, W, 3C)
-        if self.window_size:
-            # On a CPU one row of windows after the other: it stays in the cache
-            rows = self.window_size if x.device.type == "cpu" else x.shape[1]
-            parts = [qkv[:, y : y + rows] for y in range(0, x.shape[1], rows)]
-            attended = torch.cat([self._attend_in_windows(part) for part in parts], 1)
-        else:
-            attended = self._attend_in_blocks(qkv)
-        return packed(self.proj, attended)(attended)
-
-    def _attend_in_windows(self, qkv: Tensor) -> Tensor:
-        """Attend inside windows, (B, H, W, 3C) to (B, H, W, C)."""
-        # A padding token is zero, so that its query, key and value are the bias itself
-        windows = window_partition(qkv, self.window_size, self.qkv.bias)
-        attended = self._attend_inside(windows)
-        return window_unpartition(attended, self.window_size, (qkv.shape[1], qkv.shape[2]))
-
-    def _attend_inside(self, qkv: Tensor) -> Tensor:
-        """Every token attends to all of its own window, (B, N, 3C) to (B, N, C)."""
-        b, n, _ = qkv.shape
-        q, k, v = qkv.view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
-        size = (self.window_size, self.window_size)
-        to_rows, to_columns = self._relative_scores(q, size)
-        bias = (to_rows.unsqueeze(-1) + to_columns.unsqueeze(-2)).flatten(3)  # (B, heads, N, N)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=self.scale)
-        return attended.transpose(1, 2).reshape(b, n, -1)
-
-    def _attend_in_blocks(self, qkv: Tensor) -> Tensor:
-        """Attend over the whole map, (B, H, W, 3C) to (B, H, W, C).
-
-        Head by head and in blocks of query rows, so that no score matrix (N, N) is ever held.
-        """
-        b, h, w, _ = qkv.shape
-        heads = qkv.view(b, h * w, 3, self.heads, -1).permute(0, 3, 2, 1, 4).flatten(0, 1)
-        attended = []
-        for q, k, v in heads:  # each (N, d)
-            to_rows, to_columns = self._relative_scores(q, (h, w))
-            scaled = q * self.scale
-            for start in range(0, h * w, QUERY_ROWS):
-                block = slice(start, start + QUERY_ROWS)
-                bias = to_rows[block].unsqueeze(-1) + to_columns[block].unsqueeze(-2)
-                scores = bias.flatten(1).addmm_(scaled[block], k.T)  # (QUERY_ROWS, N)
-                attended.append(scores.softmax(-1) @ v)
-        out = torch.cat(attended).view(b, self.heads, h, w, -1)
-        return out.permute(0, 2, 3, 1, 4).flatten(3)
-
-    def _relative_scores(self, q: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Scores of queries (..., H * W, d) for the rows and for the columns of keys.
-
-        Returns:
-            (..., H * W, H) and (..., H * W, W).
-        """
-        h, w = size
-        q_map = q.reshape(*q.shape[:-2], h, w, q.shape[-1])
-        rel_h = self.rel_pos_h[_offsets(h, q.device)]  # (H, H, d)
-        rel_w = self.rel_pos_w[_offsets(w, q.device)]  # (W, W, d)
-        to_rows = torch.einsum("...hwc,hkc->...hwk", q_map, rel_h)
-        to_columns = torch.einsum("...hwc,wkc->...hwk", q_map, rel_w)
-        return to_rows.flatten(-3, -2), to_columns.flatten(-3, -2)
-
-
-def _offsets(size: int, device: torch.device) -> Tensor:
-    """Index of the relative position between a query (row) and a key (column), (size, size)."""
-    places = torch.arange(size, device=device)
-    return places[:, None] - places[None, :] + size - 1

@@ -1,0 +1,197 @@
+"""Self-attention with decomposed relative position, each time in the way that is fastest there.
+
+A query sees the key in row `y` and column `x` with the score
+`scale * q.k + q.rel_pos_h[its row - y] + q.rel_pos_w[its column - x]` (MViTv2, arXiv:2112.01526).
+The ways differ in time and memory only. Each takes scaled queries, keys and values
+(B, heads, N, d) of N = H * W places, and the queries' scores for rows (B, heads, N, H) and columns
+(B, heads, N, W), and returns (B, heads, N, d).
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import packed, window_partition, window_unpartition
+
+Way: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+QUERY_ROWS = 256  # a block of 256 x 4096 scores in fp32 is 4 MB: it stays in the cache
+FLASH_STEP = 8  # CUDA's flash kernel wants heads of a multiple of this
+
+
+class RelativePositionAttention(nn.Module):
+    """Multi-head self-attention on a map (B, H, W, C).
+
+    With a `window_size`, a token sees its own window only; otherwise the whole map.
+    """
+
+    def __init__(self, dim: int, heads: int, map_size: int, window_size: int = 0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (dim // heads) ** -0.5
+        self.window_size = window_size
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        offsets = 2 * (window_size or map_size) - 1
+        self.rel_pos_h = nn.Parameter(torch.zeros(offsets, dim // heads))
+        self.rel_pos_w = nn.Parameter(torch.zeros(offsets, dim // heads))
+        self.attend: Way = attend_with_bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) to (B, H, W, C)."""
+        qkv = packed(self.qkv, x)  # (B, H, W, C) to (B, H, W, 3C)
+        if self.window_size:
+            # On a CPU one row of windows after the other: it stays in the cache
+            rows = self.window_size if x.device.type == "cpu" else x.shape[1]
+            parts = (x[:, y : y + rows] for y in range(0, x.shape[1], rows))
+            attended = torch.cat([self._attend_in_windows(qkv(part)) for part in parts], 1)
+        else:
+            attended = self._attend(qkv(x).flatten(1, 2), (x.shape[1], x.shape[2])).view_as(x)
+        return packed(self.proj, x)(attended)
+
+    def _attend_in_windows(self, qkv: Tensor) -> Tensor:
+        """Every token attends to all of its own window, (B, H, W, 3C) to (B, H, W, C)."""
+        # A padding token is zero, so that its query, key and value are the bias itself
+        windows = window_partition(qkv, self.window_size, self.qkv.bias)
+        attended = self._attend(windows, (self.window_size, self.window_size))
+        return window_unpartition(attended, self.window_size, (qkv.shape[1], qkv.shape[2]))
+
+    def _attend(self, qkv: Tensor, size: tuple[int, int]) -> Tensor:
+        """Every token of a map of `size` attends to all of them, (B, N, 3C) to (B, N, C)."""
+        b, n, _ = qkv.shape
+        q, k, v = qkv.view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
+        to_rows, to_columns = self._relative_scores(q, size)
+        if not torch.compiler.is_compiling():  # what is compiled stays as it ran last
+            self.attend = fastest_way(q, size)
+        attended = self.attend(q * self.scale, k, v, to_rows, to_columns)
+        return attended.transpose(1, 2).reshape(b, n, -1)
+
+    def _relative_scores(self, q: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Scores of queries (B, heads, H * W, d) for the rows and for the columns of keys.
+
+        Returns:
+            (B, heads, H * W, H) and (B, heads, H * W, W).
+        """
+        q_map = q.unflatten(2, size)
+        rel_h, rel_w = (
+            rel_pos[_offsets(length, q.device)]  # (length, length, d)
+            for rel_pos, length in zip((self.rel_pos_h, self.rel_pos_w), size, strict=True)
+        )
+        to_rows = torch.einsum("bnhwc,hkc->bnhwk", q_map, rel_h)
+        to_columns = torch.einsum("bnhwc,wkc->bnhwk", q_map, rel_w)
+        return to_rows.flatten(2, 3), to_columns.flatten(2, 3)
+
+
+def _offsets(size: int, device: torch.device) -> Tensor:
+    """Index of the relative position between a query (row) and a key (column), (size, size)."""
+    places = torch.arange(size, device=device)
+    return places[:, None] - places[None, :] + size - 1
+
+
+def attend_with_bias(
+    q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor
+) -> Tensor:
+    """By PyTorch's own attention, with a bias (B, heads, N, N)."""
+    bias = (to_rows.unsqueeze(-1) + to_columns.unsqueeze(-2)).flatten(3)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
+
+
+def attend_in_blocks(
+    q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor
+) -> Tensor:
+    """Head by head and in blocks of query rows, so that no score matrix (N, N) is ever held.
+
+    All blocks are computed in the same memory: new memory would come in empty pages, which cost
+    as much as the sums written into them.
+    """
+    b, heads, n, _ = q.shape
+    attended = torch.empty_like(q, memory_format=torch.contiguous_format)
+    scores, weights = q.new_empty(2, min(QUERY_ROWS, n), n)
+    bias = scores.unflatten(1, (to_rows.shape[-1], to_columns.shape[-1]))
+    for head in itertools.product(range(b), range(heads)):
+        keys, values = k[head].contiguous().T, v[head].contiguous()
+        for start in range(0, n, QUERY_ROWS):
+            block = (*head, slice(start, start + QUERY_ROWS))
+            rows = slice(0, len(q[block]))
+            torch.add(to_rows[block].unsqueeze(2), to_columns[block].unsqueeze(1), out=bias[rows])
+            torch.softmax(scores[rows].addmm_(q[block], keys), -1, out=weights[rows])
+            torch.mm(weights[rows], values, out=attended[block])
+    return attended
+
+
+def attend_widened(q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor) -> Tensor:
+    """The biases as a part of queries and keys: one product gives all scores (B, heads, N, N)."""
+    q, k = widened(q, k, to_rows, to_columns)
+    return (q @ k.mT).softmax(-1) @ v
+
+
+def attend_by_flash(q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor) -> Tensor:
+    """The same by a kernel that holds no scores; it wants values as wide as queries and keys."""
+    wide_q, wide_k = widened(q, k, to_rows, to_columns)
+    width = -(-wide_q.shape[-1] // FLASH_STEP) * FLASH_STEP
+    query, key, value = (F.pad(t, (0, width - t.shape[-1])) for t in (wide_q, wide_k, v))
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0)[..., : v.shape[-1]]
+
+
+def widened(q: Tensor, k: Tensor, to_rows: Tensor, to_columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries and keys (B, heads, N, d + H + W) whose product is the whole score.
+
+    A query holds its scores for all rows and columns, a key a one for its own.
+    """
+    h, w = to_rows.shape[-1], to_columns.shape[-1]
+    row, column = (torch.eye(n, dtype=k.dtype, device=k.device) for n in (h, w))
+    place = torch.cat([row.repeat_interleave(w, 0), column.repeat(h, 1)], 1)
+    wide_k = torch.cat([k, place.expand(*k.shape[:-1], h + w)], -1)
+    return torch.cat([q, to_rows, to_columns], -1), wide_k
+
+
+def fastest_way(q: Tensor, size: tuple[int, int]) -> Way:
+    """How queries (B, heads, N, d) are to attend to a map of `size`, on their device.
+
+    What holds on all CPUs measured is known; on a GPU the ways are tried once.
+    """
+    if q.device.type != "cpu":
+        return measured_fastest(
+            (attend_with_bias, attend_by_flash), q.device, q.dtype, q.shape, size
+        )
+    if torch.is_grad_enabled():
+        return attend_with_bias
+    if q.shape[2] > QUERY_ROWS:
+        return attend_in_blocks
+    return attend_widened if q.dtype == torch.bfloat16 else attend_with_bias
+
+
+@cache
+def measured_fastest(
+    ways: tuple[Way, ...],
+    device: torch.device,
+    dtype: torch.dtype,
+    shape: tuple[int, int, int, int],
+    size: tuple[int, int],
+) -> Way:
+    """The quickest of some ways for queries of a shape; one that fails there is passed over."""
+
+    def seconds(way: Way) -> float:
+        q, k, v = torch.randn(3, *shape, device=device, dtype=dtype)
+        scores = (torch.randn(*shape[:3], n, device=device, dtype=dtype) for n in size)
+        inputs = (q, k, v, *scores)
+        try:
+            synchronize = torch.get_device_module(device).synchronize
+            way(*inputs)
+            synchronize()
+            start = time.perf_counter()
+            way(*inputs)
+            synchronize()
+        except RuntimeError:
+            return float("inf")
+        return time.perf_counter() - start
+
+    return min(ways, key=seconds)
