@@ -80,7 +80,7 @@ class RelativePositionAttention(nn.Module):
         Returns:
             (B, heads, H * W, H) and (B, heads, H * W, W).
         """
-        q_map = q.unflatten(2, size)
+        q_map = q.reshape(*q.shape[:2], *size, q.shape[-1])
         rel_h, rel_w = (
             rel_pos[_offsets(length, q.device)]  # (length, length, d)
             for rel_pos, length in zip((self.rel_pos_h, self.rel_pos_w), size, strict=True)
@@ -115,7 +115,7 @@ def attend_in_blocks(
     b, heads, n, _ = q.shape
     attended = torch.empty_like(q, memory_format=torch.contiguous_format)
     scores, weights = q.new_empty(2, min(QUERY_ROWS, n), n)
-    bias = scores.unflatten(1, (to_rows.shape[-1], to_columns.shape[-1]))
+    bias = scores.view(-1, to_rows.shape[-1], to_columns.shape[-1])
     for head in itertools.product(range(b), range(heads)):
         keys, values = k[head].contiguous().T, v[head].contiguous()
         for start in range(0, n, QUERY_ROWS):
