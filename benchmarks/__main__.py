@@ -24,6 +24,7 @@ from measuring import REPOSITORY
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 ROWS = {  # what each row runs
     "encoder": ("encoder.py", "vit_b"),
+    "shares": ("shares.py",),
     "vit_h": ("encoder.py", "vit_h", "--variants", "bf16", "--threads", "2", "--repeats", "1"),
     "click": ("click.py",),
     "frames": ("frames.py",),

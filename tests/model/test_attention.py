@@ -68,10 +68,12 @@ def test_all_ways_say_the_same(
     way: Way, dtype: torch.dtype, device: str, noise: torch.Generator
 ) -> None:
     q, k, v = torch.randn(3, *SHAPE, generator=noise)
-    to_rows, to_columns = (torch.randn(*SHAPE[:3], n, generator=noise) for n in SIZE)
-    scores = (q @ k.mT).unflatten(-1, SIZE) + to_rows[..., None] + to_columns[..., None, :]
-    expected = scores.flatten(3).softmax(-1) @ v
-    given = (each.to(device, dtype) for each in (q, k, v, to_rows, to_columns))
+    rel_h, rel_w = (torch.randn(n, n, SHAPE[-1], generator=noise) for n in SIZE)
+    y, x = (at.flatten() for at in torch.meshgrid(*map(torch.arange, SIZE), indexing="ij"))
+    of_rows, of_columns = rel_h[y][:, y], rel_w[x][:, x]  # of each query and key (N, N, d)
+    scores = q @ k.mT / SHAPE[-1] ** 0.5 + torch.einsum("bnqc,qkc->bnqk", q, of_rows + of_columns)
+    expected = scores.softmax(-1) @ v
+    given = (each.to(device, dtype) for each in (q, k, v, rel_h, rel_w))
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     assert relative_error(way(*given).float().cpu(), expected) < tolerance
 

@@ -15,14 +15,12 @@ pytestmark = [
     pytest.mark.usefixtures("inference"),
     pytest.mark.filterwarnings("ignore:.torch.jit.script_method.:DeprecationWarning"),  # its own
 ]
-CONFIG = SamConfig("small", ViTConfig(64, depth=2, heads=2, global_blocks=(1,)), input_size=256)
 
 
-@pytest.fixture
-def network() -> Sam:
-    sam = Sam(
-        SamConfig("small", ViTConfig(64, depth=2, heads=2, global_blocks=(1,)), input_size=256)
-    )
+def noise_network(width: int) -> Sam:
+    """Blocks of another width are compiled anew."""
+    encoder = ViTConfig(width, depth=2, heads=2, global_blocks=(1,))
+    sam = Sam(SamConfig("small", encoder, input_size=256))
     fill_with_noise(sam, seed=0)
     return sam.eval()
 
@@ -30,7 +28,8 @@ def network() -> Sam:
 @pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "cl"))), reason="there is no C++ compiler here"
 )
-def test_compiled_blocks_say_the_same(network: Sam, noise: torch.Generator) -> None:
+def test_compiled_blocks_say_the_same(noise: torch.Generator) -> None:
+    network = noise_network(width=64)
     image = torch.rand(1, 3, 256, 256, generator=noise)
     (expected,) = network.encode(image)
     keys = set(network.state_dict())
@@ -43,11 +42,11 @@ def test_compiled_blocks_say_the_same(network: Sam, noise: torch.Generator) -> N
 
 
 def test_without_a_compiler_they_go_on_as_they_are(
-    network: Sam, noise: torch.Generator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    noise: torch.Generator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("CXX", "/there/is/no/compiler")
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/there/is/no/compiler",))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # nothing compiled before
-    torch._dynamo.reset()
+    network = noise_network(width=48)
     image = torch.rand(1, 3, 256, 256, generator=noise)
     (expected,) = network.encode(image)
     compile_blocks(network.image_encoder)

@@ -1,10 +1,9 @@
 """Self-attention with decomposed relative position, each time in the way that is fastest there.
 
 A query sees the key in row `y` and column `x` with the score
-`scale * q.k + q.rel_pos_h[its row - y] + q.rel_pos_w[its column - x]` (MViTv2, arXiv:2112.01526).
-The ways differ in time and memory only. Each takes scaled queries, keys and values
-(B, heads, N, d) of N = H * W places, and the queries' scores for rows (B, heads, N, H) and columns
-(B, heads, N, W), and returns (B, heads, N, d).
+`q.k / sqrt(d) + q.rel_h[its row, y] + q.rel_w[its column, x]` (MViTv2, arXiv:2112.01526). The ways
+differ in time and memory only. Each takes queries, keys and values (B, heads, N, d) of N = H * W
+places and the positions rel_h (H, H, d) and rel_w (W, W, d), and returns (B, heads, N, d).
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ class RelativePositionAttention(nn.Module):
     def __init__(self, dim: int, heads: int, map_size: int, window_size: int = 0) -> None:
         super().__init__()
         self.heads = heads
-        self.scale = (dim // heads) ** -0.5
         self.window_size = window_size
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
@@ -68,26 +66,11 @@ class RelativePositionAttention(nn.Module):
         """Every token of a map of `size` attends to all of them, (B, N, 3C) to (B, N, C)."""
         b, n, _ = qkv.shape
         q, k, v = qkv.view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
-        to_rows, to_columns = self._relative_scores(q, size)
+        rel_h = self.rel_pos_h[_offsets(size[0], q.device)]
+        rel_w = self.rel_pos_w[_offsets(size[1], q.device)]
         if not torch.compiler.is_compiling():  # what is compiled stays as it ran last
             self.attend = fastest_way(q, size)
-        attended = self.attend(q * self.scale, k, v, to_rows, to_columns)
-        return attended.transpose(1, 2).reshape(b, n, -1)
-
-    def _relative_scores(self, q: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Scores of queries (B, heads, H * W, d) for the rows and for the columns of keys.
-
-        Returns:
-            (B, heads, H * W, H) and (B, heads, H * W, W).
-        """
-        q_map = q.reshape(*q.shape[:2], *size, q.shape[-1])
-        rel_h, rel_w = (
-            rel_pos[_offsets(length, q.device)]  # (length, length, d)
-            for rel_pos, length in zip((self.rel_pos_h, self.rel_pos_w), size, strict=True)
-        )
-        to_rows = torch.einsum("bnhwc,hkc->bnhwk", q_map, rel_h)
-        to_columns = torch.einsum("bnhwc,wkc->bnhwk", q_map, rel_w)
-        return to_rows.flatten(2, 3), to_columns.flatten(2, 3)
+        return self.attend(q, k, v, rel_h, rel_w).transpose(1, 2).reshape(b, n, -1)
 
 
 def _offsets(size: int, device: torch.device) -> Tensor:
@@ -96,61 +79,68 @@ def _offsets(size: int, device: torch.device) -> Tensor:
     return places[:, None] - places[None, :] + size - 1
 
 
-def attend_with_bias(
-    q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor
-) -> Tensor:
+def attend_with_bias(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
     """By PyTorch's own attention, with a bias (B, heads, N, N)."""
+    to_rows, to_columns = _relative_scores(q, rel_h, rel_w)
     bias = (to_rows.unsqueeze(-1) + to_columns.unsqueeze(-2)).flatten(3)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
-def attend_in_blocks(
-    q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor
-) -> Tensor:
+def attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
     """Head by head and in blocks of query rows, so that no score matrix (N, N) is ever held.
 
     All blocks are computed in the same memory: new memory would come in empty pages, which cost
     as much as the sums written into them.
     """
-    b, heads, n, _ = q.shape
+    b, heads, n, d = q.shape
     attended = torch.empty_like(q, memory_format=torch.contiguous_format)
     scores, weights = q.new_empty(2, min(QUERY_ROWS, n), n)
-    bias = scores.view(-1, to_rows.shape[-1], to_columns.shape[-1])
+    bias = scores.view(-1, len(rel_h), len(rel_w))
     for head in itertools.product(range(b), range(heads)):
-        keys, values = k[head].contiguous().T, v[head].contiguous()
+        to_rows, to_columns = _relative_scores(q[head], rel_h, rel_w)
+        scaled, keys, values = q[head] * d**-0.5, k[head].contiguous().T, v[head].contiguous()
         for start in range(0, n, QUERY_ROWS):
-            block = (*head, slice(start, start + QUERY_ROWS))
-            rows = slice(0, len(q[block]))
-            torch.add(to_rows[block].unsqueeze(2), to_columns[block].unsqueeze(1), out=bias[rows])
-            torch.softmax(scores[rows].addmm_(q[block], keys), -1, out=weights[rows])
-            torch.mm(weights[rows], values, out=attended[block])
+            block = slice(start, min(start + QUERY_ROWS, n))
+            rows = slice(0, block.stop - start)
+            torch.add(to_rows[block, :, None], to_columns[block, None], out=bias[rows])
+            torch.softmax(scores[rows].addmm_(scaled[block], keys), -1, out=weights[rows])
+            torch.mm(weights[rows], values, out=attended[*head, block])
     return attended
 
 
-def attend_widened(q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor) -> Tensor:
+def attend_widened(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
     """The biases as a part of queries and keys: one product gives all scores (B, heads, N, N)."""
-    q, k = widened(q, k, to_rows, to_columns)
+    q, k = _widened(q, k, rel_h, rel_w)
     return (q @ k.mT).softmax(-1) @ v
 
 
-def attend_by_flash(q: Tensor, k: Tensor, v: Tensor, to_rows: Tensor, to_columns: Tensor) -> Tensor:
+def attend_by_flash(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
     """The same by a kernel that holds no scores; it wants values as wide as queries and keys."""
-    wide_q, wide_k = widened(q, k, to_rows, to_columns)
+    wide_q, wide_k = _widened(q, k, rel_h, rel_w)
     width = -(-wide_q.shape[-1] // FLASH_STEP) * FLASH_STEP
     query, key, value = (F.pad(t, (0, width - t.shape[-1])) for t in (wide_q, wide_k, v))
     return F.scaled_dot_product_attention(query, key, value, scale=1.0)[..., : v.shape[-1]]
 
 
-def widened(q: Tensor, k: Tensor, to_rows: Tensor, to_columns: Tensor) -> tuple[Tensor, Tensor]:
+def _relative_scores(q: Tensor, rel_h: Tensor, rel_w: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of queries (..., N, d) for the rows (..., N, H) and columns (..., N, W) of keys."""
+    q_map = q.reshape(*q.shape[:-2], len(rel_h), len(rel_w), q.shape[-1])
+    to_rows = torch.einsum("...hwc,hkc->...hwk", q_map, rel_h)
+    to_columns = torch.einsum("...hwc,wkc->...hwk", q_map, rel_w)
+    return to_rows.flatten(-3, -2), to_columns.flatten(-3, -2)
+
+
+def _widened(q: Tensor, k: Tensor, rel_h: Tensor, rel_w: Tensor) -> tuple[Tensor, Tensor]:
     """Queries and keys (B, heads, N, d + H + W) whose product is the whole score.
 
     A query holds its scores for all rows and columns, a key a one for its own.
     """
-    h, w = to_rows.shape[-1], to_columns.shape[-1]
+    h, w = len(rel_h), len(rel_w)
     row, column = (torch.eye(n, dtype=k.dtype, device=k.device) for n in (h, w))
     place = torch.cat([row.repeat_interleave(w, 0), column.repeat(h, 1)], 1)
     wide_k = torch.cat([k, place.expand(*k.shape[:-1], h + w)], -1)
-    return torch.cat([q, to_rows, to_columns], -1), wide_k
+    wide_q = torch.cat([q * q.shape[-1] ** -0.5, *_relative_scores(q, rel_h, rel_w)], -1)
+    return wide_q, wide_k
 
 
 def fastest_way(q: Tensor, size: tuple[int, int]) -> Way:
@@ -159,9 +149,8 @@ def fastest_way(q: Tensor, size: tuple[int, int]) -> Way:
     What holds on all CPUs measured is known; on a GPU the ways are tried once.
     """
     if q.device.type != "cpu":
-        return measured_fastest(
-            (attend_with_bias, attend_by_flash), q.device, q.dtype, q.shape, size
-        )
+        ways = (attend_with_bias, attend_by_flash)
+        return measured_fastest(ways, q.device, q.dtype, q.shape, size)
     if torch.is_grad_enabled():
         return attend_with_bias
     if q.shape[2] > QUERY_ROWS:
@@ -181,14 +170,13 @@ def measured_fastest(
 
     def seconds(way: Way) -> float:
         q, k, v = torch.randn(3, *shape, device=device, dtype=dtype)
-        scores = (torch.randn(*shape[:3], n, device=device, dtype=dtype) for n in size)
-        inputs = (q, k, v, *scores)
+        rel_h, rel_w = (torch.randn(n, n, shape[-1], device=device, dtype=dtype) for n in size)
         try:
             synchronize = torch.get_device_module(device).synchronize
-            way(*inputs)
+            way(q, k, v, rel_h, rel_w)
             synchronize()
             start = time.perf_counter()
-            way(*inputs)
+            way(q, k, v, rel_h, rel_w)
             synchronize()
         except RuntimeError:
             return float("inf")
