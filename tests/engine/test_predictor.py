@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from napari_sam.engine import (
     FrameError,
@@ -227,6 +229,28 @@ def test_grey_in_one_channel_is_encoded_as_in_three(pocket: Predictor) -> None:
     in_three = np.ascontiguousarray(grey)
     once, thrice = (pocket.encode(frame).features for frame in (grey, in_three))
     assert torch.equal(once, thrice)
+
+
+class SinglePrecision(TorchDispatchMode):
+    """Refuses what Apple's GPUs refuse: numbers of double precision."""
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = operator(*args, **(kwargs or {}))
+        for tensor in tree_leaves((args, result)):
+            if isinstance(tensor, torch.Tensor):
+                assert tensor.dtype != torch.float64, f"{operator} in double precision"
+        return result
+
+
+@pytest.mark.parametrize("name", ["predictor", "pocket"])
+def test_nothing_is_computed_in_double_precision(name: str, request: pytest.FixtureRequest) -> None:
+    network: Predictor = request.getfixturevalue(name)
+    drawn = Prompts.from_mask(np.hypot(*np.ogrid[-40:56, -50:78]) < 20)
+    clicked = Prompts.from_points([(40, 50), (60.5, 70)], [1, 0]).with_box((20, 30, 80, 90))
+    with SinglePrecision():
+        embedding = network.encode(picture((96, 128)))
+        for prompts in (drawn, clicked):
+            network.refine(embedding, prompts, diameter=30.0).mask()
 
 
 def test_progress_stops_an_encoder(predictor: Predictor) -> None:
