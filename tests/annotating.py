@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from napari_sam.engine import FrameIndex, FrameStack, Prediction, Prompts
@@ -68,3 +70,8 @@ def paint(session: Session, t: int, mask: np.ndarray, object_id: int) -> None:
 def state(session: Session) -> tuple[object, ...]:
     """All that undo and saving keep, to compare."""
     return (session.labels.tolist(), dict(session.annotations()), dict(session.parents))
+
+
+def waiting(session: Session) -> list[Request]:
+    """The masks that are wanted, whenever they were asked for."""
+    return [replace(request, generation=0) for request in session.pending()]

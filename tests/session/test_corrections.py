@@ -7,7 +7,7 @@ import pytest
 
 from annotating import CLICK, SHAPE, answer, frame, land, new_session, paint, square, state
 from napari_sam.engine import FrameStack, Prompts
-from napari_sam.session import Carried, Drawing, Region, Session
+from napari_sam.session import Carried, Drawing, Region, Session, objects
 
 NOT_THIS = Prompts.from_points([(3, 3)], [0])
 
@@ -221,12 +221,96 @@ def test_a_second_run_replaces_the_first() -> None:
     np.testing.assert_array_equal(session.labels[2] == 1, square(4, 4))
 
 
-def test_where_it_stopped_nothing_lands() -> None:
-    session = found_session()
-    before = session.labels.copy()
+# Where what was carried ended
+
+
+def end(object_id: int, t: int) -> Carried:
     nothing = np.zeros(SHAPE[1:], bool)
-    assert session.carry(carried(5, 2, nothing, stopped="It left the frame."), 1) is None
-    np.testing.assert_array_equal(session.labels, before)
+    why = f"Object {object_id} ends before frame {t}. It left the frame."
+    return carried(object_id, t, nothing, 0.1, stopped=why)
+
+
+def ended_session() -> Session:
+    """Object 1, clicked in the first frame, is carried to the second and ends before the third."""
+    session = new_session()
+    land(session, 1, 0, CLICK, square(1, 1))
+    run = session.new_run()
+    session.carry(carried(1, 1, square(1, 1)), run)
+    assert session.carry(end(1, 2), run) is None
+    return session
+
+
+def ends(session: Session) -> dict[tuple[int, int], str]:
+    """Why objects ended, by object and time."""
+    return {(i, f[0]): a.stopped for (i, f), a in session.annotations() if a.stopped}
+
+
+WHY = "Object 1 ends before frame 2. It left the frame."
+
+
+def test_why_an_object_ended_is_kept_and_undone_with_its_run() -> None:
+    session = ended_session()
+    assert ends(session) == {(1, 2): WHY}
+    assert session.annotation(1, frame(2)).source == frame(0)
+    assert session.objects()[0].frames == (frame(0), frame(1)), "it is not in the third"
+    assert session.anchors(1) == {frame(0)}, "a further run may go on from there"
+    assert frame(2) not in {f for _, f, _ in session.weakest()}
+    session.undo()
+    assert ends(session) == {}
+    assert session.ids_in(frame(1)) == (), "the same step"
+    session.redo()
+    assert ends(session) == {(1, 2): WHY}
+
+
+SUPERSEDED = {
+    "carried there": lambda s: s.carry(carried(1, 2, square(1, 1)), s.new_run()),
+    "clicked there": lambda s: land(s, 1, 2, CLICK, square(1, 1)),
+    "painted there": lambda s: paint(s, 2, square(1, 1), 1),
+    "agreed to": lambda s: s.confirm(1, frame(2)),
+    "deleted from there on": lambda s: objects.delete(s, [1], frame(2), "onwards"),
+    "joined to one that goes on": lambda s: objects.join(s, 1, 7, frame(2)),
+}
+
+
+@pytest.mark.parametrize("by", SUPERSEDED)
+def test_an_end_holds_until_something_else_is_there(by: str) -> None:
+    session = ended_session()
+    session.carry(carried(7, 2, square(5, 5)), session.new_run())
+    SUPERSEDED[by](session)
+    assert ends(session) == {}
+    session.undo()
+    assert ends(session) == {(1, 2): WHY}
+
+
+def test_a_joined_track_stays_what_was_carried() -> None:
+    session = ended_session()
+    session.carry(carried(7, 2, square(5, 5)), session.new_run())
+    objects.join(session, 1, 7, frame(2))
+    assert session.annotation(1, frame(2)).score == 0.5
+
+
+def test_an_end_goes_with_the_object() -> None:
+    session = ended_session()
+    paint(session, 1, square(6, 6), 4)
+    objects.swap(session, 1, 4, frame(1))
+    assert ends(session) == {(4, 2): WHY.replace("Object 1", "Object 4")}
+
+
+def test_what_is_there_has_not_ended() -> None:
+    """Of an earlier run, or of another tool."""
+    session = found_session()
+    before = state(session)
+    assert session.carry(end(5, 2), session.new_run()) is None
+    assert state(session) == before
+    assert not session.undo()
+
+
+def test_the_same_end_again_is_no_step() -> None:
+    session = ended_session()
+    before = state(session)
+    session.carry(end(1, 2), session.new_run())
+    session.undo()
+    assert state(session) != before, "the run itself was undone"
 
 
 def test_what_is_carried_leaves_the_neighbours_alone() -> None:
@@ -279,17 +363,18 @@ def test_confirming_what_nobody_carried_changes_nothing() -> None:
 def test_other_labels_have_no_history() -> None:
     session = new_session()
     land(session, 1, 0, CLICK, square(1, 1))
-    session.take_labels(np.zeros(SHAPE, np.uint32))
+    session.take_labels(np.full(SHAPE, 70_000, np.uint32))
     assert not session.undo()
     assert session.labels.dtype == np.uint32
+    assert session.next_id() == 70_001
 
 
-def test_undoing_a_long_run_takes_few_writes() -> None:
+def test_undoing_a_long_run_writes_each_frame_once() -> None:
     shape = (60, 32, 32)
     labels, writes = np.zeros(shape, np.uint16), []
 
     def write(indices, values) -> None:
-        writes.append(len(values))
+        writes.append(indices)
         labels[indices] = values
 
     stack = FrameStack.from_array(np.zeros(shape, np.uint8), rgb=False)
@@ -300,7 +385,10 @@ def test_undoing_a_long_run_takes_few_writes() -> None:
             region = Region(8 * n, 8 * n, np.ones((8, 8), bool))
             at = (t, None, None)
             session.carry(Carried(n + 1, at, region, 0.9, 0.9, 0.9, "pocket", (0, None, None)), run)
+    carried = labels.copy()
     writes.clear()
     session.undo()
     assert not labels.any()
-    assert writes == [59 * 4 * 64]
+    assert sorted(t for t, *_ in writes) == list(range(1, 60))
+    session.redo()
+    np.testing.assert_array_equal(labels, carried)

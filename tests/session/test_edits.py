@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sam.engine import SamError
-from napari_sam.session import Footprint, Region, mask_to_edit
+from napari_sam.session import Footprint, LabelEdit, Region, mask_to_edit
+from napari_sam.session.edits import (
+    LARGEST_WINDOW,
+    PIXELS_IN_STRIP,
+    PIXELS_LISTED,
+    region_of,
+    writes,
+)
 
 SHAPE = (6, 7)
 FRAME = (1, None, None)
@@ -129,3 +136,63 @@ def test_an_id_beyond_the_type_is_refused() -> None:
             256,
             Footprint.empty(),
         )
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (700, 900), (3, 2 * PIXELS_IN_STRIP), (0, 4)])
+@pytest.mark.parametrize("n", [0, 1, 40])
+def test_an_object_is_found_wherever_its_pixels_are(shape: tuple[int, int], n: int) -> None:
+    mask = np.zeros(shape, bool)
+    mask.flat[np.random.default_rng(n).integers(0, max(1, mask.size), n if mask.size else 0)] = True
+    labels = np.where(mask, OBJECT, NEIGHBOUR)[None]
+    assert region_of(OBJECT, labels, (0, None, None)) == Region.from_mask(mask)
+
+
+places = st.sampled_from([(0, None, None), (2, None, None), (None, 3, None), (None, None, 1)])
+
+
+@given(st.lists(st.tuples(places, st.data()), max_size=6))
+def test_edits_written_together_are_those_written_one_by_one(given_) -> None:
+    """In any order, over each other, in frames that cross."""
+    labels = np.random.default_rng(0).integers(0, 4, (3, *SHAPE)).astype(np.uint16)
+    one_by_one, edits = labels.copy(), []
+    for object_id, (frame, data) in enumerate(given_, start=5):
+        shape = tuple(n for n, i in zip(labels.shape, frame, strict=True) if i is None)
+        mask = Region.from_mask(data.draw(arrays(bool, shape)))
+        edit, _ = mask_to_edit(
+            mask, one_by_one, frame, object_id, Footprint.empty(), protect_neighbours=False
+        )
+        one_by_one[edit.indices] = edit.values
+        edits.append(edit)
+    before = labels.copy()
+    for indices, values in writes(edits, labels):
+        labels[indices] = values
+    np.testing.assert_array_equal(labels, one_by_one)
+    for indices, values in writes([edit.reverse for edit in reversed(edits)], labels):
+        labels[indices] = values
+    np.testing.assert_array_equal(labels, before)
+
+
+def edit_of(side: int, top: int = 0) -> LabelEdit:
+    """A square of background that becomes an object."""
+    values = np.ones(side * side, np.uint16)
+    return LabelEdit(
+        (1, None, None), Region(top, top, np.ones((side, side), bool)), values, 0 * values
+    )
+
+
+FEW, MANY = int(PIXELS_LISTED**0.5), int(PIXELS_LISTED**0.5) + 1
+FAR = int(LARGEST_WINDOW**0.5)
+WRITE_CASES = {
+    "nothing": ([], []),
+    "one object, pixel by pixel": ([edit_of(FEW)], [(FEW**2,)]),
+    "a huge one as a window": ([edit_of(MANY)], [(MANY, MANY)]),
+    "neighbours in one window": ([edit_of(3), edit_of(3, top=7)], [(10, 10)]),
+    "those far apart in two": ([edit_of(3), edit_of(3, top=FAR)], [(3, 3), (3, 3)]),
+}
+
+
+@pytest.mark.parametrize("case", WRITE_CASES)
+def test_what_is_written_at_once(case: str) -> None:
+    edits, shapes = WRITE_CASES[case]
+    labels = np.zeros((2, FAR + 10, FAR + 10), np.uint16)
+    assert [values.shape for _, values in writes(edits, labels)] == shapes

@@ -43,27 +43,33 @@ class Case:
 LINEAGE = {2: (1,), 3: (1,)}
 
 CASES = [
-    Case("delete here", "12 12 12", lambda s: objects.delete(s, 1, at(1)), "12 .2 12"),
+    Case("delete here", "12 12 12", lambda s: objects.delete(s, [1], at(1)), "12 .2 12"),
     Case(
-        "delete onwards", "12 12 12", lambda s: objects.delete(s, 1, at(1), "onwards"), "12 .2 .2"
+        "delete onwards", "12 12 12", lambda s: objects.delete(s, [1], at(1), "onwards"), "12 .2 .2"
     ),
     Case(
         "delete everywhere",
         "12 12 12",
-        lambda s: objects.delete(s, 2, at(1), "everywhere"),
+        lambda s: objects.delete(s, [2], at(1), "everywhere"),
         "1. 1. 1.",
+    ),
+    Case(
+        "delete several",
+        "123 123 123",
+        lambda s: objects.delete(s, [3, 1], at(1), "onwards"),
+        "123 .2. .2.",
     ),
     Case(
         "a deleted mother is nobody's mother",
         "1.. .23 .23",
-        lambda s: objects.delete(s, 1, at(0)),
+        lambda s: objects.delete(s, [1], at(0)),
         "... .23 .23",
         LINEAGE,
     ),
     Case(
         "a mother deleted in one frame stays one",
         "1.. 1.. .23",
-        lambda s: objects.delete(s, 1, at(1)),
+        lambda s: objects.delete(s, [1], at(1)),
         "1.. ... .23",
         LINEAGE,
         LINEAGE,
@@ -71,17 +77,30 @@ CASES = [
     Case(
         "a deleted daughter has no mother",
         "1.. .23 .23",
-        lambda s: objects.delete(s, 2, at(1), "onwards"),
+        lambda s: objects.delete(s, [2], at(1), "onwards"),
         "1.. ..3 ..3",
         LINEAGE,
         {3: (1,)},
     ),
-    Case("merge here", "12 12 12", lambda s: objects.merge(s, 1, 2, at(1)), "12 11 12"),
+    Case("merge here", "12 12 12", lambda s: objects.merge(s, 1, [2], at(1)), "12 11 12"),
     Case(
         "merge onwards",
         "12 12 12",
-        lambda s: objects.merge(s, 2, 1, at(1), "onwards"),
+        lambda s: objects.merge(s, 2, [1], at(1), "onwards"),
         "12 22 22",
+    ),
+    Case(
+        "merge several",
+        "123 .23 123",
+        lambda s: objects.merge(s, 2, [1, 3], at(1), "everywhere"),
+        "222 .22 222",
+    ),
+    Case(
+        "merged with her daughters a mother has none",
+        "1.. .23 .23",
+        lambda s: objects.merge(s, 1, [2, 3], at(1), "onwards"),
+        "1.. .11 .11",
+        LINEAGE,
     ),
     Case("swap", "12 12 12", lambda s: objects.swap(s, 1, 2, at(1)), "12 21 21"),
     Case(
@@ -186,8 +205,11 @@ class Refusal:
 
 
 REFUSALS = [
-    Refusal("one twice", "12", lambda s: objects.merge(s, 1, 1, at(0)), "given twice"),
-    Refusal("background", "12", lambda s: objects.delete(s, 0, at(0)), "start at 1"),
+    Refusal("one twice", "12", lambda s: objects.merge(s, 1, [1], at(0)), "given twice"),
+    Refusal(
+        "one of many twice", "123", lambda s: objects.merge(s, 1, [2, 2], at(0)), "2 was given"
+    ),
+    Refusal("background", "12", lambda s: objects.delete(s, [0], at(0)), "start at 1"),
     Refusal("in one piece", "11", lambda s: objects.split(s, 1, at(0)), "one piece"),
     Refusal(
         "cut beside it",
@@ -216,7 +238,7 @@ REFUSALS = [
     Refusal(
         "along the frame",
         "12",
-        lambda s: objects.delete(s, 1, at(0), "onwards", axis=1),
+        lambda s: objects.delete(s, [1], at(0), "onwards", axis=1),
         "Axis 1 spans the frame",
     ),
 ]
@@ -246,6 +268,22 @@ def test_ids_that_do_not_fit_are_refused() -> None:
         objects.split(session, 255, (None, None))
 
 
+def test_whoever_owns_the_labels_widens_them() -> None:
+    """As napari's layer is, whose array is exchanged for one of a wider type."""
+    labels = np.full((2, 3), 255, np.uint8)
+    labels[:, 1] = 0
+    session = Session(FrameStack.from_array(np.zeros((2, 3), np.uint8)), labels)
+
+    def widen(object_id: int) -> None:
+        if object_id > np.iinfo(session.labels.dtype).max:
+            session.labels = session.labels.astype(np.uint16)
+            session.write = session.labels.__setitem__
+
+    session.widen = widen
+    assert objects.split(session, 255, (None, None)) == (256,)
+    assert sorted(np.unique(session.labels)) == [0, 255, 256]
+
+
 def test_annotations_go_with_their_object() -> None:
     session = session_of("12. 12. 12.")
     session.edit(1, at(2), Prompts())
@@ -265,7 +303,7 @@ def test_onwards_goes_along_one_axis(axis, left) -> None:
     """Along t all of z is meant; along z only the time shown."""
     labels = np.ones((2, 3, 2, 2), np.uint8)
     session = Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8), rgb=False), labels)
-    objects.delete(session, 1, (1, 1, None, None), "onwards", axis)
+    objects.delete(session, [1], (1, 1, None, None), "onwards", axis)
     remain = [(t, z) for t, z in np.ndindex(2, 3) if labels[t, z].any()]
     assert remain == left
 
@@ -274,7 +312,7 @@ def test_a_scope_follows_the_view() -> None:
     """In a view from the side a frame is a section, and onwards goes through the sections."""
     labels = np.ones((3, 4, 5), np.uint8)
     session = Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8), rgb=False), labels)
-    objects.delete(session, 1, (None, 2, None), "onwards")
+    objects.delete(session, [1], (None, 2, None), "onwards")
     assert labels[:, :2].all()
     assert not labels[:, 2:].any()
     session.undo()

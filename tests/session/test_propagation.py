@@ -55,6 +55,12 @@ COURSES = (
         sure=range(1, 9),
     ),
     Course("grows slowly", {1: [(30, 30, 5 + 0.8 * t) for t in range(6)]}, 5, sure=range(1, 6)),
+    Course(
+        "is more than twice as large at once",
+        {1: [(32, 32, 5), *[(32, 32, 8)] * 4]},
+        4,
+        sure=range(1, 5),
+    ),
     Course("leaves", {1: moving(32, 40, 0, 6, 8)}, 4, "left the frame"),
     Course(
         "vanishes",
@@ -105,6 +111,45 @@ def test_a_doubtful_frame_scores_lowest() -> None:
     assert min(results, key=lambda r: r.score).frame[0] == 2
 
 
+@dataclass(frozen=True)
+class Parted:
+    """Where two daughters are at once, after a mother at (30, 30)."""
+
+    name: str
+    daughters: tuple[tuple[float, float], tuple[float, float]]
+    radius: float = 5
+
+
+PARTED = (
+    Parted("beside her", ((30, 23), (30, 37))),
+    Parted("above and below", ((22, 30), (38, 30))),
+    Parted("small", ((30, 24), (30, 36)), 4),
+    Parted("at an angle", ((25, 24), (35, 36))),
+)
+
+
+@pytest.mark.parametrize("parted", PARTED, ids=lambda p: p.name)
+def test_a_division_is_the_first_thing_to_review(parted: Parted) -> None:
+    """The mother's id goes on, with a low score and a sentence."""
+    mother: list = [*moving(30, 30, 0, 0, 4, 8), *[None] * 4]
+    ways = [((y > 30) - (y < 30), (x > 30) - (x < 30)) for y, x in parted.daughters]
+    one, other = (
+        [*[None] * 4, *moving(*at, *way, 4, parted.radius)]
+        for at, way in zip(parted.daughters, ways, strict=True)
+    )
+    stack, labels = movie({1: mother, 2: one, 3: other})
+    session = session_of(stack, labels, 0)
+    results = run(session, [1], 0)
+    number = session.new_run()
+    for carried in results:
+        session.carry(carried, number)
+    assert [r.doubt for r in results if r.frame[0] < 4] == ["", "", ""]
+    at_once = next(r for r in results if r.frame[0] == 4)
+    assert "it may have divided" in at_once.doubt + at_once.stopped
+    assert session.weakest(1)[0][1][0] == 4
+    assert at_once.score < 0.3 < min(r.score for r in results if r.frame[0] < 4)
+
+
 def test_objects_never_claim_the_same_pixel() -> None:
     stack, labels = movie({1: moving(32, 18, 0, 2, 8), 2: moving(32, 46, 0, -2, 8)})
     results = run(session_of(stack, labels, 0), [1, 2], 0)
@@ -125,14 +170,14 @@ def test_two_that_become_one_are_said_to_have_merged() -> None:
 
 
 def test_objects_of_a_frame_are_decoded_together_and_encoded_once() -> None:
-    paths = {i: moving(12 * i, 12, 0, 3, 4, radius=4) for i in range(1, 5)}
+    paths = {i: moving(12 * i, 12, 0, 2, 4, radius=4) for i in range(1, 5)}
     stack, labels = movie(paths)
     session, seeing = session_of(stack, labels, 0), predictor()
     wanted = plan(session, [1, 2, 3, 4], stack.index(0))
     results = list(propagate(wanted, stack, seeing, EmbeddingCache()))
     assert seeing.model.network.n_encoded == 3, "the first frame needs no embedding"
     together = seeing.model.network.n_together
-    assert sum(together) == 3 * 4 * 2, "by their masks, and by masks and boxes"
+    assert sum(together) == 3 * 4 * 3, "by their masks, by boxes, and by clicks alone"
     assert max(together) > 1
     order = [(t, i) for t in range(1, 4) for i in range(1, 5)]
     assert [(r.frame[0], r.object_id) for r in results] == order, "frame by frame"
@@ -270,7 +315,7 @@ def test_refusal(case: Refusal) -> None:
 def test_a_single_frame_leads_nowhere() -> None:
     pixels = np.zeros((SIZE, SIZE), np.uint8)
     session = Session(FrameStack.from_array(pixels), disc(30, 30, 5).astype(np.uint8))
-    with pytest.raises(SamError, match="open a stack"):
+    with pytest.raises(SamError, match="carried through a stack"):
         plan(session, [1], (None, None))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from annotating import SHAPE, answer, frame, new_session, new_stack, paint, state
+from annotating import SHAPE, answer, frame, new_session, new_stack, paint, state, waiting
 from napari_sam.engine import Prompts, SamError
 from napari_sam.session import Autosave, Carried, Region, Session, load, objects
 
@@ -26,12 +26,15 @@ works = st.one_of(
     st.tuples(st.just("paint"), st.integers(0, 4), times, masks),
     st.tuples(st.just("carry"), ids, times, masks, st.integers(1, 3)),
     st.tuples(st.just("confirm"), ids, times),
-    st.tuples(st.just("delete"), ids, times, scopes),
-    st.tuples(st.just("merge"), ids, ids, times, scopes),
+    st.tuples(st.just("ask"), ids, times, points),
+    st.tuples(st.just("end"), ids, times, st.integers(1, 3)),
+    st.tuples(st.just("delete"), st.lists(ids, max_size=2), times, scopes),
+    st.tuples(st.just("merge"), ids, st.lists(ids, max_size=2), times, scopes),
     st.tuples(st.just("swap"), ids, ids, times),
     st.tuples(st.just("join"), ids, ids, times),
     st.tuples(st.just("split"), ids, times),
     st.tuples(st.just("divide"), ids, ids, ids, times),
+    st.tuples(st.just("link")),
     st.tuples(st.just("undo")),
     st.tuples(st.just("redo")),
 )
@@ -45,6 +48,8 @@ def work(session: Session, done: tuple) -> None:
             prompts = Prompts(before.points, before.labels).with_point(point, label)
             if request := session.edit(object_id, frame(t), prompts):
                 session.land(answer(request, mask))
+        case ("ask", object_id, t, point):
+            session.edit(object_id, frame(t), Prompts.from_points([point]))
         case ("unprompt", object_id, t):
             session.edit(object_id, frame(t), Prompts())
         case ("paint", object_id, t, mask):
@@ -53,6 +58,12 @@ def work(session: Session, done: tuple) -> None:
             region = Region.from_mask(mask)
             session.carry(
                 Carried(object_id, frame(t), region, 0.7, 0.8, 0.6, "pocket", frame(0)), run
+            )
+        case ("end", object_id, t, run):
+            why = f"Object {object_id} ends before frame {t}. It vanished."
+            nothing = Region.empty()
+            session.carry(
+                Carried(object_id, frame(t), nothing, 0, 0, 0, "pocket", frame(0), why), run
             )
         case ("confirm", object_id, t):
             session.confirm(object_id, frame(t))
@@ -64,6 +75,8 @@ def work(session: Session, done: tuple) -> None:
             getattr(objects, done[0])(session, *given, frame(t))
         case ("divide", mother, one, two, t):
             objects.divide(session, mother, [one, two], frame(t))
+        case ("link",):
+            objects.link(session, frame(0))
         case ("undo",):
             session.undo()
         case ("redo",):
@@ -118,6 +131,7 @@ def test_what_is_saved_is_what_is_opened(labels, first, then) -> None:
             autosave.save()
             opened = load(autosave.folder, new_stack())
             assert state(opened) == state(session)
+            assert waiting(opened) == waiting(session)
             assert (opened.active, opened.highest_id) == (session.active, session.highest_id)
             assert opened.notices == []
         autosave.close()
@@ -133,10 +147,11 @@ def tracks(presence: np.ndarray) -> np.ndarray:
 
 lineages = st.one_of(
     st.tuples(st.just("divide"), ids, ids, ids, times),
-    st.tuples(st.just("delete"), ids, times, scopes),
+    st.tuples(st.just("link")),
+    st.tuples(st.just("delete"), st.lists(ids, max_size=2), times, scopes),
     st.tuples(st.just("swap"), ids, ids, times),
     st.tuples(st.just("join"), ids, ids, times),
-    st.tuples(st.just("merge"), ids, ids, times, st.just("everywhere")),
+    st.tuples(st.just("merge"), ids, st.lists(ids, max_size=2), times, st.just("everywhere")),
 )
 
 

@@ -29,12 +29,14 @@ from annotating import (
     paint,
     square,
     state,
+    waiting,
 )
 from napari_sam.engine import FrameStack, Prompts, SamError
 from napari_sam.session import (
     Autosave,
     Carried,
     Drawing,
+    Placement,
     Region,
     Session,
     SessionFile,
@@ -57,6 +59,17 @@ def folder(tmp_path: Path) -> Path:
     return session_path(tmp_path / "movie.tif")
 
 
+PLACEMENT = Placement(
+    scale=(2.0, 0.65, 0.65),
+    translate=(0.0, -10.5, 3.25),
+    rotate=((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
+    shear=(0.0, 0.0, 0.5),
+    affine=tuple(tuple(float(i == j) for j in range(4)) for i in range(4)),
+    units=("second", "micrometer", "micrometer"),
+    axis_labels=("t", "y", "x"),
+)
+
+
 def rich_session() -> Session:
     """Something of everything that a session can hold."""
     labels = np.zeros(SHAPE, np.uint16)
@@ -74,8 +87,14 @@ def rich_session() -> Session:
         mask = Region.from_mask(square(t, t))
         session.carry(Carried(1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0)), run)
     objects.divide(session, 1, (1,), frame(2))
+    why = "Object 2 ends before frame 2. It vanished."
+    session.carry(Carried(2, frame(2), Region.empty(), 0, 0, 0, "pocket", frame(1), why), run)
+    session.edit(7, frame(3), CLICK.with_point((6, 6)))
+    session.edit(9, frame(0), Prompts.from_mask(square(5, 5)))
+    session.choose(9, frame(0), 3)
     session.select(2)
     session.protect_neighbours = False
+    session.placement = PLACEMENT
     return session
 
 
@@ -88,10 +107,58 @@ def test_all_comes_back(folder: Path) -> None:
     assert opened.models == {"pocket": ("sha256:0", "fp32")}
     assert opened.next_id() == session.next_id()
     assert opened.weakest() == session.weakest()
+    assert opened.annotation(2, frame(2)).stopped == "Object 2 ends before frame 2. It vanished."
+    assert opened.placement == PLACEMENT
+    assert len(session.pending()) == 2
+    assert waiting(opened) == waiting(session)
     assert opened.objects() == session.objects()
     assert not opened.undo(), "the history begins anew"
     land(opened, 1, 0, CLICK, square(2, 2))
     assert opened.labels[0, 7, 7] == 1, "what was painted by hand stays after a restart"
+
+
+def test_what_waited_is_answered_after_a_restart(folder: Path) -> None:
+    session = new_session()
+    autosave = Autosave(session, folder)
+    request = session.edit(1, frame(0), CLICK)
+    autosave.save()
+    (asked,) = load(folder, new_stack()).pending()
+    assert asked == request
+    session.fail(request)
+    autosave.save()
+    assert load(folder, new_stack()).pending() == (), "given up"
+    session.edit(2, frame(1), CLICK)
+    autosave.save()
+    autosave.close()
+    opened = load(folder, new_stack())
+    opened.land(answer(opened.pending()[0], square(2, 2)))
+    assert opened.ids_in(frame(1)) == (2,)
+    assert opened.next_id() == 3
+
+
+def test_sessions_of_the_first_version_open(folder: Path) -> None:
+    session = rich_session()
+    for request in session.pending():
+        session.fail(request)
+    save(session, folder)
+    damage_manifest(folder, as_version_1)
+    for path in (folder / "frames").glob("*.json"):
+        records = json.loads(path.read_text("utf-8"))
+        kept = [record for record in records if not record.pop("stopped")]
+        path.write_text(json.dumps(kept), "utf-8")
+    opened = load(folder, new_stack())
+    assert opened.labels.tolist() == session.labels.tolist()
+    standing = {key: a for key, a in session.annotations() if not a.stopped}
+    assert dict(opened.annotations()) == standing
+    assert (opened.pending(), opened.placement) == ((), None)
+    land(opened, 1, 0, CLICK, square(1, 1))
+    save(opened, folder)
+    assert SessionFile(folder).manifest["version"] == 2, "saved, it is of this version"
+
+
+def as_version_1(manifest: dict) -> None:
+    manifest["version"] = 1
+    del manifest["image"]["placement"], manifest["waiting"]
 
 
 def test_what_is_written_keeps_to_the_schema(folder: Path) -> None:
@@ -171,7 +238,7 @@ def test_prompts_of_another_view_are_saved_with_the_labels_they_cross(folder: Pa
 def test_ids_are_not_given_again_after_a_restart(folder: Path) -> None:
     session = new_session()
     land(session, 5, 0, CLICK, square(1, 1))
-    objects.delete(session, 5, frame(0))
+    objects.delete(session, [5], frame(0))
     save(session, folder)
     assert load(folder, new_stack()).new_object() == 6
 
@@ -310,8 +377,18 @@ BROKEN = [
     Broken("another JSON", lambda f: (f / "session.json").write_text("[]"), "no session of this"),
     Broken(
         "a newer version",
-        lambda f: damage_manifest(f, lambda m: m.update(version=2)),
-        "version 2.*Update",
+        lambda f: damage_manifest(f, lambda m: m.update(version=3)),
+        "version 3.*Update",
+    ),
+    Broken(
+        "a request damaged",
+        lambda f: damage_manifest(f, lambda m: m.update(waiting=[{}])),
+        r"json cannot be read.*backup",
+    ),
+    Broken(
+        "a placement damaged",
+        lambda f: damage_manifest(f, lambda m: m["image"].update(placement={"scale": 2})),
+        r"json cannot be read.*backup",
     ),
     Broken(
         "labels gone",

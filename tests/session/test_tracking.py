@@ -11,47 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from movies import DIVIDING, NOTHING, disc, film, moving, renumbered, same_tracks
 from movies import Path as Course
-from movies import disc, moving
 from napari_sam.engine import SamError, read_image
 from napari_sam.session import LinkRules, find_tracks, link
-
-SIZE = 64
-
-
-def film(courses: dict[int, Course]) -> np.ndarray:
-    """Labels (T, S, S) of discs."""
-    labels = np.zeros((len(next(iter(courses.values()))), SIZE, SIZE), np.uint16)
-    for object_id, course in courses.items():
-        for t, where in enumerate(course):
-            if where is not None:
-                labels[t][disc(*where)] = object_id
-    return labels
-
-
-def renumbered(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The same regions with new numbers in every frame."""
-    random = np.random.default_rng(seed)
-    new = np.zeros_like(labels)
-    for t, frame in enumerate(labels):
-        ids = np.unique(frame[frame > 0])
-        for value, object_id in enumerate(random.permutation(ids), start=1):
-            new[t][frame == object_id] = value
-    return new
-
-
-def same_tracks(labels: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two stacks hold the same tracks, whatever their ids."""
-    pairs = np.unique(np.stack([labels.ravel(), other.ravel()]), axis=1)
-    return len(pairs[0]) == len(np.unique(labels)) == len(np.unique(other))
-
-
-NOTHING: list[None] = [None] * 4
-DIVIDING = {
-    1: [*moving(30, 30, 0, 0, 4, 8), *NOTHING],
-    2: [*NOTHING, *moving(30, 24, 0, -2, 4, 5)],
-    3: [*NOTHING, *moving(30, 36, 0, 2, 4, 5)],
-}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from napari_sam.engine import FrameIndex, Prompts
 if TYPE_CHECKING:
     from napari_sam.engine import CachedEmbedding, Prediction, Predictor
 
+    from .stepping import Carried
+
 from .drawing import Drawing
 from .edits import Footprint, Region
 
@@ -36,8 +38,45 @@ class Annotation:
     precision: str = ""
     source: FrameIndex | None = None  # the frame it was carried from; None: the user's own
     score: float | None = None  # of what was carried, 0 to 1: how far it can be trusted
+    stopped: str = ""  # why it was carried up to the frame before only: it is not in this one
     base: Region = NO_REGION  # what was in the labels already when the first prompt was given
     footprint: Footprint = NO_FOOTPRINT
+
+    @classmethod
+    def of_answer(cls, answer: Answer, footprint: Footprint) -> Annotation:
+        """What a network answered to prompts; the footprint is that of before."""
+        request = answer.request
+        return cls(
+            prompts=request.prompts,
+            drawings=request.drawings,
+            candidate=request.candidate,
+            diameter=request.diameter,
+            iou_prediction=answer.iou_prediction,
+            stability=answer.stability,
+            model=answer.model,
+            model_hash=answer.model_hash,
+            precision=answer.precision,
+            base=request.base,
+            footprint=footprint,
+        )
+
+    @classmethod
+    def of_carried(
+        cls, carried: Carried, model_hash: str, precision: str, footprint: Footprint
+    ) -> Annotation:
+        """What was carried to a frame, or ended before it; the footprint is that of before."""
+        if carried.stopped:
+            return cls(source=carried.source, stopped=carried.stopped)
+        return cls(
+            iou_prediction=carried.iou_prediction,
+            stability=carried.stability,
+            model=carried.model,
+            model_hash=model_hash,
+            precision=precision,
+            source=carried.source,
+            score=carried.score,
+            footprint=footprint,
+        )
 
     @property
     def is_anchor(self) -> bool:
@@ -61,9 +100,9 @@ class Request:
     prompts: Prompts
     drawings: tuple[Drawing, ...]
     candidate: int | None
-    generation: int
     base: Region = NO_REGION
     diameter: float | None = None
+    generation: int = 0
 
     @property
     def key(self) -> Key:

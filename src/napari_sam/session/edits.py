@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,9 @@ Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the
 Indices: TypeAlias = tuple[NDArray[np.intp], ...]  # one array an axis of the labels
 
 NOWHERE: Window = (0, 0, 0, 0)
-PIXELS_AT_ONCE = 2**21  # written in one call when many edits are undone; 16 MB of indices an axis
+PIXELS_IN_STRIP = 2**18  # as many as stay in the processor's cache
+PIXELS_LISTED = 2**18  # one by one, 2 MB an axis; napari keeps them in a history of its own
+LARGEST_WINDOW = 2**20  # pixels; to copy so many around a few objects takes under a millisecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,15 +219,14 @@ def mask_to_edit(
 
 def rename(ids: Mapping[int, int], labels: Any, index: FrameIndex) -> LabelEdit:
     """The edit that gives all pixels of some ids other ids, at once; nothing is written."""
-    for new in ids.values():
-        check_fits(new, labels)
     current = read_frame(labels, index)
-    changed = Region.from_mask(np.logical_or.reduce([current == old for old in ids]))
+    old = np.array(sorted(ids))
+    new = np.array([ids[i] for i in old.tolist()])
+    changed = Region.from_mask(np.isin(current, old))
     before = current[_slices((None, None), changed.window)][changed.pixels]
-    values = before.copy()
-    for old, new in ids.items():
-        values[before == old] = new
-    return LabelEdit(index, changed, values, before)
+    values = new[np.searchsorted(old, before)]
+    dtype = np.result_type(current.dtype, np.min_scalar_type(int(new.max())))
+    return LabelEdit(index, changed, values.astype(dtype), before)
 
 
 def fill(region: Region, object_id: int, labels: Any, index: FrameIndex) -> LabelEdit:
@@ -250,13 +252,39 @@ def check_fits(object_id: int, labels: Any) -> None:
 
 
 def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
-    """The pixels of a frame that carry an id."""
-    return Region.from_mask(read_frame(labels, index) == object_id)
+    """The pixels of a frame that carry an id. Read in strips: no mask of a huge frame is made."""
+    frame = read_frame(labels, index)
+    n_rows = max(1, PIXELS_IN_STRIP // max(1, frame.shape[1]))
+    strips = [
+        slice(top, top + n_rows)
+        for top in range(0, len(frame), n_rows)
+        if (frame[top : top + n_rows] == object_id).any()
+    ]
+    if not strips:
+        return Region.empty()
+    top = strips[0].start
+    return Region.from_mask(frame[top : strips[-1].stop] == object_id, top)
 
 
 def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
     """The labels of one frame, ``(H, W)``; of an array in memory a view."""
     return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
+
+
+def highest_id_of(labels: Any) -> int:
+    """The highest id of a stack, read plane by plane so that no stack is held in memory."""
+    if labels.ndim > 2:
+        return max((highest_id_of(labels[i]) for i in range(labels.shape[0])), default=0)
+    return int(np.max(labels, initial=0))
+
+
+def frames_of_edit(edit: LabelEdit, displayed: tuple[int, int]) -> set[FrameIndex]:
+    """The frames spanned by these axes in which an edit has pixels: many if it spans others."""
+    if all((i is None) == (axis in displayed) for axis, i in enumerate(edit.frame)):
+        return {edit.frame}
+    places = np.stack(edit.indices, axis=1)
+    places[:, list(displayed)] = -1
+    return {tuple(None if i < 0 else int(i) for i in row) for row in np.unique(places, axis=0)}
 
 
 def edits_of_stroke(
@@ -314,53 +342,43 @@ def _edit_at(
     return LabelEdit(index, Region(top, left, pixels), new.astype(old.dtype), old)
 
 
-def writes(
-    edits: Sequence[LabelEdit],
-) -> Iterator[tuple[tuple[NDArray[np.intp], ...], NDArray[Any]]]:
-    """Indices and values that make many edits, in order, in few calls that name no pixel twice."""
-    if len({tuple(i is None for i in edit.frame) for edit in edits}) > 1:
-        yield from ((edit.indices, edit.values) for edit in edits if edit)
+def writes(edits: Sequence[LabelEdit], labels: Any) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Indices and values that make edits, each to be written before the next are asked for.
+
+    A single edit names every pixel that changes, unless there are very many. Several edits of
+    a frame are one window of the labels as it is to be: a hundred times faster than to list pixels.
+    """
+    edits = [edit for edit in edits if edit]
+    if len(edits) == 1 and edits[0].values.size <= PIXELS_LISTED:
+        yield edits[0].indices, edits[0].values
         return
-    by_frame: dict[FrameIndex, list[LabelEdit]] = {}
-    for edit in filter(None, edits):
-        by_frame.setdefault(edit.frame, []).append(edit)
-    waiting: list[LabelEdit] = []
-    for together in by_frame.values():
-        waiting.append(together[0] if len(together) == 1 else _in_one(together))
-        if sum(edit.values.size for edit in waiting) > PIXELS_AT_ONCE:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
+    for frame, neighbours in groupby(edits, key=lambda edit: edit.frame):
+        together = list(neighbours)
+        y0, x0, y1, x1 = _around(*(edit.changed for edit in together))
+        is_small = (y1 - y0) * (x1 - x0) <= LARGEST_WINDOW
+        for part in [together] if is_small else [[edit] for edit in together]:
+            yield _in_one_window(part, labels, frame)
+
+
+def _in_one_window(
+    edits: Sequence[LabelEdit], labels: Any, frame: FrameIndex
+) -> tuple[tuple[int | slice, ...], NDArray[Any]]:
+    """The labels around edits of one frame, and what they are once those are made in order."""
+    window = _around(*(edit.changed for edit in edits))
+    place = _slices(frame, window)
+    values = np.array(labels[place])
+    for edit in edits:
+        top, left, bottom, right = edit.changed.window
+        crop = np.s_[top - window[0] : bottom - window[0], left - window[1] : right - window[1]]
+        values[crop][edit.changed.pixels] = edit.values
+    return place, values
 
 
 def _kept_small(values: NDArray[Any]) -> NDArray[Any]:
     """The same values; if they are all equal, in the memory of one."""
-    if values.size and (values == values[0]).all():
+    if values.size and values.strides != (0,) and (values == values[0]).all():
         return np.broadcast_to(values[:1].copy(), values.shape)
     return values
-
-
-def _in_one(edits: Sequence[LabelEdit]) -> LabelEdit:
-    """Edits of one frame as one: of a pixel that several change, the last counts."""
-    window = _around(*(edit.changed for edit in edits))
-    touched = np.zeros((window[2] - window[0], window[3] - window[1]), bool)
-    dtype = np.result_type(*(edit.values for edit in edits))
-    values, before = np.zeros((2, *touched.shape), dtype)
-    for edit in edits:
-        changed, (top, left, bottom, right) = edit.changed.pixels, edit.changed.window
-        crop = np.s_[top - window[0] : bottom - window[0], left - window[1] : right - window[1]]
-        first = changed & ~touched[crop]
-        before[crop][first] = edit.before[first[changed]]
-        values[crop][changed] = edit.values
-        touched[crop] |= changed
-    region = Region.from_mask(touched, *window[:2])
-    return LabelEdit(edits[0].frame, region, values[touched], before[touched])
-
-
-def _joined(edits: Sequence[LabelEdit]) -> tuple[Indices, NDArray[Any]]:
-    axes = zip(*(edit.indices for edit in edits), strict=True)
-    return tuple(map(np.concatenate, axes)), np.concatenate([edit.values for edit in edits])
 
 
 def _around(*regions: Region) -> Window:

@@ -1,4 +1,4 @@
-"""What can be done with whole objects: delete, merge, split, swap, join, divide.
+"""What can be done with whole objects: delete, merge, split, swap, join, divide, link.
 
 Each is one step of undo over all frames it concerns. Ids, parents and annotations go along: an
 annotation moves with its object's id; where pixels of several objects become one, or one is
@@ -8,54 +8,54 @@ split, what results is the user's own and the next click corrects it as it stand
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine import FrameIndex, SamError
 
 from .annotation import Annotation, Key, as_found
-from .edits import LabelEdit, Region, fill, read_frame, rename
-from .history import Change, Parents
+from .edits import Region, fill
+from .history import Change
+from .linking import Links, find_links, make_links
+from .renaming import change_to, frames_with, make_room, merged, renaming
+from .scopes import Scope, frames_in
 from .session import Session
-
-Scope: TypeAlias = Literal["here", "onwards", "everywhere"]
+from .tracking import LinkRules
 
 
 def delete(
     session: Session,
-    object_id: int,
+    object_ids: Sequence[int],
     frame: FrameIndex,
     scope: Scope = "here",
     axis: int | None = None,
 ) -> None:
-    """Take an object out of a frame, of all from it on, or of the whole stack."""
-    _check_there(session, object_id)
-    _give_ids(session, {object_id: 0}, frame, scope, axis)
+    """Take objects out of a frame, of all from it on, or of the whole stack."""
+    _check_all(object_ids)
+    _give_ids(session, dict.fromkeys(object_ids, 0), frame, scope, axis)
 
 
 def merge(
     session: Session,
     object_id: int,
-    other: int,
+    others: Sequence[int],
     frame: FrameIndex,
     scope: Scope = "here",
     axis: int | None = None,
 ) -> None:
-    """Let another object's pixels be this object's."""
-    _check_two(session, object_id, other)
-    _give_ids(session, {other: object_id}, frame, scope, axis)
+    """Let the pixels of other objects be this object's."""
+    _check_all([object_id, *others])
+    _give_ids(session, dict.fromkeys(others, object_id), frame, scope, axis)
 
 
 def swap(
     session: Session, object_id: int, other: int, frame: FrameIndex, axis: int | None = None
 ) -> None:
     """Exchange the ids of two objects from a frame on: the tracks had crossed."""
-    _check_two(session, object_id, other)
+    _check_all([object_id, other])
     _give_ids(session, {object_id: other, other: object_id}, frame, "onwards", axis)
 
 
@@ -63,7 +63,7 @@ def join(
     session: Session, object_id: int, other: int, frame: FrameIndex, axis: int | None = None
 ) -> None:
     """Let another object be this one from a frame on: the track had been broken."""
-    _check_two(session, object_id, other)
+    _check_all([object_id, other])
     _give_ids(session, {other: object_id}, frame, "onwards", axis)
 
 
@@ -130,7 +130,7 @@ def divide(
         If the mother is not there before, or goes on beside her daughters, or a daughter is not in
         this frame.
     """
-    onwards = set(frames_in(session, frame, "onwards", axis))
+    onwards = set(frames_in(session.stack.shape, frame, "onwards", axis))
     here = session.ids_in(frame)
     if missing := [daughter for daughter in daughters if daughter not in here]:
         raise SamError(
@@ -151,7 +151,7 @@ def divide(
     first = session.next_id()
     ids = dict(zip(earlier, itertools.count(first), strict=False))
     session.note_ids(max((first - 1, *ids.values())))
-    change = _renaming(session, ids, sorted(onwards, key=repr))
+    change = renaming(session, ids, sorted(onwards, key=repr))
     named = tuple(ids.get(daughter, daughter) for daughter in daughters)
     parents = session.parents if change.parents_after is None else change.parents_after
     parents = {**parents, **dict.fromkeys(named, (mother,))}
@@ -166,158 +166,55 @@ def unlink(session: Session, object_id: int) -> None:
         session.make(Change((), {}, {}, session.parents, parents))
 
 
-def frames_in(
-    session: Session, frame: FrameIndex, scope: Scope, axis: int | None = None
-) -> Iterator[FrameIndex]:
-    """The frames that a scope means, of the same orientation as the one given.
+def link(
+    session: Session,
+    frame: FrameIndex,
+    axis: int | None = None,
+    rules: LinkRules | None = None,
+) -> Links:
+    """Link the labels of all frames along an axis into tracks, and give each one id.
+
+    For labels whose ids say nothing from frame to frame, such as another tool's. Divisions that
+    are found become the parents; of others those stay whose objects keep their ids.
 
     Parameters
     ----------
-    axis
-        Along which axis "onwards" goes; by default the first one that does not span the frame. At
-        axes before it the position stays, at axes after it all are meant.
+    frame, axis
+        As in :func:`delete` with "onwards", but from the first frame on.
+
+    Returns
+    -------
+    Links
+        How many labels became how many tracks.
     """
-    if scope == "here":
-        return iter((frame,))
-    leading = [a for a, i in enumerate(frame) if i is not None]
-    axis = leading[0] if axis is None and leading else axis
-    if axis is not None and axis not in leading:
-        raise SamError(
-            f"Axis {axis} spans the frame. Give one that leads to it: {leading or 'there is none'}."
-        )
-
-    def positions(a: int, at: int | None) -> Sequence[int | None]:
-        if at is None:
-            return (None,)
-        if scope == "everywhere" or axis is None or a > axis:
-            return range(session.stack.shape[a])
-        return range(at, session.stack.shape[a]) if a == axis else (at,)
-
-    return itertools.product(*(positions(a, at) for a, at in enumerate(frame)))
+    links = find_links(session.labels, frame, axis, session.next_id(), rules)
+    make_links(session, links)
+    return links
 
 
-def _check_there(session: Session, *object_ids: int) -> None:
-    for object_id in object_ids:
+def _check_all(object_ids: Sequence[int]) -> None:
+    for n, object_id in enumerate(object_ids):
         if object_id < 1:
             raise SamError(f"Object ids start at 1, not {object_id}.")
-
-
-def _check_two(session: Session, object_id: int, other: int) -> None:
-    _check_there(session, object_id, other)
-    if object_id == other:
-        raise SamError(f"Object {object_id} was given twice. Choose two different objects.")
+        if object_id in object_ids[:n]:
+            raise SamError(f"Object {object_id} was given twice. Choose different objects.")
 
 
 def _give_ids(
     session: Session, ids: Mapping[int, int], frame: FrameIndex, scope: Scope, axis: int | None
 ) -> None:
-    frames = list(frames_in(session, frame, scope, axis))
+    frames = list(frames_in(session.stack.shape, frame, scope, axis))
     if scope == "everywhere":  # prompts given in other views go along
         annotated = {f for (i, f), _ in session.annotations() if i in ids}
         frames += sorted(annotated.difference(frames), key=repr)
-    change = _renaming(session, ids, frames)
+    change = renaming(session, ids, frames)
     if any(change.edits) or change.after:
-        session.note_ids(max(ids))  # an id that is free now is still not given again
+        session.note_ids(max(ids))  # one that is free now is still not given again
         session.make(change)
 
 
-def _renaming(session: Session, ids: Mapping[int, int], frames: Sequence[FrameIndex]) -> Change:
-    """The change that gives objects other ids in some frames; id 0 deletes."""
-    edits: list[LabelEdit] = []
-    before: dict[Key, Annotation | None] = {}
-    after: dict[Key, Annotation | None] = {}
-    for frame in frames if ids else ():
-        if edit := rename(ids, session.labels, frame):
-            edits.append(edit)
-        renamed = _renamed_annotations(session, ids, frame)
-        after.update(renamed)
-        before.update({(i, f): session.standing(i, f) for i, f in renamed})
-    parents = _renamed_parents(session, ids, frames) if session.parents else session.parents
-    if parents == session.parents:
-        return Change(tuple(edits), before, after)
-    return Change(tuple(edits), before, after, session.parents, parents)
-
-
-def _renamed_annotations(
-    session: Session, ids: Mapping[int, int], frame: FrameIndex
-) -> dict[Key, Annotation | None]:
-    """What stands in a frame under each id concerned once the ids are given."""
-    current = read_frame(session.labels, frame)
-    after: dict[Key, Annotation | None] = {}
-    for target in {*ids, *ids.values()} - {0}:
-        sources = [old for old, new in ids.items() if new == target]
-        if target not in ids:
-            sources.append(target)
-        there = [i for i in sources if session.standing(i, frame) or (current == i).any()]
-        standing = [session.standing(i, frame) for i in there]
-        after[target, frame] = (
-            _merged(_pixels_of(there, current), standing)
-            if len(there) > 1
-            else next(iter(standing), None)
-        )
-    return {key: a for key, a in after.items() if a is not session.standing(*key)}
-
-
-def _pixels_of(object_ids: Sequence[int], current: NDArray[np.integer]) -> Region:
-    return Region.from_mask(np.logical_or.reduce([current == i for i in object_ids]))
-
-
-def _merged(region: Region, standing: Sequence[Annotation | None]) -> Annotation:
-    """Several objects that became one; what was painted by hand stays so."""
-    found = as_found(region)
-    painted = Region.empty()
-    for annotation in filter(None, standing):
-        painted = painted.united(annotation.footprint.painted)
-    footprint = replace(found.footprint, painted=painted.common(region))
-    return replace(found, footprint=footprint)
-
-
-def _renamed_parents(
-    session: Session, ids: Mapping[int, int], frames: Sequence[FrameIndex]
-) -> Parents:
-    """Parents once the ids are given in some frames.
-
-    A child takes its parents along if it has the new id from its first frame on; a parent is who
-    it is in its last frame.
-    """
-    concerned = {*ids, *ids.values()}
-    named = {*session.parents, *itertools.chain(*session.parents.values())}
-    times = {i: _ordered(session, i, frames[0]) for i in (named | concerned) - {0}}
-    where = set(frames)
-
-    def as_child(child: int) -> int:
-        return ids.get(child, child) if where.issuperset(times[child]) else child
-
-    def as_parent(parent: int) -> int:
-        new = ids.get(parent, parent)
-        if new and times[parent] and times[parent][-1] in where:
-            return new
-        return 0 if where.issuperset(times[parent]) else parent
-
-    parents: dict[int, tuple[int, ...]] = {}
-    for child in sorted(session.parents, key=lambda child: _start(times[child])):
-        new = as_child(child)
-        stays = [f for f in times.get(new, ()) if new not in ids or f not in where]
-        goes_back = new != child and bool(stays) and _start(stays) < _start(times[child])
-        its = dict.fromkeys(as_parent(parent) for parent in session.parents[child])
-        its = {parent: None for parent in its if parent not in (0, new)}
-        if new and its and not goes_back:
-            parents.setdefault(new, tuple(its))
-    return parents
-
-
-def _start(frames: Sequence[FrameIndex]) -> tuple[int, ...]:
-    return tuple(i or 0 for i in frames[0]) if frames else ()
-
-
-def _ordered(session: Session, object_id: int, like: FrameIndex) -> list[FrameIndex]:
-    """The frames of one orientation that hold an object, in order."""
-    frames = frames_in(session, like, "everywhere")
-    return [f for f in frames if (read_frame(session.labels, f) == object_id).any()]
-
-
 def _frames_like(session: Session, object_id: int, frame: FrameIndex) -> set[FrameIndex]:
-    return set(_ordered(session, object_id, frame))
+    return set(frames_with(session, object_id, frame))
 
 
 def _connected(region: Region) -> list[Region]:
@@ -333,6 +230,7 @@ def _take_out(
     """Make parts of an object objects of their own."""
     first = session.next_id()
     ids = tuple(range(first, first + len(parts)))
+    make_room(session, ids[-1])
     rest = session.region(object_id, frame)
     edits = []
     after: dict[Key, Annotation | None] = {}
@@ -340,8 +238,7 @@ def _take_out(
         edits.append(fill(part, new, session.labels, frame))
         after[new, frame] = as_found(part)
         rest = rest.without(part)
-    after[object_id, frame] = _merged(rest, [session.standing(object_id, frame)])
-    before = {(i, f): session.standing(i, f) for i, f in after}
+    after[object_id, frame] = merged(rest, [session.standing(object_id, frame)])
     session.note_ids(ids[-1])
-    session.make(Change(tuple(edits), before, after))
+    session.make(change_to(session, edits, after))
     return ids

@@ -120,10 +120,10 @@ def _line(stack: FrameStack, frame: FrameIndex, axis: int | None) -> tuple[Frame
     """All frames along one axis through a frame."""
     leading = [n for n, position in enumerate(frame) if position is not None]
     if not leading or (axis is not None and axis not in leading):
-        raise SamError(
-            f"There are no frames along axis {axis} of this image of shape {stack.shape}. "
-            "Objects are carried along time or depth: open a stack."
-        )
+        others = " or ".join(map(str, leading))
+        remedy = f"Choose axis {others}." if leading else "Objects are carried through a stack."
+        asked = "" if axis is None else f" along axis {axis}"
+        raise SamError(f"There are no frames{asked} in an image of shape {stack.shape}. {remedy}")
     along = leading[0] if axis is None else axis
     return tuple((*frame[:along], at, *frame[along + 1 :]) for at in range(stack.shape[along]))
 

@@ -1,4 +1,7 @@
-"""Annotations as JSON and back, without a loss. What the keys mean is in session.schema.json."""
+"""Annotations and requests as JSON and back, without a loss.
+
+What the keys mean is in session.schema.json.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 
 from napari_sam.engine import FrameIndex, Prompts
 
-from .annotation import Annotation
+from .annotation import Annotation, Request
 from .drawing import Drawing
 from .edits import Footprint, Region
 
@@ -23,25 +26,19 @@ PLAIN = (
     "model_hash",
     "precision",
     "score",
+    "stopped",
 )
+BEFORE_VERSION_2: Record = {"stopped": ""}  # what was not yet written then
 
 
 def write_annotation(object_id: int, annotation: Annotation) -> Record:
     """An object's annotation in one frame."""
-    prompts, footprint = annotation.prompts, annotation.footprint
+    footprint = annotation.footprint
     return {
         "object_id": object_id,
-        "points": prompts.points,
-        "labels": prompts.labels,
-        "box": None if prompts.box is None else [float(side) for side in prompts.box],
-        "mask": None if prompts.mask is None else write_mask(prompts.mask),
-        "drawings": [
-            {"kind": drawing.kind, "vertices": drawing.vertices, "label": drawing.label}
-            for drawing in annotation.drawings
-        ],
+        **_write_given(annotation),
         **{name: getattr(annotation, name) for name in PLAIN},
         "source": annotation.source,
-        "base": write_region(annotation.base),
         "landed": write_region(footprint.landed),
         "painted": write_region(footprint.painted),
         "erased": write_region(footprint.erased),
@@ -49,27 +46,74 @@ def write_annotation(object_id: int, annotation: Annotation) -> Record:
 
 
 def read_annotation(record: Record) -> tuple[int, Annotation]:
-    """What :func:`write_annotation` wrote."""
-    prompts = Prompts(
-        points=tuple((y, x) for y, x in record["points"]),
-        labels=tuple(record["labels"]),
-        box=None if record["box"] is None else tuple(record["box"]),
-        mask=None if record["mask"] is None else read_mask(record["mask"]),
-    )
-    drawings = tuple(
-        Drawing(d["kind"], tuple((y, x) for y, x in d["vertices"]), d["label"])
-        for d in record["drawings"]
-    )
+    """What :func:`write_annotation` wrote, now or in an earlier version."""
+    record = BEFORE_VERSION_2 | record
     footprint = Footprint(*(read_region(record[n]) for n in ("landed", "painted", "erased")))
     annotation = Annotation(
-        prompts,
-        drawings,
+        _read_prompts(record),
+        _read_drawings(record),
         **{name: record[name] for name in PLAIN},
         source=None if record["source"] is None else tuple(record["source"]),
         base=read_region(record["base"]),
         footprint=footprint,
     )
     return record["object_id"], annotation
+
+
+def write_request(request: Request) -> Record:
+    """A mask that is wanted and not decoded yet."""
+    return {
+        "object_id": request.object_id,
+        "frame": write_frame(request.frame),
+        **_write_given(request),
+        "candidate": request.candidate,
+        "diameter": request.diameter,
+    }
+
+
+def read_request(record: Record) -> Request:
+    """What :func:`write_request` wrote."""
+    return Request(
+        record["object_id"],
+        read_frame_name(record["frame"]),
+        _read_prompts(record),
+        _read_drawings(record),
+        record["candidate"],
+        read_region(record["base"]),
+        record["diameter"],
+    )
+
+
+def _write_given(given: Annotation | Request) -> Record:
+    """What the user gave, and what it was given on."""
+    prompts = given.prompts
+    return {
+        "points": prompts.points,
+        "labels": prompts.labels,
+        "box": None if prompts.box is None else [float(side) for side in prompts.box],
+        "mask": None if prompts.mask is None else write_mask(prompts.mask),
+        "drawings": [
+            {"kind": drawing.kind, "vertices": drawing.vertices, "label": drawing.label}
+            for drawing in given.drawings
+        ],
+        "base": write_region(given.base),
+    }
+
+
+def _read_prompts(record: Record) -> Prompts:
+    return Prompts(
+        points=tuple((y, x) for y, x in record["points"]),
+        labels=tuple(record["labels"]),
+        box=None if record["box"] is None else tuple(record["box"]),
+        mask=None if record["mask"] is None else read_mask(record["mask"]),
+    )
+
+
+def _read_drawings(record: Record) -> tuple[Drawing, ...]:
+    return tuple(
+        Drawing(d["kind"], tuple((y, x) for y, x in d["vertices"]), d["label"])
+        for d in record["drawings"]
+    )
 
 
 def write_region(region: Region) -> Record | None:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.installation import DISTRIBUTION
 
-from .annotation import Annotation
-from .records import Record, read_annotation, read_frame_name
+from .annotation import Annotation, Request
+from .placement import Placement
+from .records import Record, read_annotation, read_frame_name, read_request
 
 SUFFIX = ".napari-sam"
 MANIFEST = "session.json"
-FORMAT, VERSION = "napari-sam session", 1
+FORMAT, VERSION = "napari-sam session", 2
 
 FrameFiles: TypeAlias = dict[str, str | None]  # "labels" and "annotations" → path in the folder
 
@@ -72,6 +73,15 @@ class SessionFile:
         """Which objects an object came from."""
         return {int(child): tuple(ids) for child, ids in self.manifest["parents"].items()}
 
+    @property
+    def placement(self) -> Placement | None:
+        """Where the image lay in the world, if that was said."""
+        placement = self.manifest["image"].get("placement")  # from version 2 on
+        try:
+            return None if placement is None else Placement.read(placement)
+        except (AttributeError, TypeError) as error:
+            raise _broken(self.folder / MANIFEST, error) from error
+
     def labels(self) -> Iterator[tuple[FrameIndex, NDArray[Any]]]:
         """The labels of each frame that has any."""
         for name, entry in self.manifest["frames"].items():
@@ -84,6 +94,14 @@ class SessionFile:
             if entry["annotations"]:
                 for object_id, annotation in self._annotations_of(entry["annotations"]):
                     yield object_id, read_frame_name(name), annotation
+
+    def requests(self) -> list[Request]:
+        """Masks that were wanted and not decoded yet."""
+        waiting = self.manifest.get("waiting", ())  # from version 2 on
+        try:
+            return [read_request(record) for record in waiting]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _broken(self.folder / MANIFEST, error) from error
 
     def fill(self, labels: Any) -> Any:
         """Write all labels into an array of the session's shape, and return it."""
@@ -110,7 +128,7 @@ def _read_manifest(folder: Path) -> Record:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SamError(
             f"There is no session in {folder}. Give the folder whose name ends in {SUFFIX}."
         ) from error

@@ -1,44 +1,44 @@
 """One step of propagation: the objects of one frame found again in the next.
 
-Every object is followed to where its picture has moved. Its mask there prompts the network, once
-alone and once with its box: where the two answers differ, their mean is better than either, and
-how much they differ tells how far to trust it. Then all objects share the frame's pixels, and every
-answer is judged: is this still the object?
+Every object is followed to where its picture has moved, and the network is asked what is there.
+Then all objects share the frame's pixels, and every answer is judged: is this still the object, and
+all of it?
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.engine import FrameIndex, Prompts, iou
+from napari_sam.engine import FrameIndex, iou
 
 if TYPE_CHECKING:
-    from napari_sam.engine import Embedding, Prediction, Predictor
+    from napari_sam.engine import Embedding, Predictor
 
-from .edits import Region, Window
-from .motion import Picture, diameter_of, follow
+from .claims import Claim, claims_of
+from .dividing import Parting, divided
+from .edits import Region
+from .motion import Picture, follow
 
 LEFT = "It left the frame"
+TWO = "There are two like it now: it may have divided"
+DIVIDED = 0.25  # of the score of a daughter who carries her mother's id is left
 
 
 @dataclass(frozen=True)
 class Rules:
     """When an answer is believed, and when an object is given up."""
 
-    margin: float = 0.5  # diameters around the moved mask in which the object is looked for
-    slack: float = 0.1  # of a box's extent, on every side: the object may have grown
-    surest: float = 8.0  # logits; an answer that is surer than that counts no more
     least_inside: float = 0.4  # of the moved mask that lies in the frame
     least_share: float = 0.4  # of the pixels it claims; neighbours that fit better have the others
     least_overlap: float = 0.3  # IoU with the moved mask
-    most_growth: float = 2.0  # or shrinkage, from frame to frame
+    most_growth: float = 3.0  # or shrinkage, from frame to frame
     least_score: float = 0.3
     patience: int = 2  # doubtful frames in a row that the moved mask bridges
 
@@ -56,6 +56,7 @@ class Carried:
     model: str
     source: FrameIndex  # the annotated frame it set out from
     stopped: str = ""  # a sentence: why it ends here
+    doubt: str = ""  # a sentence: what speaks against it, though it goes on
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,40 +89,24 @@ class Moved:
     at_border: bool  # whether it reaches the frame's border
 
 
-class Answer(NamedTuple):
-    """What the network says of one object, prompted in one way."""
-
-    values: NDArray[np.float32]  # logits in the object's window
-    iou_prediction: float
-    stability: float
-
-
-@dataclass(frozen=True, eq=False)
-class Claim:
-    """What an object would have of a frame: the higher the value of a pixel, the more its own."""
-
-    window: Window
-    values: NDArray[np.float32]  # logits
-    iou_prediction: float
-    stability: float
-    agreement: float  # IoU of the masks that the network draws without and with the box
-
-
 def step(
     tracks: Sequence[Track], before: Picture, scene: Scene, predictor: Predictor, rules: Rules
 ) -> Iterator[tuple[Carried, Track | None]]:
     """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
     moved = [_move(track, before, scene) for track in tracks]
     staying = [each for each in moved if each.inside >= rules.least_inside]
-    claims = list(_claims(staying, scene.embedding, predictor, rules))
+    claims = list(claims_of([each.region for each in staying], scene.embedding, predictor))
     owners = _share(claims, scene.embedding.frame_shape)
     name = predictor.model.name
     for each in moved:
         if each.inside < rules.least_inside:
             yield _stop(each.track, scene.frame, name, LEFT), None
-    for n, (each, claim) in enumerate(zip(staying, claims, strict=True), start=1):
-        y0, x0, y1, x1 = claim.window
-        found = _judge(each, claim, owners[y0:y1, x0:x1], n, rules)
+    judged = [
+        _judge(each, claim, owners, n, rules)
+        for n, (each, claim) in enumerate(zip(staying, claims, strict=True), start=1)
+    ]
+    judged = _with_divisions(staying, judged, owners > 0, before, scene, predictor)
+    for each, claim, found in zip(staying, claims, judged, strict=True):
         yield _carried(each, claim, found, scene.frame, name)
 
 
@@ -134,79 +119,6 @@ def _move(track: Track, before: Picture, scene: Scene) -> Moved:
     at_border = min(top, left) == 0 or bottom == height or right == width
     inside = region.area / track.region.area
     return Moved(track, region, (motion.y, motion.x), inside, at_border)
-
-
-def _claims(
-    moved: Sequence[Moved], embedding: Embedding, predictor: Predictor, rules: Rules
-) -> Iterator[Claim]:
-    """What the network says of each object by its mask, without and with its box."""
-    regions = [each.region for each in moved]
-    windows = [
-        _grown(region.window, rules.margin * diameter_of(region), embedding.frame_shape)
-        for region in regions
-    ]
-    alone, boxed = (
-        list(_ask(regions, windows, embedding, predictor, slack)) for slack in (None, rules.slack)
-    )
-    for window, one, other in zip(windows, alone, boxed, strict=True):
-        values = [np.clip(a.values, -rules.surest, rules.surest) for a in (one, other)]
-        yield Claim(
-            window,
-            (values[0] + values[1]) / np.float32(2),
-            (one.iou_prediction + other.iou_prediction) / 2,
-            (one.stability + other.stability) / 2,
-            iou(one.values > 0, other.values > 0),
-        )
-
-
-def _ask(
-    regions: Sequence[Region],
-    windows: Sequence[Window],
-    embedding: Embedding,
-    predictor: Predictor,
-    slack: float | None,
-) -> Iterator[Answer]:
-    prompts = (_prompts(region, embedding.frame_shape, slack) for region in regions)
-    predictions = predictor.predict_many(embedding, prompts, multimask=False)
-    config = predictor.model.network.config
-    stride = config.input_size // config.mask_size
-    for window, prediction in zip(windows, predictions, strict=True):
-        yield Answer(
-            _logits_in(window, prediction, embedding, stride),
-            float(prediction.iou_predictions[0]),
-            float(prediction.stability_scores[0]),
-        )
-
-
-def _prompts(region: Region, frame_shape: tuple[int, int], slack: float | None) -> Prompts:
-    """The region as a mask, and with some slack as a box."""
-    mask = region.within((0, 0, *frame_shape))
-    mask.flags.writeable = False  # so that it need not be copied
-    if slack is None:
-        return Prompts(mask=mask)
-    y0, x0, y1, x1 = region.window
-    dy, dx = slack * (y1 - y0) + 0.5, slack * (x1 - x0) + 0.5
-    return Prompts(mask=mask, box=(y0 - dy, x0 - dx, y1 - 1 + dy, x1 - 1 + dx))
-
-
-def _logits_in(
-    window: Window, prediction: Prediction, embedding: Embedding, stride: int
-) -> NDArray[np.float32]:
-    """The logits in a window of the frame, bilinearly."""
-    spans = zip(
-        (window[0:3:2], window[1:4:2]), embedding.input_shape, embedding.frame_shape, strict=True
-    )
-    places = [
-        (np.arange(first, end) + 0.5) * (n_input / n_frame / stride) - 0.5
-        for (first, end), n_input, n_frame in spans
-    ]
-    logits: NDArray[np.float32] = ndimage.map_coordinates(
-        prediction.low_res_logits[prediction.best],
-        np.meshgrid(*places, indexing="ij"),
-        order=1,
-        mode="nearest",
-    )
-    return logits
 
 
 def _share(claims: Sequence[Claim], frame_shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -227,7 +139,8 @@ class Judgement(NamedTuple):
 
     region: Region
     score: float
-    doubt: str = ""  # what speaks against the answer: the region is the moved mask, or empty
+    doubt: str = ""  # what speaks against it
+    is_bridge: bool = False  # the region is the moved mask, in place of what was found
 
 
 def _judge(
@@ -235,6 +148,8 @@ def _judge(
 ) -> Judgement:
     """Whether what was found is still the object; else the moved mask for a while, or the end."""
     expected = moved.region.within(claim.window)
+    y0, x0, y1, x1 = claim.window
+    owners = owners[y0:y1, x0:x1]
     own = owners == nth
     found = _touching(own, expected)
     score, doubt = _weigh(claim, own, found, expected, rules)
@@ -245,7 +160,7 @@ def _judge(
     left = moved.at_border and _area(found) < _area(expected) / rules.most_growth
     if left or not free or moved.track.doubtful >= rules.patience:
         return Judgement(Region.empty(), 0.0, LEFT if left else doubt)
-    return Judgement(Region.from_mask(bridge, *claim.window[:2]), score / 2, doubt)
+    return Judgement(Region.from_mask(bridge, *claim.window[:2]), score / 2, doubt, is_bridge=True)
 
 
 def _weigh(
@@ -275,6 +190,28 @@ def _weigh(
     return score, ""
 
 
+def _with_divisions(
+    moved: Sequence[Moved],
+    judged: Sequence[Judgement],
+    taken: NDArray[np.bool_],
+    before: Picture,
+    scene: Scene,
+    predictor: Predictor,
+) -> list[Judgement]:
+    """What was found, and how little it is to be trusted where it may be a daughter only."""
+    sure = [n for n, found in enumerate(judged) if not found.doubt]
+    tracks = [moved[n].track for n in sure]
+    now = [judged[n].region for n in sure]
+    partings = [Parting(t.region, n, t.velocity) for t, n in zip(tracks, now, strict=True)]
+    pictures = (before, scene.picture)
+    verdicts = divided(partings, taken, pictures, scene.embedding, predictor)
+    suspects = set(compress(sure, verdicts))
+    return [
+        found._replace(score=DIVIDED * found.score, doubt=TWO) if n in suspects else found
+        for n, found in enumerate(judged)
+    ]
+
+
 def _carried(
     moved: Moved, claim: Claim, found: Judgement, frame: FrameIndex, model: str
 ) -> tuple[Carried, Track | None]:
@@ -290,8 +227,9 @@ def _carried(
         found.score,
         model,
         track.source,
+        doubt=f"{found.doubt}." if found.doubt else "",
     )
-    doubtful = track.doubtful + 1 if found.doubt else 0
+    doubtful = track.doubtful + 1 if found.is_bridge else 0
     return carried, replace(track, region=found.region, velocity=moved.velocity, doubtful=doubtful)
 
 
@@ -330,14 +268,3 @@ def _shifted(region: Region, dy: int, dx: int, frame_shape: tuple[int, int]) -> 
     rows = slice(max(0, -top), max(0, frame_shape[0] - top))
     columns = slice(max(0, -left), max(0, frame_shape[1] - left))
     return Region.from_mask(region.pixels[rows, columns], max(0, top), max(0, left))
-
-
-def _grown(window: Window, margin: float, frame_shape: tuple[int, int]) -> Window:
-    """A window with a margin, as far as the frame reaches."""
-    more = math.ceil(margin)
-    return (
-        max(0, window[0] - more),
-        max(0, window[1] - more),
-        min(frame_shape[0], window[2] + more),
-        min(frame_shape[1], window[3] + more),
-    )

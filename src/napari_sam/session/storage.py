@@ -32,7 +32,7 @@ from napari_sam.installation import DISTRIBUTION
 
 from .annotation import Annotation
 from .edits import read_frame
-from .records import Record, read_frame_name, write_annotation, write_frame
+from .records import Record, read_frame_name, write_annotation, write_frame, write_request
 from .session import Session
 from .session_file import FORMAT, MANIFEST, VERSION, FrameFiles, SessionFile, folder_of
 
@@ -241,10 +241,12 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
     session = Session(stack, file.fill(labels), highest_id=0)
     session.restore(
         {(object_id, frame): a for object_id, frame, a in file.annotations()},
+        file.requests(),
         file.parents,
         manifest["highest_id"],
     )
     session.protect_neighbours = manifest["protect_neighbours"]
+    session.placement = file.placement
     session.models = {n: (m["hash"], m["precision"]) for n, m in manifest["models"].items()}
     session.select(manifest["active"])
     session.changed = {read_frame_name(name): 0 for name in manifest["frames"]}
@@ -267,12 +269,16 @@ def _copied(labels: NDArray[Any]) -> NDArray[Any] | None:
 
 def _header(session: Session, image_path: str | Path | None) -> Record:
     stack, limits = session.stack, session.stack.fixed_limits
+    placement = None if session.placement is None else session.placement.write()
     return {
         "format": FORMAT,
         "version": VERSION,
         "program": f"{DISTRIBUTION} {version(DISTRIBUTION)}",
         "saved": _now(),
-        "image": {"path": None if image_path is None else str(image_path)},
+        "image": {
+            "path": None if image_path is None else str(image_path),
+            "placement": placement,
+        },
         "preprocessing": {
             "rgb": stack.rgb,
             "channels": list(stack.channels),
@@ -281,6 +287,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "labels": {"dtype": str(session.labels.dtype), "displayed": list(stack.displayed)},
         "models": {n: {"hash": h, "precision": p} for n, (h, p) in session.models.items()},
         "parents": {str(child): list(ids) for child, ids in session.parents.items()},
+        "waiting": [write_request(request) for request in session.pending()],
         "protect_neighbours": session.protect_neighbours,
         "active": session.active,
         "highest_id": session.highest_id,
@@ -337,7 +344,10 @@ def _owner(folder: Path) -> str:
     """Who has a session open, as far as that is known."""
     try:
         owner = json.loads((folder / OWNER).read_bytes())
-        return f": process {owner['process']} on {owner['computer']}, since {owner['since']}"
+        since = datetime.fromisoformat(owner["since"]).astimezone()
+        here = owner["computer"] == platform.node()
+        where = "on this computer" if here else f"on the computer {owner['computer']}"
+        return f": in a window or a program {where}, since {since:%d %b %Y, %H:%M}"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

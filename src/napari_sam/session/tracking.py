@@ -7,8 +7,9 @@ knows its mother. Positions are those of napari's Tracks layer: id, frame, then 
 from __future__ import annotations
 
 import csv
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -57,6 +58,11 @@ class Tracks:
         return len(np.unique(self.ids))
 
     @property
+    def n_divisions(self) -> int:
+        """How many objects divided."""
+        return len(set(self.parents.values()))
+
+    @property
     def data(self) -> NDArray[np.float64]:
         """As napari's Tracks layer has it: ``(N, 4)`` or ``(N, 5)``, id, frame, (z), y, x."""
         return np.column_stack([self.ids, self.frames, self.centres])
@@ -98,6 +104,7 @@ def find_tracks(
     parents: Mapping[int, tuple[int, ...]] | None = None,
     *,
     time_axis: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tracks:
     """Labels whose ids are the same object in all frames, as tracks.
 
@@ -107,6 +114,8 @@ def find_tracks(
         Ids on a time axis and two or three others, 0 for the background. Read frame by frame.
     parents
         Mothers of the ids that came from a division.
+    progress
+        Called as ``progress(done, total)`` after every frame; what it raises stops the reading.
 
     Raises
     ------
@@ -118,11 +127,13 @@ def find_tracks(
             f"An array of shape {tuple(labels.shape)} and type {labels.dtype} cannot be tracked. "
             "Wanted are integer labels with a time axis and two or three others, such as TYX."
         )
-    rows = [
-        (value, frame, centre, area)
-        for frame in range(labels.shape[time_axis])
-        for value, centre, area in _regions(np.asarray(labels[(*[slice(None)] * time_axis, frame)]))
-    ]
+    rows: list[tuple[int, int, NDArray[np.float64], int]] = []
+    n_frames = labels.shape[time_axis]
+    for frame in range(n_frames):
+        pixels = np.asarray(labels[(*[slice(None)] * time_axis, frame)])
+        rows += [(value, frame, centre, area) for value, centre, area in _regions(pixels)]
+        if progress is not None:
+            progress(frame + 1, n_frames)
     rows.sort(key=lambda row: row[:2])
     n_axes = len(labels.shape) - 1
     ids = np.array([row[0] for row in rows], np.intp)
@@ -136,7 +147,7 @@ def find_tracks(
     )
 
 
-def link(regions: Tracks, rules: LinkRules | None = None) -> Tracks:
+def link(regions: Tracks, rules: LinkRules | None = None, first_id: int = 1) -> Tracks:
     """Link regions that look alike and lie near each other in successive frames.
 
     A linear assignment from frame to frame, then one over whole tracks that closes gaps and finds
@@ -148,12 +159,14 @@ def link(regions: Tracks, rules: LinkRules | None = None) -> Tracks:
     ----------
     regions
         What :func:`find_tracks` found in labels; their ids say nothing about what belongs together.
+    first_id
+        The lowest id for a track that keeps none.
     """
     if not len(regions):
         return regions
     regions = _sorted(regions, np.lexsort((regions.values, regions.frames)))
     segments, mothers = _segments(_link(regions, rules or LinkRules()))
-    names = _names(segments, regions.values)
+    names = _names(segments, regions.values, first_id)
     ids = np.zeros(len(regions), np.intp)
     for segment, name in zip(segments, names, strict=True):
         ids[segment] = name
@@ -253,7 +266,7 @@ def _segments(tree: Tree) -> tuple[list[list[int]], dict[int, int]]:
     return segments, mothers
 
 
-def _names(segments: list[list[int]], values: NDArray[np.intp]) -> list[int]:
+def _names(segments: list[list[int]], values: NDArray[np.intp], first_id: int) -> list[int]:
     """An id for each stretch: the one most of its regions had, first come the most."""
     wishes = sorted(
         (
@@ -269,5 +282,5 @@ def _names(segments: list[list[int]], values: NDArray[np.intp]) -> list[int]:
         if n not in names and value not in taken:
             names[n] = value
             taken.add(value)
-    new = iter(range(max(taken, default=0) + 1, len(segments) + int(values.max()) + 2))
+    new = itertools.count(max(taken | {first_id - 1}) + 1)
     return [names[n] if n in names else next(new) for n in range(len(segments))]

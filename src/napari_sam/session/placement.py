@@ -1,0 +1,53 @@
+"""Where an image lies in the world, in the terms of napari's layers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+Vector: TypeAlias = tuple[float, ...]
+Matrix: TypeAlias = tuple[Vector, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a napari layer of ``n`` axes is told of its place; a session keeps it for its image."""
+
+    scale: Vector  # (n,) units a pixel
+    translate: Vector  # (n,)
+    rotate: Matrix  # (n, n)
+    shear: Vector  # (n (n - 1) / 2,)
+    affine: Matrix  # (n + 1, n + 1), applied after all of these
+    units: tuple[str, ...]  # (n,)
+    axis_labels: tuple[str, ...]  # (n,)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is what napari takes where it is told nothing."""
+        n = len(self.scale)
+        return self == Placement(
+            scale=(1.0,) * n,
+            translate=(0.0,) * n,
+            rotate=_identity(n),
+            shear=(0.0,) * (n * (n - 1) // 2),
+            affine=_identity(n + 1),
+            units=("pixel",) * n,
+            axis_labels=tuple(map(str, range(-n, 0))),
+        )
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> Placement:
+        """What :meth:`write` wrote."""
+        return cls(**{name: _frozen(value) for name, value in record.items()})
+
+    def write(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def _identity(n: int) -> Matrix:
+    return tuple(tuple(float(row == column) for column in range(n)) for row in range(n))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,148 @@
+"""The change that gives objects other ids: their pixels, what stands for them, their lineage."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine import FrameIndex
+
+from .annotation import Annotation, Key, as_found
+from .edits import LabelEdit, Region, check_fits, read_frame, rename
+from .history import Change, Parents
+from .scopes import frames_in
+from .session import Session
+
+
+def renaming(session: Session, ids: Mapping[int, int], frames: Sequence[FrameIndex]) -> Change:
+    """The change that gives objects other ids in some frames; id 0 deletes."""
+    if not ids:
+        return Change((), {}, {})
+    make_room(session, max(ids.values()))
+    edits = [rename(ids, session.labels, frame) for frame in frames]
+    after: dict[Key, Annotation | None] = {}
+    for frame in frames:
+        after |= renamed_annotations(session, ids, frame)
+    parents = _renamed_parents(session, ids, frames) if session.parents else session.parents
+    return change_to(session, edits, after, parents)
+
+
+def change_to(
+    session: Session,
+    edits: Iterable[LabelEdit],
+    after: Mapping[Key, Annotation | None],
+    parents: Parents | None = None,
+) -> Change:
+    """The change from what a session is to other pixels, annotations, and parents if given."""
+    before = {key: session.standing(*key) for key in after}
+    pixels = tuple(edit for edit in edits if edit)
+    if parents is None or parents == session.parents:
+        return Change(pixels, before, after)
+    return Change(pixels, before, after, session.parents, parents)
+
+
+def make_room(session: Session, object_id: int) -> None:
+    """Have the labels' type widened where an id would not fit.
+
+    Raises
+    ------
+    SamError
+        If it does not fit and nobody widens it.
+    """
+    session.widen(object_id)
+    check_fits(object_id, session.labels)
+
+
+def renamed_annotations(
+    session: Session, ids: Mapping[int, int], frame: FrameIndex
+) -> dict[Key, Annotation | None]:
+    """What stands in a frame under each id concerned once the ids are given."""
+    current = read_frame(session.labels, frame)
+
+    def is_there(object_id: int) -> bool:
+        standing = session.standing(object_id, frame)
+        has_ended = standing is None or bool(standing.stopped)
+        return not has_ended or bool((current == object_id).any())
+
+    after: dict[Key, Annotation | None] = {}
+    for target in {*ids, *ids.values()} - {0}:
+        sources = [old for old, new in ids.items() if new == target]
+        if target not in ids:
+            sources.append(target)
+        there = [i for i in sources if is_there(i)]
+        standing = [_renamed(session.standing(i, frame), i, target) for i in there or sources]
+        after[target, frame] = (
+            merged(_pixels_of(there, current), standing)
+            if len(there) > 1
+            else next(filter(None, standing), None)
+        )
+    return {key: a for key, a in after.items() if a is not session.standing(*key)}
+
+
+def _renamed(annotation: Annotation | None, old: int, new: int) -> Annotation | None:
+    """The annotation of an object with another id; why it ended is said of that one."""
+    if annotation is None or not annotation.stopped:
+        return annotation
+    return replace(annotation, stopped=annotation.stopped.replace(f" {old} ", f" {new} ", 1))
+
+
+def _pixels_of(object_ids: Sequence[int], current: NDArray[np.integer]) -> Region:
+    return Region.from_mask(np.logical_or.reduce([current == i for i in object_ids]))
+
+
+def merged(region: Region, standing: Sequence[Annotation | None]) -> Annotation:
+    """Several objects that became one; what was painted by hand stays so."""
+    found = as_found(region)
+    painted = Region.empty()
+    for annotation in filter(None, standing):
+        painted = painted.united(annotation.footprint.painted)
+    footprint = replace(found.footprint, painted=painted.common(region))
+    return replace(found, footprint=footprint)
+
+
+def _renamed_parents(
+    session: Session, ids: Mapping[int, int], frames: Sequence[FrameIndex]
+) -> Parents:
+    """Parents once the ids are given in some frames.
+
+    A child takes its parents along if it has the new id from its first frame on; a parent is who
+    it is in its last frame.
+    """
+    concerned = {*ids, *ids.values()}
+    named = {*session.parents, *itertools.chain(*session.parents.values())}
+    times = {i: frames_with(session, i, frames[0]) for i in (named | concerned) - {0}}
+    where = set(frames)
+
+    def as_child(child: int) -> int:
+        return ids.get(child, child) if where.issuperset(times[child]) else child
+
+    def as_parent(parent: int) -> int:
+        new = ids.get(parent, parent)
+        if new and times[parent] and times[parent][-1] in where:
+            return new
+        return 0 if where.issuperset(times[parent]) else parent
+
+    parents: dict[int, tuple[int, ...]] = {}
+    for child in sorted(session.parents, key=lambda child: _start(times[child])):
+        new = as_child(child)
+        stays = [f for f in times.get(new, ()) if new not in ids or f not in where]
+        goes_back = new != child and bool(stays) and _start(stays) < _start(times[child])
+        its = dict.fromkeys(as_parent(parent) for parent in session.parents[child])
+        its = {parent: None for parent in its if parent not in (0, new)}
+        if new and its and not goes_back:
+            parents.setdefault(new, tuple(its))
+    return parents
+
+
+def _start(frames: Sequence[FrameIndex]) -> tuple[int, ...]:
+    return tuple(i or 0 for i in frames[0]) if frames else ()
+
+
+def frames_with(session: Session, object_id: int, like: FrameIndex) -> list[FrameIndex]:
+    """The frames of one orientation that hold an object, in order."""
+    frames = frames_in(session.stack.shape, like, "everywhere")
+    return [f for f in frames if (read_frame(session.labels, f) == object_id).any()]
