@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from commands import Ended, NapariSam
 
 # Read when napari and torch are imported, so set before any test module is.
 os.environ["NAPARI_CONFIG"] = ""  # neither read nor write the settings of whoever runs the tests
@@ -28,6 +31,21 @@ def data_folder() -> Path:
     if not (folder / "index.json").is_file():
         pytest.skip(f"no annotated images in {folder} (set NAPARI_SAM_DATA)")
     return folder
+
+
+@pytest.fixture
+def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> NapariSam:
+    """Run a command in this process."""
+    from napari_sam.cli import main
+
+    def run(command: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["napari-sam", *command.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ Path = Sequence[Disc | None]  # one a frame; None: not there
 
 
 class Threshold(nn.Module):
-    """A network whose mask is all that is bright in and around the mask it is prompted with."""
+    """A network whose mask is what is bright in and around a mask, in a box, or under clicks."""
 
     config = PocketConfig("threshold", input_size=SIZE, mask_size=SIZE)
 
@@ -42,12 +43,29 @@ class Threshold(nn.Module):
         return torch.zeros(1, 1, SIZE // 16, SIZE // 16), input
 
     def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
-        assert prompts.masks is not None
-        self.n_together.append(len(prompts.masks))
+        self.n_together.append(prompts.n_objects)
         bright = features[1].mean(dim=1, keepdim=True) > 100  # (1, 1, S, S)
-        near = F.max_pool2d((prompts.masks > 0).float(), 2 * REACH + 1, 1, REACH) > 0
-        logits = torch.where(bright & near, 4.0, -4.0)
-        return logits.expand(-1, 4, -1, -1), torch.full((len(logits), 4), 0.9)
+        logits = torch.where(bright & _shown(bright[0, 0], prompts), 4.0, -4.0)
+        sure = torch.where((logits > 0).any(dim=(2, 3)), 0.9, 0.1)
+        return logits.expand(-1, 4, -1, -1), sure.expand(-1, 4)
+
+
+def _shown(bright: Tensor, prompts: PromptTensors) -> Tensor:
+    """Where each prompt says to look, (B, 1, S, S)."""
+    if prompts.masks is not None:
+        return F.max_pool2d((prompts.masks > 0).float(), 2 * REACH + 1, 1, REACH) > 0
+    rows, columns = torch.arange(SIZE)[:, None], torch.arange(SIZE)[None]
+    shown = torch.zeros(prompts.n_objects, 1, SIZE, SIZE, dtype=torch.bool)
+    pieces = torch.as_tensor(ndimage.label(bright.numpy())[0])
+    assert prompts.points is not None
+    for nth, place in enumerate(shown[:, 0]):
+        if prompts.boxes is not None:
+            x0, y0, x1, y1 = prompts.boxes[nth]
+            place |= (rows >= y0) & (rows <= y1) & (columns >= x0) & (columns <= x1)
+        else:
+            for x, y in prompts.points[nth].round().long().tolist():
+                place |= pieces == pieces[y, x]
+    return shown
 
 
 def predictor() -> Predictor:
@@ -76,3 +94,38 @@ def movie(paths: Mapping[int, Path]) -> tuple[FrameStack, np.ndarray]:
 def moving(y: float, x: float, dy: float, dx: float, n: int, radius: float = 6) -> list[Disc]:
     """A disc on its way, in so many frames."""
     return [(y + t * dy, x + t * dx, radius) for t in range(n)]
+
+
+def film(courses: dict[int, Path]) -> np.ndarray:
+    """Labels (T, S, S) of discs; the last is on top."""
+    labels = np.zeros((len(next(iter(courses.values()))), SIZE, SIZE), np.uint16)
+    for object_id, course in courses.items():
+        for t, where in enumerate(course):
+            if where is not None:
+                labels[t][disc(*where)] = object_id
+    return labels
+
+
+def renumbered(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The same regions with new numbers in every frame."""
+    random = np.random.default_rng(seed)
+    new = np.zeros_like(labels)
+    for t, frame in enumerate(labels):
+        ids = np.unique(frame[frame > 0])
+        for value, object_id in enumerate(random.permutation(ids), start=1):
+            new[t][frame == object_id] = value
+    return new
+
+
+def same_tracks(labels: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two stacks hold the same tracks, whatever their ids."""
+    pairs = np.unique(np.stack([labels.ravel(), other.ravel()]), axis=1)
+    return len(pairs[0]) == len(np.unique(labels)) == len(np.unique(other))
+
+
+NOTHING: list[None] = [None] * 4
+DIVIDING = {
+    1: [*moving(30, 30, 0, 0, 4, 8), *NOTHING],
+    2: [*NOTHING, *moving(30, 24, 0, -2, 4, 5)],
+    3: [*NOTHING, *moving(30, 36, 0, 2, 4, 5)],
+}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,45 +12,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import tifffile
+import zarr
 from PIL import Image
 from skimage import data
 
 from checkpoints import small_state
+from commands import NapariSam, Refusal
 from napari_sam import FrameStack, Predictor, Prompts, demo, load_model
-from napari_sam.cli import main
 from napari_sam.cli.printing import one_line, progress_bar
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-NapariSam = Callable[[str], Ended]
-
-
-@pytest.fixture
-def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> NapariSam:
-    """Run a command in this process."""
-
-    def run(command: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["napari-sam", *command.split()])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture
@@ -71,16 +39,106 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A command that must fail with one clear line."""
+def links(folder: Path) -> None:
+    folder.joinpath("hard.tif").hardlink_to(folder / "coins.tif")
+    try:
+        folder.joinpath("soft.tif").symlink_to(folder / "coins.tif")
+    except OSError:
+        pytest.skip("this file system, or this user, has no symbolic links")
 
-    name: str
-    command: str
-    says: str
+
+def coins_zarr(folder: Path) -> None:
+    zarr.save(folder / "coins.zarr", data.coins())
+
+
+def prompts_table(folder: Path) -> None:
+    folder.joinpath("prompts.csv").write_text("object_id,kind,y,x\n1,point,54,45\n")
+
+
+def small_model(folder: Path) -> None:
+    safetensors.torch.save_file(small_state(), folder / "small.safetensors")
+
+
+def two_channels(folder: Path) -> None:
+    tifffile.imwrite(folder / "two.tif", np.zeros((2, 9, 9)), metadata={"axes": "CYX"})
 
 
 REFUSALS = (
+    Refusal(
+        "the image itself",
+        "segment coins.tif --point 54,45 --out coins.tif",
+        "coins.tif is an input of this command, and would be overwritten. Write to another file.",
+    ),
+    Refusal(
+        "the image by a symbolic link",
+        "segment coins.tif --point 54,45 --out soft.tif",
+        "soft.tif is the same file as coins.tif, an input",
+        links,
+    ),
+    Refusal(
+        "the image by a hard link",
+        "segment hard.tif --point 54,45 --out coins.tif",
+        "coins.tif is the same file as hard.tif, an input",
+        links,
+    ),
+    Refusal(
+        "the image by another path",
+        "segment coins.tif --point 54,45 --out models/../coins.tif",
+        "the same file as coins.tif",
+        lambda folder: folder.joinpath("models").mkdir(),
+    ),
+    Refusal(
+        "a picture over the image",
+        "segment coins.png --point 54,45 --out out.tif --overlay coins.png",
+        "coins.png is an input",
+    ),
+    Refusal(
+        "a picture over the prompts",
+        "segment coins.tif --prompts prompts.csv --out out.tif --overlay prompts.csv",
+        "prompts.csv is an input",
+        prompts_table,
+    ),
+    Refusal(
+        "a picture over the model",
+        "segment coins.tif --point 54,45 --model small.safetensors --out out.tif "
+        "--overlay small.safetensors",
+        "small.safetensors is an input",
+        small_model,
+    ),
+    Refusal(
+        "a Zarr image",
+        "segment coins.zarr --point 54,45 --out coins.zarr",
+        "coins.zarr is an input",
+        coins_zarr,
+    ),
+    Refusal(
+        "in a Zarr image",
+        "segment coins.zarr --point 54,45 --out coins.zarr/labels.zarr",
+        "coins.zarr/labels.zarr lies inside coins.zarr, an input",
+        coins_zarr,
+    ),
+    Refusal(
+        "two results in one file",
+        "segment coins.tif --point 54,45 --out out.tif --overlay ./out.tif",
+        "Two results would be written to out.tif",
+    ),
+    Refusal(
+        "a folder for a picture",
+        "segment coins.tif --point 54,45 --out out.tif --overlay coins.zarr",
+        "coins.zarr is a folder",
+        coins_zarr,
+    ),
+    Refusal(
+        "a frame of a single image",
+        "segment coins.tif --frame 0 --point 54,45 --out out.tif",
+        "A single image of shape (303, 384) has no frames",
+    ),
+    Refusal(
+        "channel 9 of 2",
+        "segment two.tif --channel 9 --point 1,1 --out out.tif",
+        "Channel 9 is not in an image of 2 channels. Choose from 0 to 1.",
+        two_channels,
+    ),
     Refusal("missing image", "segment no.tif --point 1,1 --out out.tif", "There is no file no.tif"),
     Refusal("no image", "segment empty.csv --point 1,1 --out out.tif", "TIFF, PNG, JPEG or Zarr"),
     Refusal("words for numbers", "segment coins.tif --point a,b --out out.tif", "--point a,b"),
@@ -92,7 +150,9 @@ REFUSALS = (
     Refusal("only negative", "segment coins.tif --point 1,1,0 --out out.tif", "negative"),
     Refusal("no prompt", "segment coins.tif --out out.tif", "--point, --box or --prompts"),
     Refusal("no row", "segment coins.tif --prompts empty.csv --out out.tif", "No prompt"),
-    Refusal("no table", "segment coins.tif --prompts no.csv --out out.tif", "no.csv"),
+    Refusal(
+        "no table", "segment coins.tif --prompts no.csv --out out.tif", "There is no file no.csv"
+    ),
     Refusal("frame 3 of 3", "segment stack.tif --frame 3 --point 1,1 --out out.tif", "Frame 3"),
     Refusal("frame x", "segment stack.tif --frame x --point 1,1 --out out.tif", "--frame x"),
     Refusal("channel 5", "segment coins.tif --channel 5 --point 1,1 --out out.tif", "channel"),
@@ -115,13 +175,43 @@ REFUSALS = (
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals_are_one_clear_line(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
+    case.before(folder)
+    before = contents(folder)
     ended = napari_sam(case.command)
     assert ended.code == 1
     assert ended.err.startswith("napari-sam: ")
     assert ended.err.count("\n") == 1
     assert case.says in ended.err
     assert not ended.out
-    assert not folder.joinpath("out.tif").exists()
+    assert contents(folder) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file of a folder, and what is in it."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_earlier_results_are_replaced(napari_sam: NapariSam, folder: Path) -> None:
+    """A script can run again."""
+    command = "segment coins.tif --point 54,45 --out out.tif --overlay out.png"
+    folder.joinpath("out.tif").write_text("an earlier one")
+    folder.joinpath("out.png").write_text("an earlier one")
+    assert napari_sam(command).code == 0
+    assert tifffile.imread("out.tif")[COIN] == 1
+    assert Image.open("out.png").size == (384, 303)
+
+
+@pytest.mark.parametrize("value", [0, 7, np.nan])
+def test_a_frame_without_contrast_is_said(value: float, napari_sam: NapariSam, folder) -> None:
+    pixels = np.full((2, 40, 50), value, np.float32)
+    pixels[0, 10:20] = 9
+    tifffile.imwrite("blank.tif", pixels, metadata={"axes": "TYX"})
+    command = "segment blank.tif --point 15,15 --out out.tif"
+    assert "nothing to see" not in napari_sam(f"{command} --frame 0").err
+    ended = napari_sam(f"{command} --frame 1")
+    assert ended.code == 0
+    assert "There is nothing to see in frame 1" in ended.err
+    assert ended.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("image", ["coins.tif", "coins.png"])

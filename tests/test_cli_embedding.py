@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +14,12 @@ import safetensors.torch
 import tifffile
 
 from checkpoints import small_state
+from commands import NapariSam, Refusal
 from napari_sam import EmbeddingCache, FrameStack, Predictor, load_model, read_image
-from napari_sam.cli import embedding, main
+from napari_sam.cli import embedding
 from napari_sam.engine import EmbeddingStore
 
 MODEL = "--model small.safetensors"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-NapariSam = Callable[[str], Ended]
-
-
-@pytest.fixture
-def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> NapariSam:
-    """Run a command in this process."""
-
-    def run(command: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["napari-sam", *command.split()])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture
@@ -125,15 +93,6 @@ def test_each_channel_is_another_frame(napari_sam: NapariSam, folder: Path) -> N
         assert ended.json["cache"]["embeddings"] == n
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A command that must fail with a clear line."""
-
-    name: str
-    command: str
-    says: str
-
-
 REFUSALS = (
     Refusal("words for frames", f"embed movie.tif {MODEL} --frames x", "Write all, 7, 0-20"),
     Refusal("backwards", f"embed movie.tif {MODEL} --frames 4-2", "Write all, 7, 0-20"),
@@ -152,6 +111,7 @@ def test_refusals(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
     assert ended.code == 1
     assert case.says in ended.err
     assert "Traceback" not in ended.err
+    assert not ended.out, "a table of nothing"
     assert not (folder / "embeddings").exists()
 
 
@@ -160,6 +120,7 @@ def test_what_cannot_be_read_is_left_out(napari_sam: NapariSam, folder: Path) ->
     assert ended.code == 1
     assert [image["image"] for image in ended.json["images"]] == ["picture.tif", "movie.tif"]
     assert ended.err.count("napari-sam: ") == 2
+    assert ended.err.count("no.tif") == 1
 
 
 def test_a_folder_that_cannot_hold_them_is_said_at_once(napari_sam: NapariSam, folder) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +12,15 @@ import safetensors.torch
 import tifffile
 
 from checkpoints import small_state
-from napari_sam.cli import main
+from commands import NapariSam, Refusal
 
 KEYS = {"iou_click_1", "iou_box", "iou_click_3", "iou_click_5", "noc_80"}
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Evaluate = Callable[[str], Ended]
-
-
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Evaluate:
+def evaluate(napari_sam: NapariSam) -> NapariSam:
     """Run `napari-sam evaluate` in this process."""
-
-    def run(arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["napari-sam", "evaluate", *arguments.split()])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
+    return lambda arguments: napari_sam(f"evaluate {arguments}")
 
 
 @pytest.fixture
@@ -73,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_one_model(evaluate: Evaluate, folder: Path) -> None:
+def test_one_model(evaluate: NapariSam, folder: Path) -> None:
     ended = evaluate("data --model 0/small.safetensors --max-objects 1 --json --report page")
     assert ended.code == 0, ended.err
     figures = json.loads(ended.out)
@@ -92,7 +69,7 @@ def test_one_model(evaluate: Evaluate, folder: Path) -> None:
     assert "page/index.html" in ended.err
 
 
-def test_two_models_of_one_name(evaluate: Evaluate, folder: Path) -> None:
+def test_two_models_of_one_name(evaluate: NapariSam, folder: Path) -> None:
     """They are compared, and called as they were given; the embedded one by its name."""
     shutil.rmtree(folder / "data" / "movies")
     ended = evaluate(
@@ -103,7 +80,7 @@ def test_two_models_of_one_name(evaluate: Evaluate, folder: Path) -> None:
     assert figures["pocket"]["macro"] != figures["0/small.safetensors"]["macro"]
 
 
-def test_a_table(evaluate: Evaluate, folder: Path) -> None:
+def test_a_table(evaluate: NapariSam, folder: Path) -> None:
     shutil.copytree(folder / "blank", folder / "data" / "blank")
     ended = evaluate("data --model 0/small.safetensors --max-objects 1")
     lines = ended.out.splitlines()
@@ -113,13 +90,16 @@ def test_a_table(evaluate: Evaluate, folder: Path) -> None:
     assert "blank/one.labels.tif holds no object" in ended.err
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A command that must fail with one clear line."""
+def test_the_embedded_model_by_default(evaluate: NapariSam, folder: Path) -> None:
+    shutil.rmtree(folder / "data" / "movies")
+    ended = evaluate("data --max-objects 1 --json")
+    assert ended.code == 0, ended.err
+    assert ended.json["model"] == "pocket"
 
-    name: str
-    arguments: str
-    says: str
+
+def linked_report(folder: Path) -> None:
+    (folder / "page").mkdir()
+    (folder / "page" / "scores.json").hardlink_to(folder / "data" / "dishes" / "one.labels.tif")
 
 
 REFUSALS = (
@@ -130,14 +110,20 @@ REFUSALS = (
     Refusal("unknown model", "data --model nix", "no model 'nix'"),
     Refusal("second one unknown", "data --model pocket --model nix", "no model 'nix'"),
     Refusal("report is a file", "data --model pocket --report 0/small.safetensors", "report"),
-    Refusal("no model", "data", "--model"),
+    Refusal(
+        "report over the labels",
+        "data --model 0/small.safetensors --report page",
+        "an input of this command, and would be overwritten",
+        linked_report,
+    ),
     Refusal("no objects", "data --model pocket --max-objects 0", "--max-objects"),
 )
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
-def test_refusals(case: Refusal, evaluate: Evaluate, folder: Path) -> None:
-    ended = evaluate(case.arguments)
+def test_refusals(case: Refusal, evaluate: NapariSam, folder: Path) -> None:
+    case.before(folder)
+    ended = evaluate(case.command)
     assert ended.code != 0
     assert case.says in ended.err
     assert "Traceback" not in ended.err

@@ -12,9 +12,12 @@ import tifffile
 from typer.testing import CliRunner
 
 from annotating import CLICK, SHAPE, frame, land, new_session, paint, square
+from commands import NapariSam, Refusal
 from napari_sam.cli import app
 from napari_sam.engine import read_image
 from napari_sam.session import Carried, Region, Session, objects, save
+
+WHY = "Object 4 ends before frame 1. It vanished."
 
 
 @pytest.fixture
@@ -28,6 +31,9 @@ def session() -> Session:
         session.carry(Carried(1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0)), run)
     paint(session, 3, square(6, 6), 2)
     objects.divide(session, 1, (1, 2), frame(3))
+    land(session, 4, 0, CLICK, square(5, 5))
+    session.carry(Carried(4, frame(1), Region.empty(), 0, 0, 0, "pocket", frame(0), WHY), run)
+    session.edit(4, frame(3), CLICK)
     return session
 
 
@@ -37,6 +43,48 @@ def saved(session: Session, tmp_path: Path) -> Path:
     folder = tmp_path / "movie.tif.napari-sam"
     save(session, folder, image_path="movie.tif")
     return folder
+
+
+REFUSALS = (
+    Refusal("the image", "--labels movie.tif", "movie.tif, an input of this command"),
+    Refusal("in the session", "--labels movie.tif.napari-sam/labels.tif", "lies inside"),
+    Refusal(
+        "the session",
+        "--labels labels.tif --scores movie.tif.napari-sam/session.json",
+        "movie.tif.napari-sam/session.json lies inside",
+    ),
+    Refusal("tracks over labels", "--labels a.tif --tracks a.tif", "Two results"),
+    Refusal("labels as text", "--labels labels.csv", "Choose a name in .tif or .zarr"),
+)
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["where it was", "moved with its image"])
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_what_export_must_not_overwrite(
+    case: Refusal,
+    moved: bool,
+    session: Session,
+    tmp_path: Path,
+    napari_sam: NapariSam,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = tmp_path / "movie.tif"
+    image.write_text("pixels")
+    recorded = tmp_path / "elsewhere" / "movie.tif" if moved else image
+    save(session, tmp_path / "movie.tif.napari-sam", image_path=recorded)
+    ended = napari_sam(f"session export movie.tif.napari-sam {case.command}")
+    assert (ended.code, ended.out) == (1, "")
+    assert case.says in ended.err
+    assert image.read_text() == "pixels"
+    assert {path.name for path in tmp_path.iterdir()} == {"movie.tif", "movie.tif.napari-sam"}
+
+
+def test_an_image_is_no_session(tmp_path: Path, napari_sam: NapariSam) -> None:
+    tmp_path.joinpath("movie.tif").write_text("pixels")
+    ended = napari_sam(f"session show {tmp_path / 'movie.tif'}")
+    assert ended.code == 1
+    assert "There is no session in" in ended.err
 
 
 def run(*arguments: object) -> str:
@@ -49,7 +97,9 @@ def test_show(saved: Path) -> None:
     text = run("show", saved)
     assert "movie.tif, 4 × 8 × 9, uint8" in text
     assert "pocket, fp32, sha256:0" in text
-    rows = [line.split() for line in text.splitlines()[-3:]]
+    assert "waiting 1 to be decoded" in text
+    *rows, last = (line.split() for line in text.splitlines()[-4:])
+    assert last == ["4", "1", "1", "0", "1", *WHY.split()]
     assert rows == [
         ["1", "3", "1", "2", "1", "0.50"],
         ["2", "1", "1", "0", "0", "1"],
@@ -61,7 +111,8 @@ def test_show_as_json(saved: Path) -> None:
     shown = json.loads(run("show", saved / "session.json", "--json"))
     assert shown["image"]["shape"] == list(SHAPE)
     assert shown["parents"] == {"2": [1], "3": [1]}
-    assert [row["object_id"] for row in shown["objects"]] == [1, 2, 3]
+    assert [row["object_id"] for row in shown["objects"]] == [1, 2, 3, 4]
+    assert [row["ended"] for row in shown["objects"]] == [[], [], [], [WHY]]
 
 
 @pytest.mark.parametrize("name", ["labels.tif", "labels.zarr"])
@@ -77,14 +128,17 @@ def test_export(session: Session, saved: Path, tmp_path: Path, name: str) -> Non
         ("1", "", "2"),
         ("2", "1", "3"),
         ("3", "1", "3"),
+        ("4", "", "0"),
     ]
     with scores.open() as file:
         carried = [row for row in csv.DictReader(file) if row["source"]]
-    assert [(r["object_id"], r["frame"], r["score"], r["source"]) for r in carried] == [
-        ("1", "1", "0.5000", "0"),
-        ("1", "2", "0.5000", "0"),
-        ("3", "3", "0.5000", "0"),
-    ]
+    columns = ("object_id", "frame", "score", "source", "stopped")
+    assert {tuple(row[name] for name in columns) for row in carried} == {
+        ("1", "1", "0.5000", "0", ""),
+        ("1", "2", "0.5000", "0", ""),
+        ("3", "3", "0.5000", "0", ""),
+        ("4", "1", "", "0", WHY),
+    }
 
 
 def test_export_of_the_labels_alone(saved: Path, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,38 +16,18 @@ import safetensors.torch
 import tifffile
 
 from checkpoints import small_state
+from commands import NapariSam, Refusal
 from lessons import write_folder
-from napari_sam.cli import main
 from napari_sam.engine import load_model
 
 STOPS = [signal.SIGTERM] + ([signal.SIGKILL] if hasattr(signal, "SIGKILL") else [])
 RUN = "--from nothing.safetensors --steps 20 --device cpu --json"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Train = Callable[[str], Ended]
-
-
 @pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Train:
+def train(napari_sam: NapariSam) -> NapariSam:
     """Run `napari-sam train` in this process."""
-
-    def run(arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["napari-sam", "train", *arguments.split()])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
+    return lambda arguments: napari_sam(f"train {arguments}")
 
 
 @pytest.fixture
@@ -67,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_better_model(train: Train, folder: Path) -> None:
+def test_a_better_model(train: NapariSam, folder: Path) -> None:
     ended = train(f"data --out mine.safetensors {RUN}")
     assert ended.code == 0, ended.err
     judgements = [json.loads(line) for line in ended.out.splitlines()]
@@ -82,7 +60,7 @@ def test_a_better_model(train: Train, folder: Path) -> None:
     assert left == {"mine.safetensors", "mine.json", "mine.png"}
 
 
-def test_a_table_and_the_exit_code_of_a_run_in_vain(train: Train, folder: Path) -> None:
+def test_a_table_and_the_exit_code_of_a_run_in_vain(train: NapariSam, folder: Path) -> None:
     """From a network that finds a little, a step makes nothing better; OUT stays as it was."""
     safetensors.torch.save_file(small_state(), folder / "little.safetensors")
     Path("mine.safetensors").write_text("an earlier one")
@@ -97,7 +75,7 @@ def test_a_table_and_the_exit_code_of_a_run_in_vain(train: Train, folder: Path) 
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda s: s.name)
-def test_stopped_anywhere_it_resumes(stop: signal.Signals, train: Train, folder: Path) -> None:
+def test_stopped_anywhere_it_resumes(stop: signal.Signals, train: NapariSam, folder: Path) -> None:
     """Killed in the middle, then resumed, a run ends with the weights of one left alone."""
     command = f"train data --out stopped.safetensors {RUN}"
     process = subprocess.Popen(
@@ -150,18 +128,10 @@ def blank(folder: Path) -> None:
         tifffile.imwrite(path, np.zeros((64, 64), np.uint8))
 
 
-def nothing(folder: Path) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A command that must fail with one clear line."""
-
-    name: str
-    arguments: str
-    says: str
-    before: Callable[[Path], None] = nothing
+def indexed(folder: Path) -> None:
+    names = {"image": "0.image.tif", "labels": "0.labels.tif", "axes": "YX"}
+    entries = [{"id": "one", "source": "disks", **names}]
+    (folder / "data" / "index.json").write_text(json.dumps(entries))
 
 
 REFUSALS = (
@@ -172,7 +142,9 @@ REFUSALS = (
     Refusal("unknown start", "data --out a.safetensors --from nix", "no model 'nix'"),
     Refusal("no such file", "data --out a.safetensors --from b.pt", "There is no file b.pt"),
     Refusal("OUT is the start", "data --out nothing.safetensors --from nothing.safetensors",
-            "OUT is the start itself"),
+            "nothing.safetensors is an input of this command, and would be overwritten"),
+    Refusal("log over the index", "data --out data/index.safetensors --from nothing.safetensors",
+            "data/index.json is an input of this command", indexed),
     Refusal("no such device", "data --out a.safetensors --from nothing.safetensors --device cuda:9",
             "no device 'cuda:9'"),
     Refusal("no time", "data --out a.safetensors --minutes 0", "--minutes"),
@@ -183,9 +155,9 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
-def test_refusals(case: Refusal, train: Train, folder: Path) -> None:
+def test_refusals(case: Refusal, train: NapariSam, folder: Path) -> None:
     case.before(folder)
-    ended = train(case.arguments)
+    ended = train(case.command)
     assert ended.code not in (0, 3)
     assert case.says in " ".join(ended.err.split())
     assert "Traceback" not in ended.err

@@ -9,7 +9,7 @@ import pytest
 from skimage import data
 
 from napari_sam import FrameStack, Predictor, PromptError, Prompts, load_model
-from napari_sam.headless import as_row, describe, group, new_session, segment
+from napari_sam.headless import as_row, blank_notices, describe, group, new_session, segment
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
 COIN_BOX = (34, 22, 74, 67)
@@ -148,6 +148,16 @@ def test_a_bad_prompt_is_named_before_anything_is_encoded(
     with pytest.raises(PromptError, match="Object 2: 1 point was outside"):
         next(segment(session, prompts, predictor))
     assert not session.labels.any()
+
+
+def test_frames_without_contrast_are_named_once(stack: FrameStack) -> None:
+    first, black = stack.index(0), stack.index(1)
+    (notice,) = blank_notices(stack, [first, black, first, black])
+    assert "frame 1:" in notice
+    (notice,) = blank_notices(
+        FrameStack.from_array(np.full((9, 9, 3), (1, 2, 3), np.uint8)), [2 * (None,)]
+    )
+    assert "this image:" in notice
 
 
 def test_what_was_left_out_is_noted(predictor: Predictor, stack: FrameStack) -> None:

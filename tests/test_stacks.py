@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import csv
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 import movies
+from commands import NapariSam, Refusal
 from movies import movie, moving
-from napari_sam.cli import main
 from napari_sam.engine import FrameError, iou
 from napari_sam.headless_stacks import propagate, seeded_session
 
 COURSES = {3: moving(16, 10, 0, 4, 5), 8: moving(48, 50, 0, -4, 5)}
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    """Run a command in this process, with the network that sees what is bright."""
+@pytest.fixture(autouse=True)
+def _sees_what_is_bright(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model is the network that sees what is bright."""
     model = movies.predictor().model
     monkeypatch.setattr("napari_sam.engine.load_model", lambda *_, **__: model)
-
-    def run(command: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["napari-sam", *command.split()])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture
@@ -127,27 +108,138 @@ def test_track(napari_sam, truth) -> None:
     tifffile.imwrite("mixed.tif", mixed, imagej=True, metadata={"axes": "TYX"})
     ended = napari_sam("track mixed.tif --out tracks.csv --labels-out tracked.tif")
     assert ended.code == 0, ended.err
-    assert ended.out.startswith("2 tracks, 0 divisions")
+    assert ended.out.startswith("5 frames with 2 objects each in mixed.tif\n2 tracks, 0 divisions")
     np.testing.assert_array_equal(tifffile.imread("tracked.tif"), truth)
     with open("tracks.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 10
 
 
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        ("propagate movie.tif --labels all.tif --frame 9 --out o.tif", "outside a stack of 5"),
-        ("propagate movie.tif --labels all.tif --frame x --out o.tif", "--frame x cannot be read"),
-        ("propagate movie.tif --labels all.tif --frame 0 --ids a --out o.tif", "--ids a cannot"),
-        ("propagate movie.tif --labels all.tif --frame 0 --ids 5 --out o.tif", "Object 5 has no"),
-        ("propagate movie.tif --labels all.tif --frame 4 --out o.tif", "no frame forward"),
-        ("propagate movie.tif --labels all.tif --frame 0 --out no/o.tif", "There is no folder"),
-        ("track movie.png --out tracks.csv", "There is no file"),
-        ("track third.tif --out tracks.csv", "time axis"),
-    ],
+def write_ids(folder: Path, ids: np.ndarray) -> None:
+    tifffile.imwrite(folder / "ids.tif", ids, metadata={"axes": "TYX"})
+
+
+def noise(folder: Path) -> None:
+    pixels = np.random.default_rng(0).poisson(30, (5, 64, 64))
+    write_ids(folder, pixels.astype(np.uint8))
+
+
+def fractions(folder: Path) -> None:
+    write_ids(folder, tifffile.imread(folder / "all.tif") / np.float32(2))
+
+
+def negative(folder: Path) -> None:
+    write_ids(folder, -tifffile.imread(folder / "all.tif").astype(np.int16))
+
+
+PROPAGATE = "propagate movie.tif --labels all.tif"
+REFUSALS = (
+    Refusal("frame outside", f"{PROPAGATE} --frame 9 --out o.tif", "outside a stack of 5"),
+    Refusal("frame x", f"{PROPAGATE} --frame x --out o.tif", "--frame x cannot be read"),
+    Refusal("ids a", f"{PROPAGATE} --frame 0 --ids a --out o.tif", "--ids a cannot"),
+    Refusal(
+        "object of another frame",
+        f"{PROPAGATE} --frame 0 --ids 3,5 --out o.tif",
+        "Object 5 is not in this frame of the labels. Choose one that is: 3, 8.",
+    ),
+    Refusal(
+        "sideways",
+        f"{PROPAGATE} --frame 0 --direction sideways --out o.tif",
+        "--direction sideways is no direction. Write forward, backward, both.",
+    ),
+    Refusal("at the end", f"{PROPAGATE} --frame 4 --out o.tif", "no frame forward"),
+    Refusal("axis 7", f"{PROPAGATE} --frame 0 --axis 7 --out o.tif", "Choose axis 0."),
+    Refusal("no folder", f"{PROPAGATE} --frame 0 --out no/o.tif", "There is no folder"),
+    Refusal("over the image", f"{PROPAGATE} --frame 0 --out movie.tif", "movie.tif is an input"),
+    Refusal("over the labels", f"{PROPAGATE} --frame 0 --out all.tif", "all.tif is an input"),
+    Refusal(
+        "scores over the labels",
+        f"{PROPAGATE} --frame 0 --out o.tif --scores all.tif",
+        "all.tif is an input",
+    ),
+    Refusal(
+        "a single image",
+        "propagate third.tif --labels third.tif --frame 0 --out o.tif",
+        "third.tif is a single image, 64 × 64 pixels",
+    ),
+    *(
+        Refusal(f"{name}, {command.split()[0]}", command, says, before)
+        for command in (
+            "propagate movie.tif --labels ids.tif --frame 0 --out o.tif",
+            "track ids.tif --out tracks.csv",
+        )
+        for name, before, says in (
+            ("an image for labels", noise, "This is an image rather than labels"),
+            ("fractions for labels", fractions, "Labels are whole numbers, but these hold 1.5"),
+            ("negative labels", negative, "reach from -8 to 0"),
+        )
+    ),
+    Refusal("tracks over labels", "track all.tif --out all.tif", "all.tif is an input"),
+    Refusal(
+        "labels over labels",
+        "track all.tif --out t.csv --labels-out all.tif",
+        "all.tif is an input",
+    ),
+    Refusal("missing labels", "track movie.png --out tracks.csv", "There is no file"),
+    Refusal("labels of one frame", "track third.tif --out tracks.csv", "time axis"),
 )
-def test_refusal(napari_sam, truth, command: str, says: str) -> None:
-    ended = napari_sam(command)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
+def test_refusals(case: Refusal, napari_sam: NapariSam, truth: np.ndarray, tmp_path: Path) -> None:
+    case.before(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    ended = napari_sam(case.command)
     assert ended.code == 1
-    assert says in ended.err
+    assert case.says in ended.err
     assert ended.err.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("reach", ["-1", "0", "nan"])
+def test_a_reach_that_leads_nowhere(napari_sam: NapariSam, truth: np.ndarray, reach: str) -> None:
+    ended = napari_sam(f"track all.tif --out tracks.csv --reach {reach}")
+    assert ended.code == 2
+    assert "--reach" in ended.err
+
+
+def as_pyramid(ids: np.ndarray, folder: Path) -> None:
+    """An OME-Zarr image of two levels."""
+    group = zarr.open_group(folder / "ids.zarr", mode="w")
+    group.create_array("0", data=ids)
+    group.create_array("1", data=ids[:, ::2, ::2])
+    axes = [{"name": name} for name in "tyx"]
+    levels = [{"path": "0"}, {"path": "1"}]
+    group.attrs["ome"] = {"multiscales": [{"axes": axes, "datasets": levels}]}
+
+
+LABEL_FILES = {
+    "ImageJ's floats": (
+        "ids.tif",
+        lambda ids, folder: write_ids(folder, ids.astype(np.float32)),
+    ),
+    "signed": ("ids.tif", lambda ids, folder: write_ids(folder, ids.astype(np.int32))),
+    "OME-Zarr": ("ids.zarr", as_pyramid),
+}
+
+
+@pytest.mark.parametrize("kind", LABEL_FILES)
+def test_what_other_programs_save_as_labels(
+    napari_sam: NapariSam, truth: np.ndarray, tmp_path: Path, kind: str
+) -> None:
+    name, write = LABEL_FILES[kind]
+    write(truth, tmp_path)
+    for command in (
+        f"propagate movie.tif --labels {name} --frame 2 --direction both --out out.tif",
+        f"track {name} --out tracks.csv --labels-out out.tif",
+    ):
+        ended = napari_sam(command)
+        assert ended.code == 0, ended.err
+        np.testing.assert_array_equal(tifffile.imread("out.tif"), truth)
+
+
+def test_a_seed_frame_without_contrast_is_said(napari_sam: NapariSam, truth: np.ndarray) -> None:
+    pixels = tifffile.imread("movie.tif")
+    pixels[0] = 7
+    tifffile.imwrite("dark.tif", pixels, imagej=True, metadata={"axes": "TYX"})
+    ended = napari_sam("propagate dark.tif --labels all.tif --frame 0 --frames 1 --out out.tif")
+    assert "There is nothing to see in frame 0" in ended.err

@@ -167,6 +167,8 @@ def open_window(scene: Scene) -> tuple[napari.Viewer, SamWidget]:
     viewer.window.resize(*WINDOW)
     viewer.add_image(scene.image(), name=scene.name, metadata={NOT_SAVED: True})
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator", "Segment Anything")
+    while widget.bridge is None:
+        QApplication.processEvents()
     for object_id, prompts in enumerate(scene.objects, start=1):
         widget.bridge.session.edit(object_id, widget.bridge.frame, prompts)
     widget.bridge.select(scene.shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -77,6 +77,19 @@ def new_session(stack: FrameStack, highest_id: int = 0) -> Session:
     """A session with empty labels of the image's shape, in a type that holds the highest id."""
     dtype = np.uint16 if highest_id <= np.iinfo(np.uint16).max else np.uint32
     return Session(stack, np.zeros(stack.shape, dtype))
+
+
+def blank_notices(stack: FrameStack, frames: Iterable[FrameIndex]) -> Iterator[str]:
+    """A sentence about each of these frames in which there is nothing to see."""
+    for frame in dict.fromkeys(frames):
+        shown = stack.frame(frame)
+        if (shown == shown[0, 0]).all():
+            at = ",".join(str(position) for position in frame if position is not None)
+            yield (
+                f"There is nothing to see in {f'frame {at}' if at else 'this image'}: all pixels "
+                "have one value, or none (NaN). Masks mean nothing there. Is it the right frame, "
+                "the right channel?"
+            )
 
 
 def segment(

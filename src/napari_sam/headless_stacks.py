@@ -15,6 +15,8 @@ from napari_sam.engine import (
     FrameIndex,
     FrameStack,
     Predictor,
+    SamError,
+    as_ids,
 )
 from napari_sam.session import Carried, Direction, Session, propagation
 
@@ -33,7 +35,7 @@ def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
     Raises
     ------
     FrameError
-        If the seeds have another shape, or the frame holds none.
+        If the seeds have another shape or are no object ids, or the frame holds none.
     """
     shape = stack.frame_shape_of(frame)
     if tuple(seeds.shape) not in (shape, tuple(stack.shape)):
@@ -42,7 +44,7 @@ def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
             f"Give those of one frame, {shape[0]} × {shape[1]}, or of the whole stack."
         )
     on_frame = tuple(slice(None) if i is None else i for i in frame)
-    pixels = np.asarray(seeds if len(seeds.shape) == 2 else seeds[on_frame])
+    pixels = as_ids(seeds[... if len(seeds.shape) == 2 else on_frame])
     if not pixels.any():
         raise FrameError(
             "There is no object in this frame of the labels. Choose a frame that is annotated."
@@ -89,7 +91,13 @@ def propagate(
     SamError
         If there is nowhere to go, or an object is not in this frame.
     """
-    ids = session.ids_in(frame) if object_ids is None else tuple(object_ids)
+    there = session.ids_in(frame)
+    ids = there if object_ids is None else tuple(object_ids)
+    if missing := [object_id for object_id in ids if object_id not in there]:
+        known = ", ".join(map(str, there[:10])) + (" …" if there[10:] else "")
+        raise SamError(
+            f"Object {missing[0]} is not in this frame of the labels. Choose one that is: {known}."
+        )
     plan = propagation.plan(session, ids, frame, direction=direction, n_frames=n_frames, axis=axis)
     model = predictor.model
     session.models[model.name] = (model.hash, model.precision)

@@ -16,7 +16,7 @@ from PIL import Image
 from napari_sam.engine import images
 from napari_sam.engine.errors import FrameError
 from napari_sam.engine.frames import FrameStack
-from napari_sam.engine.images import read_image, write_labels
+from napari_sam.engine.images import as_ids, read_image, read_labels, write_labels
 
 STACK = np.arange(5 * 16 * 32, dtype=np.uint16).reshape(5, 16, 32)
 RGB = np.arange(16 * 32 * 3, dtype=np.uint8).reshape(16, 32, 3)
@@ -275,7 +275,7 @@ WRONG_LABELS = {
     "floats": (np.zeros((4, 5)), "whole numbers"),
     "one axis": (np.zeros(4, int), "at least two axes"),
     "negative": (np.full((4, 5), -1), "-1 to 0"),
-    "too high": (np.full((4, 5), 2**32), "Renumber"),
+    "too high": (np.full((4, 5), 2**32), "renumber"),
 }
 
 
@@ -285,6 +285,56 @@ def test_what_are_no_labels(tmp_path, name):
     with pytest.raises(FrameError, match=message):
         write_labels(tmp_path / "labels.tif", labels)
     assert not os.listdir(tmp_path)
+
+
+def test_ids_stay_the_same_array():
+    """Nothing is copied that need not be."""
+    ids = np.zeros((4, 5), np.uint16)
+    assert as_ids(ids) is ids
+
+
+IDS = np.kron(np.arange(1, 26).reshape(5, 5), np.ones((6, 6), int))  # squares, side by side
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i2", "<f4", ">f4", "f8"])
+def test_whole_numbers_of_any_type_are_ids(dtype):
+    ids = as_ids(IDS.astype(dtype))
+    assert ids.dtype.kind == "u"
+    np.testing.assert_array_equal(ids, IDS.astype(dtype).astype(int))
+
+
+NO_IDS = {
+    "fractions": (IDS / 2, "whole numbers, but these hold 0.5"),
+    "NaN": (np.where(IDS > 3, IDS, np.nan), "these hold nan"),
+    "infinite": (np.where(IDS > 3, IDS, np.inf), "these hold inf"),
+    "far too high": (IDS * 1e30, "renumber"),
+    "negative": (-IDS, "-25 to 0"),
+    "an image": (STACK[0], "image rather than labels: 100%"),
+    "squares of two pixels": (IDS[::3, ::3], "image rather than labels"),
+}
+
+
+@pytest.mark.parametrize("name", NO_IDS)
+def test_what_are_no_ids(name):
+    labels, message = NO_IDS[name]
+    with pytest.raises(FrameError, match=message):
+        as_ids(labels)
+
+
+def test_a_few_touching_pixels_are_labels():
+    ids = np.zeros((30, 30), int)
+    ids[3, 4:24] = np.arange(1, 21)
+    np.testing.assert_array_equal(as_ids(ids), ids)
+
+
+def test_labels_are_read_and_checked_part_by_part(tmp_path):
+    fractions = np.stack([IDS, IDS / 2]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "ids.tif", fractions, metadata={"axes": "TYX"})
+    labels, axes = read_labels(tmp_path / "ids.tif")
+    assert (labels.shape, axes) == ((2, 30, 30), "TYX")
+    np.testing.assert_array_equal(labels[0], IDS)
+    with pytest.raises(FrameError, match="whole numbers"):
+        labels[1]
 
 
 def test_where_labels_cannot_go(tmp_path):

@@ -131,7 +131,7 @@ def test_wrong_tables_are_explained(tmp_path, name):
 
 
 def test_files_that_are_no_table(tmp_path):
-    with pytest.raises(PromptError, match=r"missing\.csv could not be read"):
+    with pytest.raises(PromptError, match=r"There is no file .*missing\.csv"):
         read_prompts(tmp_path / "missing.csv")
     (tmp_path / "picture.csv").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(PromptError, match="saved as CSV"):

@@ -39,7 +39,8 @@ class User:
 
     def _is_ready(self) -> bool:
         bridge = self.widget.bridge
-        waiting = self.widget._soon.isActive() or self.widget._settled.isActive()
+        timers = (self.widget._soon, self.widget.answering._settled)
+        waiting = any(timer.isActive() for timer in timers)
         return (
             self.widget.predictor is not None
             and bridge is not None

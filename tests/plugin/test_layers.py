@@ -124,7 +124,7 @@ def test_a_click_lands_on_the_pixel_clicked(case: TransformCase) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_a_preview_lies_on_its_frame(case: TransformCase) -> None:
+def test_a_preview_lies_where_the_mask_will(case: TransformCase) -> None:
     viewer = ViewerModel()
     data = np.zeros(case.shape + (3,) * case.rgb, np.uint8)
     image = viewer.add_image(data, rgb=case.rgb, **case.placement)
@@ -132,11 +132,23 @@ def test_a_preview_lies_on_its_frame(case: TransformCase) -> None:
     at_world = image.data_to_world(case.at)
     viewer.dims.set_point(range(len(at_world)), at_world)
     bridge = LayerBridge(viewer, image)
-    mask = np.zeros(bridge.session.stack.frame_shape_of(bridge.frame), bool)
-    mask[tuple(i for i, f in zip(case.at, bridge.frame, strict=True) if f is None)] = True
-    bridge.show_preview(mask)
-    assert bridge.preview.get_value(at_world, world=True) == 1
+    height, width = bridge.session.stack.frame_shape_of(bridge.frame)
+    y, x = (i for i, f in zip(case.at, bridge.frame, strict=True) if f is None)
+    mask = np.zeros((height, width), bool)
+    mask[max(0, y - 1) : y + 3, max(0, x - 2) : x + 2] = True
+    mask[y, x - 2] = False
+
+    bridge.show_preview(Region.from_mask(mask))
+    assert bridge.preview.visible
+    assert bridge.preview.data.size <= 16, "no more than the mask is held"
     assert not bridge.labels.data.any(), "a preview writes nothing"
+    for row, column in np.ndindex(height, width):
+        pixel = iter((row, column))
+        place = [next(pixel) if i is None else i for i in bridge.frame]
+        shown = bridge.preview.get_value(image.data_to_world(place), world=True)
+        assert bool(shown) == mask[row, column]
+    bridge.show_preview(Region.empty())
+    assert not bridge.preview.visible
 
 
 @pytest.fixture

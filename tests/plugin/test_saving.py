@@ -259,7 +259,7 @@ def test_a_full_disk_is_said_once_and_the_work_goes_on(open_, image_path) -> Non
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         signal.signal(signal.SIGXFSZ, before)
     assert len([text for text in desk.said if "cannot be saved" in text]) == 1
-    assert desk.panel.text.text().startswith("Not saved")
+    assert desk.panel.warning.text().startswith("Not saved")
     for _ in range(40):
         open_.save(desk)
     assert desk.panel.text.text().startswith("Saved")

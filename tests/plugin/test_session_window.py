@@ -15,8 +15,10 @@ import tifffile
 from qtpy.QtCore import Qt
 from skimage import data
 
+from movies import DIVIDING, film, renumbered, same_tracks
 from napari_sam.engine import FrameStack
-from napari_sam.session import is_session, load, session_path
+from napari_sam.plugin.saved_sessions import IMAGE_FILE
+from napari_sam.session import Carried, Region, is_session, load, session_path
 from window_at_work import fingerprint
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -148,13 +150,164 @@ def test_a_session_is_dropped_into_a_window_at_work(open_window, movie: Path, tm
     first.viewer.close()
 
     user = open_window(data.coins())
-    user.viewer.window._qt_viewer._qt_open([str(session_path(movie))], stack=False)
-    user.qtbot.waitUntil(lambda: user.widget.bridge.image.name == "movie", timeout=60_000)
-    user.ready()
+    drop(user, session_path(movie), "movie")
     restored, its_prompts = state(user)
     np.testing.assert_array_equal(restored, labels)
     assert its_prompts == prompts
     assert user.widget.saving._session is user.widget.bridge.session
+
+
+def drop(user, session_folder: Path, image_name: str) -> None:
+    """Drop a saved session into the window, and wait until it is gone on with."""
+    user.viewer.window._qt_viewer._qt_open([str(session_folder)], stack=False)
+    user.qtbot.waitUntil(lambda: user.widget.bridge.image.name == image_name, timeout=60_000)
+    user.ready()
+
+
+PLACE = {
+    "scale": (1.5, 0.65, 0.65),
+    "translate": (0.0, 20.0, -3.0),
+    "units": ("second", "micrometer", "micrometer"),
+    "axis_labels": ("t", "y", "x"),
+    "shear": (0.0, 0.0, 0.25),
+}
+
+
+def test_a_dropped_image_lies_where_it_was_annotated(open_window, movie: Path) -> None:
+    pixels = tifffile.imread(movie)
+    first = open_window(pixels, name="movie", metadata={IMAGE_FILE: str(movie)}, **PLACE)
+    image = first.widget.bridge.image
+    frame = first.widget.bridge.frame
+    first.click(image.data_to_world((frame[0], 30, 50)))
+    first.ready()
+    assert len(first.widget.bridge.points.data) == 1
+    affine, units = image._transforms.simplified.affine_matrix, image.units
+    first.viewer.close()
+
+    user = open_window(data.coins())
+    drop(user, session_path(movie), "movie")
+    bridge = user.widget.bridge
+    for layer in (bridge.image, bridge.labels, bridge.points):
+        np.testing.assert_allclose(layer._transforms.simplified.affine_matrix, affine)
+        assert (layer.units, layer.axis_labels) == (units, ("t", "y", "x"))
+
+
+def test_clicks_that_were_not_answered_are_after_reopening(open_window, movie: Path) -> None:
+    first = open_window(movie)
+    frame = first.widget.bridge.frame
+    first.widget.answering.predictor = None  # as before the model is there
+    first.click((frame[0], 30, 50))
+    session = first.widget.bridge.session
+    first.qtbot.waitUntil(lambda: bool(session.pending()), timeout=60_000)
+    (asked,) = session.pending()
+    first.viewer.close()
+    assert not session.labels.any()
+
+    again = open_window(movie)
+    session = again.widget.bridge.session
+    assert session.pending() == ()
+    assert session.annotation(asked.object_id, frame).drawings == asked.drawings
+    assert session.labels[frame[0], 30, 50] == asked.object_id
+    again.press("z", CONTROL)
+    again.ready()
+    assert not session.labels.any(), "it is a step as it would have been then"
+
+
+def test_why_objects_ended_is_there_to_review_after_reopening(open_window, movie: Path) -> None:
+    first = open_window(movie)
+    session, frame = first.widget.bridge.session, first.widget.bridge.frame
+    first.click((frame[0], 30, 50))
+    first.ready()
+    before = (frame[0] - 1, None, None)
+    why = f"Object 1 ends before frame {before[0]}. It vanished."
+    run = session.new_run()
+    session.carry(Carried(1, before, Region.empty(), 0, 0, 0, "pocket", frame, why), run)
+    first.viewer.close()
+
+    again = open_window(movie)
+    widget = again.widget
+    (doubt,) = widget.review.doubts
+    assert (doubt.key, doubt.source, doubt.why) == ((1, before), frame, why)
+    assert widget.pages.tabs.tabText(widget.review_page) == "Review (1)"
+    again.press("u")
+    again.ready()
+    assert widget.bridge.frame == before
+    assert widget.doubts.text.text() == why
+    again.press("0")
+    assert widget.review.doubts == []
+    again.press("z", CONTROL)
+    again.qtbot.waitUntil(lambda: len(widget.review.doubts) == 1, timeout=60_000)
+
+
+@pytest.fixture
+def numbered_anew(open_window):
+    """A window on a film of a dividing disc, whose labels have other numbers in every frame."""
+    truth = film(DIVIDING)
+    user = open_window(np.where(truth > 0, 200, 20).astype(np.uint8))
+    user.widget.bridge.labels.data = renumbered(truth)
+    user.viewer.dims.set_current_step(0, 6)
+    user.ready()
+    return user, truth
+
+
+def link(user, says: str) -> None:
+    """Pick "link" from the menu, and wait for what is said."""
+    user.widget.object_actions.show_possible()
+    assert user.widget.objects.menu.entries["link"].isEnabled()
+    user.widget.objects.menu.entries["link"].trigger()
+    user.qtbot.waitUntil(lambda: says in user.widget.status.text.text(), timeout=60_000)
+
+
+def listed(user) -> list[str]:
+    """The numbers in the list of objects."""
+    table = user.widget.objects.table
+    return [table.item(row, 0).text() for row in range(table.rowCount())]
+
+
+def test_labels_are_linked_from_the_menu(numbered_anew) -> None:
+    user, truth = numbered_anew
+    bridge = user.widget.bridge
+    before = bridge.labels.data.copy()
+    link(user, "12 labels became 3 tracks, 1 division. Ctrl+Z")
+    user.ready()
+    assert same_tracks(bridge.labels.data, truth)
+    mother = int(bridge.labels.data[0].max())
+    daughters = bridge.session.ids_in((6, None, None))
+    assert bridge.session.parents == dict.fromkeys(daughters, (mother,))
+    assert listed(user) == [str(i) for i in daughters]
+    link(user, "The 12 labels are 3 tracks, 1 division. They keep")
+    user.press("z", CONTROL)
+    user.ready()
+    np.testing.assert_array_equal(bridge.labels.data, before)
+    assert listed(user) == [str(i) for i in bridge.session.ids_in((6, None, None))]
+
+
+def test_what_is_done_meanwhile_is_linked_too(numbered_anew) -> None:
+    user, truth = numbered_anew
+    bridge = user.widget.bridge
+    user.widget.objects.menu.entries["link"].trigger()
+    with bridge.labels.block_history():
+        bridge.labels.selected_label, bridge.labels.brush_size = 40, 3
+        bridge.labels.paint((6, 5, 5), 40)
+    user.qtbot.waitUntil(lambda: "became" in user.widget.status.text.text(), timeout=60_000)
+    assert "13 labels became 4 tracks" in user.widget.status.text.text()
+    assert bridge.labels.data[6, 5, 5] == 40
+    rest = np.where(bridge.labels.data == 40, 0, bridge.labels.data)
+    assert same_tracks(rest, truth)
+
+
+def test_labels_that_are_too_small_for_the_numbers_are_widened(open_window) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32)).astype(np.uint8)
+    user = open_window(pixels)
+    bridge = user.widget.bridge
+    found = np.zeros(pixels.shape, np.uint8)
+    found[:, 2:6, 2:6] = found[:, 20:24, 20:24] = 255
+    bridge.labels.data = found
+    user.ready()
+    bridge.select(255)
+    user.widget.object_actions.do("split")
+    assert bridge.labels.dtype == np.uint16
+    assert bridge.session.ids_in(bridge.frame) == (255, 256)
 
 
 def test_all_frames_are_embedded_cancelled_resumed_and_cleared(open_window) -> None:

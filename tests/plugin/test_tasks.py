@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from checkpoints import SMALL
 from napari_sam.engine import EmbeddingCache, EmbeddingStore, FrameStack, LoadedModel, Predictor
 from napari_sam.model import build_network
 from napari_sam.plugin import tasks
-from napari_sam.plugin.jobs import BULK, CLICK, Job, Worker
+from napari_sam.plugin.jobs import BULK, CLICK, EMBED, Job, Worker
 
 
 @pytest.fixture
@@ -68,3 +70,65 @@ def test_without_a_disk_an_interrupted_job_begins_no_frame_anew(predictor: Predi
     assert 100 < reports[0][0] < 200, "one frame was done before"
     assert reports[-1] == (300, 300)
     assert len(cache) == 2
+
+
+class Watch:
+    """Sees each block of an encoder begin, and holds it in its second one."""
+
+    def __init__(self, blocks: torch.nn.ModuleList) -> None:
+        self.begun: list[int] = []
+        self.is_in_second, self.may_go_on = threading.Event(), threading.Event()
+        self.handles = [
+            block.register_forward_pre_hook(partial(self._on_block, n))
+            for n, block in enumerate(blocks)
+        ]
+
+    def _on_block(self, n: int, block: torch.nn.Module, given: object) -> None:
+        self.begun.append(n)
+        if len(self.begun) == 2:
+            self.is_in_second.set()
+            assert self.may_go_on.wait(20)
+
+
+@pytest.fixture
+def watch(predictor: Predictor):
+    watch = Watch(predictor.model.network.image_encoder.blocks)
+    yield watch
+    watch.may_go_on.set()
+    for handle in watch.handles:
+        handle.remove()
+
+
+ENDS: dict[str, Callable[[Worker], None]] = {
+    "another frame is shown": lambda worker: None,
+    "the image is closed": lambda worker: worker.cancel("frame"),
+    "Cancel": lambda worker: worker.cancel(),
+    "the panel is closed": lambda worker: worker.shutdown(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_frame_nobody_looks_at_any_more_costs_no_further_block(
+    worker: Worker, predictor: Predictor, watch: Watch, qtbot, end: str
+) -> None:
+    cache, stack, heard = EmbeddingCache(), new_stack(2), []
+
+    def show(t: int) -> None:
+        work = partial(tasks.embed, cache, predictor, stack, stack.index(t))
+        worker.submit(
+            Job("frame", work, lambda _: heard.append(t), heard.append, priority=EMBED, subject=t)
+        )
+
+    show(0)
+    assert watch.is_in_second.wait(20)
+    ENDS[end](worker)
+    show(1)
+    watch.may_go_on.set()
+    n_blocks = len(watch.handles)
+    if end == "the panel is closed":
+        worker._thread.join(20)
+        assert watch.begun == [0, 1]
+        return
+    qtbot.waitUntil(lambda: heard == [1], timeout=20_000)
+    assert watch.begun == [0, 1, *range(n_blocks)], "the second block was the last of the old frame"
+    assert len(cache) == 1

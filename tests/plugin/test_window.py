@@ -16,6 +16,7 @@ from checkpoints import Wrapping, small_state
 from file_server import FileServer, serving
 from napari_sam.engine import ModelEntry, Prompts, catalogue
 from napari_sam.plugin import preferences
+from napari_sam.session import Region
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 COIN, OTHER_COIN, BETWEEN = (70, 90), (190, 270), (115, 117)
@@ -99,12 +100,32 @@ def test_hover_shows_the_mask_a_click_gives(open_window, coins) -> None:
     user.move(COIN)
     user.qtbot.waitUntil(lambda: bridge.preview.visible, timeout=60_000)
     preview = bridge.preview.data > 0
+    top, left = np.round(bridge.preview.translate).astype(int)
     assert not bridge.labels.data.any()
     user.click(COIN)
     user.ready()
-    np.testing.assert_array_equal(bridge.labels.data > 0, preview)
+    clicked = bridge.labels.data > 0
+    assert clicked.sum() == preview.sum()
+    window = np.s_[top : top + preview.shape[0], left : left + preview.shape[1]]
+    np.testing.assert_array_equal(clicked[window], preview)
     user.press("h")
     assert not bridge.preview.visible
+
+
+def test_a_preview_is_drawn_where_the_mask_would_land(open_window, coins) -> None:
+    user = open_window(coins, scale=(2, 1), rotate=20)
+    bridge = user.widget.bridge
+    user.widget.worker.cancel()
+    pixel_of = {at: bridge.image.data_to_world(at) for at in [(50, 60), (200, 300)]}
+    for at in pixel_of:
+        bridge.show_preview(Region(at[0] - 8, at[1] - 8, np.ones((17, 17), bool)))
+        user.qtbot.wait(50)
+        drawn = user.viewer.screenshot(canvas_only=True, flash=False).astype(int)
+        ratio = drawn.shape[1] / user.canvas.native.width()
+        for other, point_world in pixel_of.items():
+            point = user._on_canvas(point_world)
+            red, _, blue, _ = drawn[round(point.y() * ratio), round(point.x() * ratio)]
+            assert (red - blue > 60) == (other == at), "yellow there and nowhere else"
 
 
 @pytest.fixture
@@ -150,11 +171,11 @@ def test_fifty_quick_clicks(open_window, coins, longest_gap) -> None:
             user.qtbot.wait(40)
 
     user.widget.worker.cancel()
-    bridge.session.wanted.disconnect(user.widget._answer)
+    bridge.session.wanted.disconnect(user.widget.answering.answer)
     drawing_alone = longest_gap(click_all)
     bridge.points.data = np.empty((0, 2))
     user.qtbot.waitUntil(lambda: not bridge.session.drawings(1, FRAME))
-    bridge.session.wanted.connect(user.widget._answer)
+    bridge.session.wanted.connect(user.widget.answering.answer)
 
     gap = longest_gap(click_all)
     user.ready()
@@ -173,7 +194,7 @@ def test_a_dock_closed_while_encoding_leaves_no_thread(open_window, coins) -> No
     threads = [each._thread for each in (widget.worker, widget.downloads, widget.saver)]
     assert all(thread.is_alive() for thread in threads)
     viewer.dims.set_current_step(0, 2)
-    widget._embed_shown()
+    widget.answering.embed_shown()
     viewer.window.remove_dock_widget(widget)
     for thread in threads:
         thread.join(timeout=30)
@@ -244,11 +265,9 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(open_window, coins,
     predictor = user.widget.predictor
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no model")
-    errors = []
-    user.widget._tell = errors.append
-    user.widget._load_model(str(broken))
-    user.qtbot.waitUntil(lambda: bool(errors), timeout=60_000)
-    assert "broken.pth" in str(errors[0])
+    user.widget.models.load(str(broken))
+    records = notification_manager.records
+    user.qtbot.waitUntil(lambda: any("broken.pth" in r.message for r in records), timeout=60_000)
     assert user.widget.predictor is predictor
     user.click(COIN)
     user.ready()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from .options import Device, Json, Precision
+from .options import Device, Json, Models, Precision
 from .printing import print_table, tell
 
 if TYPE_CHECKING:
@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 
 
 def bench(
-    model: Annotated[
-        list[str] | None, typer.Option(help="Name or path; several are compared.")
-    ] = None,
+    model: Models = None,
     as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Measure models on this computer, and say which of those present fits it.
+    """Measure models on this computer, and recommend one.
 
-    An image is encoded, clicked, and 64 objects in it outlined by boxes; without --model by the
-    embedded model. Memory is what each step needs on top of what was there before.
+    An image is encoded, clicked, and 64 objects in it outlined by boxes. Memory is what each step
+    needs on top of what was there before. Recommended is one of those that are on this computer.
     """
     from napari_sam import bench as benchmark
     from napari_sam.engine import known_models, model_state

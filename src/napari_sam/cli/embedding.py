@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Json, Model, Precision
+from .options import Channel, Device, Json, Model, Precision, read_stack
 from .printing import one_line, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -43,27 +43,30 @@ class Done:
 def embed(
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr; one or many."),
     ],
     model: Model = "pocket",
     frames: Annotated[
-        str, typer.Option(metavar="all|0-20", help="Positions on the first axis that is not y, x.")
+        str,
+        typer.Option(
+            metavar="all|0-20", help="Which time points (or slices), from 0: 7, 0-20 or 0-20,35."
+        ),
     ] = "all",
-    channel: Annotated[
-        list[int] | None, typer.Option(help="Channel to look at, counted from 0; all by default.")
-    ] = None,
+    channel: Channel = None,
     device: Device = "auto",
     precision: Precision = "auto",
     compiled: Annotated[
         bool,
-        typer.Option("--compile", help="On a GPU: a minute more to begin with, then quicker."),
+        typer.Option("--compile", help="On a GPU: a minute slower at first, then quicker."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Encode frames ahead, so that the window finds them on disk: overnight, on a cluster.
+    """Encode frames ahead, overnight or on a cluster.
 
-    What is there is passed over: stopped, the same command goes on from there. An image that cannot
-    be read is said and left out; the exit code is 1 then.
+    A click needs its frame encoded, which takes a large model seconds. The window, and segment,
+    find on disk what was encoded here with the same model, precision and channel. What is there
+    is passed over: stopped, the same command goes on from there. An image that cannot be read is
+    left out, with a line that says why; the exit code is 1 then.
     """
     from napari_sam.engine import EmbeddingCache, FrameError, Predictor, load_model
 
@@ -77,23 +80,27 @@ def embed(
     results: list[Done] = []
     for path in images:
         try:
-            stack = open_stack(path, channel)
+            stack, _ = read_stack(path, channel)
             indices = choose_frames(stack, positions)
             before = sum(done.frames for done in results)
             results.append(embed_image(path, cache, predictor, stack, indices, before))
         except (FrameError, OSError) as error:
-            tell(f"{path.name}: {one_line(error)}")
+            said = one_line(error)
+            tell(said if path.name in said else f"{path.name}: {said}")
     report(results, predictor, store, as_json=as_json)
     if len(results) < len(images):
         raise typer.Exit(1)
 
 
 def show_cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all of them.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all of them; they can be made again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Embeddings kept on disk: where, how many, how much room they take; clear them.
+    """Show or clear the embeddings (encoded frames) on disk.
 
+    Where they are, how many, how much room they take. The environment variable
     NAPARI_SAM_EMBEDDINGS names another folder, NAPARI_SAM_EMBEDDINGS_GB another limit.
     """
     from napari_sam.engine import SamError
@@ -146,14 +153,6 @@ def parse_frames(frames: str) -> list[int]:
     if not positions:
         raise FrameError(f"--frames {frames} cannot be read. Write all, 7, 0-20 or 0-20,35.")
     return positions
-
-
-def open_stack(path: Path, channel: list[int] | None) -> FrameStack:
-    """An image file as frames."""
-    from napari_sam.engine import FrameStack, read_image
-
-    pixels, axes = read_image(path)
-    return FrameStack.from_array(pixels, axes=axes, channel=channel)
 
 
 def choose_frames(stack: FrameStack, positions: list[int] | None) -> list[FrameIndex]:
@@ -243,6 +242,8 @@ def report(
         typer.echo(
             json.dumps({**about, "images": images, "cache": describe_store(store)}, indent=2)
         )
+        return
+    if not results:
         return
     rows = [
         (done.image, str(done.frames), str(done.encoded), str(done.found), f"{done.seconds:.1f}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Json, Precision
+from .options import Device, Json, Models, Precision, check_outputs, files_of, weights_file
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -18,19 +18,26 @@ if TYPE_CHECKING:
 
 def evaluate(
     data: Annotated[
-        Path, typer.Argument(help="Folder of images and their labels.", show_default=False)
+        Path, typer.Argument(metavar="DATA", help="Folder of images and their labels.")
     ],
-    model: Annotated[list[str], typer.Option(help="Name or path; several are compared.")],
-    max_objects: Annotated[int, typer.Option(min=1, help="Of each frame, drawn at random.")] = 10,
+    model: Models = None,
+    max_objects: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="How many objects of each frame are tried, drawn at random."
+        ),
+    ] = 10,
     as_json: Json = False,
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a page with curves and pictures.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write a page with curves and pictures there."),
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Judge models on annotated images: how good is a mask after a click, a box, corrections?
+    """Judge models on annotated images of yours.
 
+    How good is a mask (its IoU with your labels) after a click, a box, two and four corrections?
     DATA holds NAME.image.tif and NAME.labels.tif, or image.tif and labels.tif in a folder for each
     image, or an index.json; stacks and time-lapses too.
     """
@@ -38,9 +45,11 @@ def evaluate(
     from napari_sam.engine import load_model
 
     items = training.find_items(data)
+    names = list(dict.fromkeys(model or ["pocket"]))
     if report:
         training.make_folder(report)
-    names = list(dict.fromkeys(model))
+        inputs = (*files_of(data, items), *map(weights_file, names))
+        check_outputs(inputs, None, *(report / name for name in ("index.html", "scores.json")))
     loaded = [load_model(name, device=device, precision=precision) for name in names]
     evaluations = judge_models(names, loaded, items, max_objects)
     for item in training.empty_items(evaluations[0], items):

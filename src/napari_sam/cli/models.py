@@ -12,12 +12,15 @@ import typer
 from .options import Json
 from .printing import print_table, progress_bar, tell
 
-app = typer.Typer(help="Which models there are, and where.", no_args_is_help=True)
+app = typer.Typer(help="List, download, check and add models.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """The models of the catalogue and your own: state, size, licence, what each suits."""
+    """List all models: is it here, its size, licence, what it suits.
+
+    Those that can be downloaded, and your own.
+    """
     from napari_sam.engine import known_models, model_state
 
     entries = known_models()
@@ -29,8 +32,13 @@ def list_models(as_json: Json = False) -> None:
 
 
 @app.command("get")
-def get_model(name: Annotated[str, typer.Argument(help="A name of the catalogue.")]) -> None:
-    """Fetch a model, or tell where it is. Stopped, the same command goes on from there."""
+def get_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `models list` shows.")],
+) -> None:
+    """Download a model, or tell where it is.
+
+    Stopped, the same command goes on from there.
+    """
     from napari_sam.engine import fetch
 
     with progress_bar(name, "B") as progress:
@@ -40,7 +48,10 @@ def get_model(name: Annotated[str, typer.Argument(help="A name of the catalogue.
 
 @app.command("check")
 def check_models(as_json: Json = False) -> None:
-    """Read every model file here and compare its hash; exit code 1 if one is damaged."""
+    """Read every model that is here, to find damaged files.
+
+    The exit code is 1 if one is damaged.
+    """
     from napari_sam.engine import check
 
     checks = list(check())
@@ -59,10 +70,16 @@ def check_models(as_json: Json = False) -> None:
 
 @app.command("add")
 def add_model(
-    path: Annotated[Path, typer.Argument(help="A checkpoint: .pth, .pt or .safetensors.")],
-    name: Annotated[str, typer.Option(help="What to call it.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A model's weights: .pth, .pt or .safetensors."),
+    ],
+    name: Annotated[str, typer.Option(metavar="NAME", help="What to call it.")],
 ) -> None:
-    """Keep a checkpoint of your own, or one downloaded by hand, under a name."""
+    """Keep a model of your own, or one downloaded by hand.
+
+    It is copied, and found by its name from then on: in the window, and by --model.
+    """
     from napari_sam.engine import register
 
     typer.echo(str(register(path, name)))

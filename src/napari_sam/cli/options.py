@@ -1,16 +1,54 @@
-"""Options and arguments that several commands have."""
+"""Options and arguments that several commands have, and how they are read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-Model = Annotated[str, typer.Option(help="A model's name, or a checkpoint's path.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+if TYPE_CHECKING:
+    from napari_sam.engine import FrameStack
+    from napari_sam.training import Item
+
+Model = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="A model of `napari-sam models list`, or a file of weights."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="As for segment; give it several times to compare.  [default: pocket]"
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps; auto: the GPU if there is one.")
+]
+Precision = Annotated[
+    str, typer.Option(metavar="NAME", help="auto, fp32, or bf16: quicker on some computers.")
+]
+Channel = Annotated[
+    list[int] | None,
+    typer.Option(
+        metavar="N",
+        help="Channel to look at, counted from 0; several: give it several times. All by default.",
+    ),
+]
+LabelsOut = Annotated[
+    Path,
+    typer.Option(metavar="FILE", help="Where the labels go: .tif (replaced if there) or .zarr."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+
+
+def read_stack(path: Path, channel: list[int] | None) -> tuple[FrameStack, str | None]:
+    """An image file as frames, and the names of its axes without that of colours."""
+    from napari_sam.engine import FrameStack, read_image
+
+    pixels, axes = read_image(path)
+    stack = FrameStack.from_array(pixels, axes=axes, channel=channel)
+    return stack, axes and "".join(axis for axis in axes if axis not in "CS")
 
 
 def numbers(option: str, text: str, wanted: str, counts: tuple[int, ...]) -> tuple[float, ...]:
@@ -36,10 +74,58 @@ def whole_numbers(frame: str) -> list[int]:
         raise FrameError(f"--frame {frame} cannot be read. Write T or T,Z: 7 or 7,12.") from error
 
 
-def check_folders(*paths: Path | None) -> None:
-    """Notice a folder that is not there before the work, not after it."""
-    from napari_sam.engine import FrameError
+def weights_file(model: str) -> Path | None:
+    """The file that a --model is, unless it is a name."""
+    return Path(model) if Path(model).is_file() else None
 
-    for path in paths:
-        if path is not None and not path.parent.is_dir():
-            raise FrameError(f"There is no folder {path.parent}. Make it, or write elsewhere.")
+
+def files_of(data: Path, items: Iterable[Item]) -> tuple[Path, ...]:
+    """What is read of a folder of annotated images, in which other files may be written."""
+    return (data / "index.json", *(path for item in items for path in (item.image, item.labels)))
+
+
+def check_outputs(inputs: Iterable[Path | None], labels: Path | None, *others: Path | None) -> None:
+    """Notice before the work what could not be written after it, or would destroy an input.
+
+    Files that are no inputs may be there: they are replaced, as when a script runs again.
+
+    Parameters
+    ----------
+    inputs
+        Files and folders that are read, of a folder all that is in it: found to be there, and
+        what they are taken for.
+    labels, others
+        Files that will be written.
+    """
+    from napari_sam.engine import SamError, check_labels_path
+
+    outputs = [path for path in (labels, *others) if path is not None]
+    read = [given for given in inputs if given is not None and given.exists()]
+    for n, output in enumerate(outputs):
+        if not output.parent.is_dir():
+            raise SamError(f"There is no folder {output.parent}. Make it, or write elsewhere.")
+        if any(_is_same(output, other) for other in outputs[:n]):
+            raise SamError(f"Two results would be written to {output}. Give each its own file.")
+        for given in read:
+            if _is_same(output, given):
+                as_well = "" if output == given else f"the same file as {given}, "
+                raise SamError(
+                    f"{output} is {as_well}an input of this command, and would be overwritten. "
+                    "Write to another file."
+                )
+            inside = given.is_dir() and any(_is_same(f, given) for f in output.resolve().parents)
+            if inside:
+                raise SamError(
+                    f"{output} lies inside {given}, an input of this command. Write it elsewhere."
+                )
+        if output is not labels and output.is_dir():
+            raise SamError(f"{output} is a folder. Give the name of a file.")
+    if labels is not None:
+        check_labels_path(labels)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder, by whatever links."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .embedding import open_store
-from .options import Device, Json, Model, Precision, check_folders, numbers, whole_numbers
+from .options import (
+    Channel,
+    Device,
+    Json,
+    LabelsOut,
+    Model,
+    Precision,
+    check_outputs,
+    numbers,
+    read_stack,
+    weights_file,
+    whole_numbers,
+)
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -18,79 +30,100 @@ if TYPE_CHECKING:
 
 
 def segment(
-    image: Annotated[Path, typer.Argument(help="TIFF, PNG, JPEG or Zarr.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where the labels go: .tif or .zarr.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr.", show_default=False)
+    ],
+    out: LabelsOut,
     point: Annotated[
         list[str] | None,
-        typer.Option(metavar="Y,X[,LABEL]", help="A click: label 1 on the object, 0 beside it."),
+        typer.Option(
+            metavar="Y,X[,LABEL]", help="A click: label 1 (or none) on the object, 0 beside it."
+        ),
     ] = None,
     box: Annotated[
-        list[str] | None, typer.Option(metavar="Y0,X0,Y1,X1", help="Top, left, bottom, right.")
+        list[str] | None,
+        typer.Option(metavar="Y0,X0,Y1,X1", help="A box: top, left, bottom, right."),
     ] = None,
     prompts: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="A table of clicks and boxes.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="A table of clicks and boxes: many objects, many frames."
+        ),
     ] = None,
     each: Annotated[
         bool, typer.Option("--each", help="Every point and box is an object of its own.")
     ] = False,
     frame: Annotated[
-        str | None, typer.Option(metavar="T[,Z]", help="Frame of a stack; the first by default.")
+        str | None,
+        typer.Option(metavar="T[,Z]", help="Frame of a stack, from 0; the first by default."),
     ] = None,
-    channel: Annotated[
-        list[int] | None, typer.Option(help="Channel to look at, counted from 0; all by default.")
-    ] = None,
+    channel: Channel = None,
     model: Model = "pocket",
     device: Device = "auto",
     precision: Precision = "auto",
     overlay: Annotated[
-        Path | None, typer.Option(metavar="OUT.png", help="A picture of the frame and its objects.")
+        Path | None,
+        typer.Option(
+            metavar="OUT.png", help="A picture of the frame with its objects, to look at."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Segment the objects that points and boxes name, and write them as labels.
+    """Segment objects by points and boxes, and write them as labels.
+
+    Coordinates are y,x in pixels: row first, the centre of the first pixel is 0,0. --point, --box
+    and --channel can be given several times.
 
     All points of a call are one object, together with a box. With several boxes each is an object,
-    and a point belongs to the smallest box around it. Coordinates are y,x in pixels.
+    and a point belongs to the smallest box around it. Where objects overlap,
+    the one with the lower number keeps the pixels.
     """
     from napari_sam import headless
     from napari_sam.engine import (
         EmbeddingCache,
-        FrameStack,
         Predictor,
         load_model,
-        read_image,
         write_labels,
     )
 
-    check_folders(out, overlay)
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
     boxes = [numbers("--box", text, "Y0,X0,Y1,X1", (4,)) for text in box or ()]
-    pixels, axes = read_image(image)
-    stack = FrameStack.from_array(pixels, axes=axes, channel=channel)
+    stack, axes = read_stack(image, channel)
     wanted = gather(stack, frame, prompts, headless.group(clicks, boxes, each=each))
+    check_outputs((image, prompts, weights_file(model)), out, overlay)
     predictor = Predictor(load_model(model, device=device, precision=precision))
     for notice in predictor.model.notices:
         tell(notice)
     session = headless.new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
+    for notice in headless.blank_notices(stack, (frame for _, frame in wanted)):
+        tell(notice)
     with progress_bar("encoding") as progress:
         cache = EmbeddingCache(store=open_store())
         results = list(headless.segment(session, wanted, predictor, progress, cache))
-    write_labels(out, session.labels, axes and "".join(a for a in axes if a not in "CS"))
+    write_labels(out, session.labels, axes)
     if overlay:
         save_overlay(overlay, stack, session.labels, results[0].frame)
     report(image, out, predictor, results, as_json=as_json)
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path(
+        "demo"
+    ),
     model: Model = "pocket",
     device: Device = "auto",
-    gui: Annotated[bool, typer.Option("--gui", help="Open the window instead, for use.")] = False,
+    gui: Annotated[
+        bool, typer.Option("--gui", help="Open the window with an example instead.")
+    ] = False,
     screenshot: Annotated[
-        Path | None, typer.Option(help="Write a picture of the window, nothing else.")
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Write a picture of the window, nothing else."),
     ] = None,
 ) -> None:
-    """Segment real images that come with scikit-image, and show what the widget looks like."""
+    """Segment sample images, and show what the window looks like.
+
+    They come with scikit-image: nothing is fetched.
+    """
     from napari_sam import demo as scenes
 
     if gui:

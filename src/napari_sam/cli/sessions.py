@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json, check_folders
+from .options import Json, LabelsOut, check_outputs
 from .printing import print_table
 
 if TYPE_CHECKING:
     from napari_sam.session import Annotation, SessionFile
 
-app = typer.Typer(help="Look into saved sessions, take out what is in them.", no_args_is_help=True)
+app = typer.Typer(help="Look into saved sessions, and export what they hold.", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="A folder IMAGE.napari-sam, or the session.json in it.")]
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SESSION", help="The folder IMAGE.napari-sam that the window saves beside an image."
+    ),
+]
 SCORES = (
     "object_id",
     "frame",
@@ -34,12 +39,17 @@ SCORES = (
     "model_hash",
     "precision",
     "source",
+    "stopped",
 )
 
 
 @app.command("show")
 def show(file: File, as_json: Json = False) -> None:
-    """What a session holds: image, models, objects, what was carried and what is the user's own."""
+    """Show a session's image, models and objects.
+
+    For each object: in how many frames it is; how many of these masks are your own, and how many
+    were carried on from another frame; its prompts; the lowest score; mothers; why it ended.
+    """
     from napari_sam.session import SessionFile
 
     session = SessionFile(file)
@@ -52,10 +62,12 @@ def show(file: File, as_json: Json = False) -> None:
     shape = " × ".join(map(str, image["shape"]))
     typer.echo(f"image   {image['path'] or '(not said)'}, {shape}, {image['dtype']}")
     typer.echo(f"saved   {about['saved']} by {about['program']}")
+    if waiting := session.requests():
+        typer.echo(f"waiting {len(waiting)} to be decoded when the session is opened")
     for name, model in models.items():
         typer.echo(f"model   {name}, {model['precision']}, {model['hash']}")
     print_table(
-        ("object", "frames", "own", "carried", "prompts", "lowest score", "parents"),
+        ("object", "frames", "own", "carried", "prompts", "lowest score", "parents", "ended"),
         [
             (
                 str(row["object_id"]),
@@ -65,6 +77,7 @@ def show(file: File, as_json: Json = False) -> None:
                 str(row["prompts"]),
                 "" if row["lowest_score"] is None else f"{row['lowest_score']:.2f}",
                 " ".join(map(str, row["parents"])),
+                " ".join(row["ended"]),
             )
             for row in rows
         ],
@@ -74,22 +87,24 @@ def show(file: File, as_json: Json = False) -> None:
 @app.command("export")
 def export(
     file: File,
-    labels: Annotated[Path, typer.Option(help="Where the labels go: .tif or .zarr.")],
+    labels: LabelsOut,
     tracks: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="A row an object and frame, over time.")
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="The tracks: a row for each object and frame."),
     ] = None,
     scores: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Where each object is from, how sure.")
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Where each mask is from, and how sure it is."),
     ] = None,
 ) -> None:
-    """Write a session's labels as one file, and tables of its tracks and scores."""
+    """Write a session's labels, tracks and scores as files."""
     import numpy as np
 
     from napari_sam.engine import write_labels
     from napari_sam.session import SessionFile, find_tracks
 
-    check_folders(labels, tracks, scores)
     session = SessionFile(file)
+    check_outputs((session.folder, *_images(session)), labels, tracks, scores)
     pixels = session.fill(np.zeros(session.shape, session.dtype))
     found = None if tracks is None else find_tracks(pixels, session.parents)
     write_labels(labels, pixels)
@@ -100,6 +115,14 @@ def export(
     if scores:
         _write_scores(session, scores)
         typer.echo(f"scores written to {scores}")
+
+
+def _images(session: SessionFile) -> tuple[Path, ...]:
+    """Where a session's image may be: where it was, and beside the session."""
+    recorded = session.manifest["image"]["path"]
+    if recorded is None:
+        return ()
+    return Path(recorded), session.folder.with_name(Path(recorded).name)
 
 
 def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
@@ -118,10 +141,11 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
             "object_id": object_id,
             "frames": len(frames.get(object_id, ())),
             "own": sum(a.is_anchor for a in standing),
-            "carried": sum(a.source is not None for a in standing),
+            "carried": sum(a.source is not None and not a.stopped for a in standing),
             "prompts": sum(len(a.drawings) for a in standing),
             "lowest_score": min(scores, default=None),
             "parents": session.parents.get(object_id, ()),
+            "ended": [a.stopped for a in standing if a.stopped],
         }
 
 
@@ -149,6 +173,7 @@ def _write_scores(session: SessionFile, path: Path) -> None:
                     a.model_hash,
                     a.precision,
                     "" if a.source is None else _positions(a.source),
+                    a.stopped,
                 )
             )
 

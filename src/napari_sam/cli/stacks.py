@@ -3,69 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import Device, Model, Precision, check_folders, whole_numbers
+from .options import (
+    Channel,
+    Device,
+    LabelsOut,
+    Model,
+    Precision,
+    check_outputs,
+    read_stack,
+    weights_file,
+    whole_numbers,
+)
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from napari_sam.session import Carried
+    from napari_sam.engine import FrameStack
+    from napari_sam.session import Carried, Direction, Tracks
 
-
-class Way(StrEnum):
-    """Where objects go from the frame in which they are."""
-
-    FORWARD = "forward"
-    BACKWARD = "backward"
-    BOTH = "both"
+DIRECTIONS = ("forward", "backward", "both")
 
 
 def propagate(
-    image: Annotated[Path, typer.Argument(help="A stack: TIFF or Zarr.", show_default=False)],
+    image: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGE", help="A time-lapse or volume: TIFF or Zarr."),
+    ],
     labels: Annotated[
-        Path, typer.Option(help="The objects in one frame: of that frame, or of the whole stack.")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="The objects to begin with: labels of that one frame, or of the whole stack, of "
+            "which only that frame is used.",
+        ),
     ],
     frame: Annotated[
         str, typer.Option(metavar="T[,Z]", help="The frame in which they are, counted from 0.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the labels go: .tif or .zarr.")],
+    out: LabelsOut,
     ids: Annotated[
-        str | None, typer.Option(metavar="1,2", help="Objects to carry; all by default.")
+        str | None,
+        typer.Option(metavar="1,2", help="Numbers of the objects to carry; all by default."),
     ] = None,
-    direction: Annotated[Way, typer.Option(help="Where to.")] = Way.FORWARD,
+    direction: Annotated[
+        str, typer.Option(metavar="WAY", help="forward, backward or both.")
+    ] = "forward",
     frames: Annotated[
-        int | None, typer.Option(min=1, help="How far at most; to the end by default.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="How many frames to go at most; to the end if none."),
     ] = None,
     axis: Annotated[
-        int | None, typer.Option(help="Axis to go along, counted from 0; the first by default.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Axis to go along, counted from 0; the first (time) by default."
+        ),
     ] = None,
-    channel: Annotated[
-        list[int] | None, typer.Option(help="Channel to look at, counted from 0; all by default.")
-    ] = None,
+    channel: Channel = None,
     model: Model = "pocket",
     device: Device = "auto",
     precision: Precision = "auto",
     scores: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="How far each result can be trusted.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="A table: how sure each mask is, 0 to 1; the place to check."
+        ),
     ] = None,
 ) -> None:
-    """Carry the objects of one frame to the frames after or before it.
+    """Carry objects from one frame to those after or before it.
 
-    An object that is lost, leaves the frame or merges with a neighbour ends there, and it is said
-    why.
+    An object that vanishes, leaves the frame or merges with a neighbour ends there; the reason is
+    printed.
     """
     from napari_sam import headless_stacks as headless
-    from napari_sam.engine import FrameStack, Predictor, load_model, read_image, write_labels
+    from napari_sam.engine import Predictor, load_model, read_labels, write_labels
+    from napari_sam.headless import blank_notices
 
-    check_folders(out, scores)
-    pixels, axes = read_image(image)
-    stack = FrameStack.from_array(pixels, axes=axes, channel=channel)
+    way = direction_of(direction)
+    chosen = None if ids is None else object_ids(ids)
+    stack, axes = read_stack(image, channel)
+    check_stack(image, stack)
     index = stack.index(*whole_numbers(frame))
-    session = headless.seeded_session(stack, read_image(labels)[0], index)
+    seeds, _ = read_labels(labels)
+    check_outputs((image, labels, weights_file(model)), out, scores)
+    session = headless.seeded_session(stack, seeds, index)
+    for notice in blank_notices(stack, [index]):
+        tell(notice)
     predictor = Predictor(load_model(model, device=device, precision=precision))
     for notice in predictor.model.notices:
         tell(notice)
@@ -75,14 +101,14 @@ def propagate(
                 session,
                 index,
                 predictor,
-                None if ids is None else object_ids(ids),
-                direction=direction.value,
+                chosen,
+                direction=way,
                 n_frames=frames,
                 axis=axis,
                 progress=progress,
             )
         )
-    write_labels(out, session.labels, axes and "".join(a for a in axes if a not in "CS"))
+    write_labels(out, session.labels, axes)
     if scores:
         headless.write_scores(scores, results)
     print_carried(results)
@@ -91,35 +117,76 @@ def propagate(
 
 def track(
     labels: Annotated[
-        Path, typer.Argument(help="Labels over time: TIFF or Zarr.", show_default=False)
+        Path,
+        typer.Argument(metavar="LABELS", help="Labels over time, not the image: TIFF or Zarr."),
     ],
-    out: Annotated[Path, typer.Option(metavar="TRACKS.csv", help="A row an object and frame.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="TRACKS.csv", help="The tracks: a row for each object and frame."),
+    ],
     labels_out: Annotated[
-        Path | None, typer.Option(help="Labels whose ids are the tracks': .tif or .zarr.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Labels in which a track has one number: .tif or .zarr."),
     ] = None,
     reach: Annotated[
-        float, typer.Option(help="How far an object moves from frame to frame, in diameters.")
+        float,
+        typer.Option(
+            min=0.01,
+            metavar="DIAMETERS",
+            help="How far an object moves from frame to frame at most, in its diameters.",
+        ),
     ] = 1.5,
 ) -> None:
-    """Link the labels of successive frames into tracks, and find divisions.
+    """Link labels over time into tracks, and find divisions.
 
-    For labels whose ids say nothing over time, such as Cellpose's or StarDist's frame by frame.
-    Tracks keep the ids that most of their labels had.
+    For labels that were made frame by frame, such as Cellpose's or StarDist's, in which an object
+    has another number in every frame. Each track keeps the number that most of its labels had.
     """
-    from napari_sam.engine import read_image, write_labels
+    from napari_sam.engine import read_labels, write_labels
     from napari_sam.session import LinkRules, find_tracks, link
 
-    check_folders(out, labels_out)
-    pixels, axes = read_image(labels)
+    pixels, axes = read_labels(labels)
+    check_outputs([labels], labels_out, out)
     time_axis = axes.index("T") if axes and "T" in axes else 0
-    tracks = link(find_tracks(pixels, time_axis=time_axis), LinkRules(reach=reach))
+    regions = find_tracks(pixels, time_axis=time_axis)
+    tracks = link(regions, LinkRules(reach=reach))
     tracks.write_csv(out)
-    typer.echo(
-        f"{tracks.n_tracks} tracks, {len(set(tracks.parents.values()))} divisions, written to {out}"
-    )
+    typer.echo(f"{objects_a_frame(regions, pixels.shape[time_axis])} in {labels}")
+    typer.echo(f"{tracks.n_tracks} tracks, {tracks.n_divisions} divisions, written to {out}")
     if labels_out:
         write_labels(labels_out, tracks.relabel(pixels, time_axis), axes)
         typer.echo(f"labels written to {labels_out}")
+
+
+def check_stack(image: Path, stack: FrameStack) -> None:
+    """Notice an image that has one frame only."""
+    from napari_sam.engine import FrameError
+
+    if stack.ndim == 2:
+        size = " × ".join(map(str, stack.shape))
+        raise FrameError(
+            f"{image} is a single image, {size} pixels: there is no other frame to carry objects "
+            "to. Give a time-lapse or a volume."
+        )
+
+
+def direction_of(text: str) -> Direction:
+    """The way in an option's value such as "both"."""
+    from napari_sam.engine import SamError
+
+    if text not in DIRECTIONS:
+        raise SamError(f"--direction {text} is no direction. Write {', '.join(DIRECTIONS)}.")
+    return cast("Direction", text)
+
+
+def objects_a_frame(tracks: Tracks, n_frames: int) -> str:
+    """How many objects the frames hold, as words: what are no labels shows there."""
+    import numpy as np
+
+    counts = np.bincount(tracks.frames, minlength=n_frames)
+    low, high = int(counts.min()), int(counts.max())
+    numbers = f"{low}" if low == high else f"{low} to {high}"
+    return f"{n_frames} frames with {numbers} object{'' if high == 1 else 's'} each"
 
 
 def object_ids(text: str) -> list[int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device
+from .options import Device, check_outputs, files_of, weights_file
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -26,24 +26,35 @@ NOT_BETTER = 3  # exit code
 
 def train(
     data: Annotated[
-        Path, typer.Argument(help="Folder of images and their labels.", show_default=False)
+        Path, typer.Argument(metavar="DATA", help="Folder of images and their labels.")
     ],
-    out: Annotated[Path, typer.Option(help="Weights to write: .safetensors.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The new model's weights: .safetensors.")
+    ],
     start: Annotated[
-        str, typer.Option("--from", help="pocket, scratch, or another model's name or file.")
+        str,
+        typer.Option(
+            "--from", metavar="NAME", help="The model to begin with: pocket, another, or scratch."
+        ),
     ] = "pocket",
-    minutes: Annotated[float, typer.Option(min=0.01, help="Wall time of the training.")] = 10.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, metavar="N", help="How long to train.")
+    ] = 10.0,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Instead of minutes: the same run on any computer."),
+        typer.Option(
+            min=1, metavar="N", help="Train so many steps instead: the same on any computer."
+        ),
     ] = None,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, crops and prompts.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Another number: another course of chance.")
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run was stopped.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON line a judgement on stdout.")
+        bool, typer.Option("--json", help="Print JSON on stdout: a line for each judgement.")
     ] = False,
     own_split: Annotated[
         bool, typer.Option("--pocket-split", hidden=True, help="The embedded model's own split.")
@@ -52,15 +63,15 @@ def train(
     """Make a model better on your images, or make one from scratch.
 
     DATA is as for evaluate; every fifth image is kept out to judge by. Of pocket all is trained, of
-    Segment Anything the decoder. What is better than the start is written to OUT, with a log and a
-    plot beside it; exit code 3 if nothing was. Ctrl-C stops, --resume goes on.
+    Segment Anything the decoder. What is better than the start is written to --out, with a log and
+    a plot beside it; exit code 3 if nothing was. Ctrl-C stops, --resume goes on.
     """
     from napari_sam import training
 
     training.check_out(out)
-    if Path(start).resolve() == out.resolve():
-        raise typer.BadParameter("OUT is the start itself. Write to another file.")
     items = training.find_items(data)
+    inputs = (*files_of(data, items), weights_file(start))
+    check_outputs(inputs, None, out, out.with_suffix(".json"), out.with_suffix(".png"))
     material = training.gather_split(items) if own_split else training.gather(items)
     with training.joined_workers():
         begun = training.begin_from(start, device=device, seed=seed)

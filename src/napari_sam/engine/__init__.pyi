@@ -25,7 +25,11 @@ from .errors import PromptError as PromptError
 from .errors import SamError as SamError
 from .frames import FrameIndex as FrameIndex
 from .frames import FrameStack as FrameStack
+from .images import LabelFile as LabelFile
+from .images import as_ids as as_ids
+from .images import check_labels_path as check_labels_path
 from .images import read_image as read_image
+from .images import read_labels as read_labels
 from .images import write_labels as write_labels
 from .masks import interior_point as interior_point
 from .masks import iou as iou

@@ -129,6 +129,11 @@ class FrameStack:
         FrameError
             If there are too few or too many positions, or one is outside the stack.
         """
+        if leading and self.ndim == 2:
+            raise FrameError(
+                f"A single image of shape {self.shape} has no frames to choose from. "
+                "Leave the frame out, or give a stack."
+            )
         if len(leading) != self.ndim - 2:
             raise FrameError(
                 f"{_count(len(leading), 'frame position')} given, but a frame of this image of "
@@ -372,15 +377,16 @@ def _checked_channels(
     if channel is None:
         return tuple(range(n_channels or 1))
     channels = tuple(channel) if isinstance(channel, Sequence) else (channel,)
+    wanted = ", ".join(map(str, channels)) or "none"
     if n_channels is None:
         raise FrameError(
-            f"Channel {channel} was asked for, but no axis of this image is known to hold "
-            'channels. Name it C in the axes, such as "CYX".'
+            f"Channel {wanted} was asked for, but no axis of this image is known to hold channels. "
+            'Leave the channel out. Is there such an axis? Name it C in the axes, such as "CYX".'
         )
     if not channels or any(not 0 <= c < n_channels for c in channels):
+        remedy = "Choose 0." if n_channels == 1 else f"Choose from 0 to {n_channels - 1}."
         raise FrameError(
-            f"Channel {channel} is not in an image of {_count(n_channels, 'channel')}. "
-            f"Choose from 0 to {n_channels - 1}."
+            f"Channel {wanted} is not in an image of {_count(n_channels, 'channel')}. {remedy}"
         )
     return tuple(operator.index(c) for c in channels)
 

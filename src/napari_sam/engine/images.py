@@ -8,8 +8,9 @@ import struct
 import weakref
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tifffile
@@ -26,6 +27,10 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 OLD_OME_AXES = "TCZYX"  # of OME-Zarr before 0.3, which does not name them
 BROKEN = (OSError, ValueError, KeyError, SyntaxError, struct.error, zlib.error)
+
+# Two neighbouring pixels that are labelled have different labels in up to 8 % of all such pairs, in
+# dense tissue; in images neighbouring pixels differ in 29 to 99 %. A few pairs tell nothing.
+MOST_BORDER, FEW_PAIRS = 0.2, 100
 
 
 def read_image(path: str | Path) -> tuple[Any, str | None]:
@@ -61,13 +66,67 @@ def read_image(path: str | Path) -> tuple[Any, str | None]:
     except FrameError:
         raise
     except (*BROKEN, Image.DecompressionBombError) as error:
-        raise FrameError(
-            f"{path} could not be read: {error}. Is it whole, and what its name says? "
-            "Open it in the program that wrote it and save it again, as TIFF for instance."
-        ) from error
+        raise _unreadable(path, error) from error
     raise FrameError(
         f"{path.name} is of no kind that can be read. Save it as TIFF, PNG, JPEG or Zarr."
     )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """Object ids in a file, each part of them checked as it is read: `file[3]`."""
+
+    path: Path
+    pixels: Any  # as stored
+
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size along every axis."""
+        return tuple(self.pixels.shape)
+
+    def __getitem__(self, where: Any) -> NDArray[Any]:
+        try:
+            pixels = np.asarray(self.pixels[where])
+        except BROKEN as error:
+            raise _unreadable(self.path, error) from error
+        return as_ids(pixels)
+
+
+def read_labels(path: str | Path) -> tuple[LabelFile, str | None]:
+    """Open a file of labels as :func:`read_image` does, in full resolution.
+
+    Raises
+    ------
+    FrameError
+        If the file cannot be read; on reading a part of it, if that holds no object ids.
+    """
+    pixels, axes = read_image(path)
+    return LabelFile(Path(path), pixels[0] if isinstance(pixels, list) else pixels), axes
+
+
+def as_ids(labels: ArrayLike) -> NDArray[Any]:
+    """Labels ``(…, H, W)`` of any type as unsigned integers; the same array where it is that.
+
+    Whole numbers may be floats: ImageJ and its plugins save labels as 32-bit floats.
+
+    Raises
+    ------
+    FrameError
+        If they are no object ids: fractions, negative, too high, or an image's intensities.
+    """
+    numbers = np.asarray(labels)
+    if numbers.dtype.kind == "f":
+        numbers = _without_fractions(numbers)
+    ids = _as_labels(numbers)
+    n_pairs, n_different = _neighbours(ids)
+    if n_pairs >= FEW_PAIRS and n_different > MOST_BORDER * n_pairs:
+        raise FrameError(
+            f"This is an image rather than labels: {n_different / n_pairs:.0%} of its neighbouring "
+            "pixels differ. Give labels, in which all pixels of an object have its number."
+        )
+    return ids
 
 
 def write_labels(path: str | Path, labels: ArrayLike, axes: str | None = None) -> None:
@@ -90,14 +149,10 @@ def write_labels(path: str | Path, labels: ArrayLike, axes: str | None = None) -
         If these are no labels, or the file cannot be written.
     """
     path, ids = Path(path), _as_labels(np.asarray(labels))
-    is_zarr = path.suffix.lower() == ".zarr"
-    if not is_zarr and path.suffix.lower() not in TIFF_SUFFIXES:
-        raise FrameError(f"Labels cannot be saved as {path.name}. Choose a name in .tif or .zarr.")
-    if path.is_dir():
-        raise FrameError(f"{path} is there already. Choose another name, or remove it first.")
+    check_labels_path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        if is_zarr:
+        if path.suffix.lower() == ".zarr":
             chunks = (*(1 for _ in ids.shape[:-2]), *ids.shape[-2:])
             zarr.create_array(part, data=ids, chunks=chunks, dimension_names=axes, overwrite=True)
         else:
@@ -113,6 +168,27 @@ def write_labels(path: str | Path, labels: ArrayLike, axes: str | None = None) -
         ) from error
     finally:
         _remove(part)
+
+
+def check_labels_path(path: Path) -> None:
+    """Notice before the work that :func:`write_labels` would refuse a name after it.
+
+    Raises
+    ------
+    FrameError
+        If its suffix is another one, or a folder of that name is there.
+    """
+    if path.suffix.lower() not in (*TIFF_SUFFIXES, ".zarr"):
+        raise FrameError(f"Labels cannot be saved as {path.name}. Choose a name in .tif or .zarr.")
+    if path.is_dir():
+        raise FrameError(f"{path} is there already. Choose another name, or remove it first.")
+
+
+def _unreadable(path: Path, error: Exception) -> FrameError:
+    return FrameError(
+        f"{path} could not be read: {error}. Is it whole, and what its name says? "
+        "Open it in the program that wrote it and save it again, as TIFF for instance."
+    )
 
 
 def _read_tiff(path: Path) -> tuple[Any, str]:
@@ -212,12 +288,34 @@ def _as_labels(labels: NDArray[Any]) -> NDArray[Any]:
     lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
     if lowest < 0 or highest > np.iinfo(np.uint32).max:
         raise FrameError(
-            f"Object ids reach from {lowest} to {highest}; a file can hold 0 to 4294967295. "
-            "Renumber them first."
+            f"The numbers of these labels reach from {lowest} to {highest}. Wanted are 0 for the "
+            "background and 1 to 4294967295 for objects: renumber them first."
         )
     if labels.dtype.kind == "u" and labels.dtype.itemsize <= 4:
         return labels
     return labels.astype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
+
+
+def _without_fractions(labels: NDArray[Any]) -> NDArray[np.int64]:
+    fractions = labels[~(np.isfinite(labels) & (labels == np.rint(labels)))]
+    if fractions.size:
+        raise FrameError(
+            f"Labels are whole numbers, but these hold {fractions.flat[0]:g}. Give the file in "
+            "which every object has its number, not an image or one that was scaled or blurred."
+        )
+    whole: NDArray[np.int64] = np.clip(labels, -(2.0**62), 2.0**62).astype(np.int64)
+    return whole
+
+
+def _neighbours(ids: NDArray[Any]) -> tuple[int, int]:
+    """Pairs of neighbouring pixels that both have a label, and those of them with two different."""
+    n_pairs = n_different = 0
+    for axis in range(ids.ndim):
+        before, after = np.moveaxis(ids, axis, 0)[:-1], np.moveaxis(ids, axis, 0)[1:]
+        both = (before > 0) & (after > 0)
+        n_pairs += int(np.count_nonzero(both))
+        n_different += int(np.count_nonzero(both & (before != after)))
+    return n_pairs, n_different
 
 
 def _remove(part: Path) -> None:

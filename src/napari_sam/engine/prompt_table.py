@@ -53,12 +53,15 @@ def read_prompts(path: str | Path) -> PromptTable:
         If the file is missing or no table, or a row is wrong: the message gives its line.
     """
     path = Path(path)
+    if not path.exists():
+        raise PromptError(f"There is no file {path}. Check its name and folder.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _read(file, path.name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise PromptError(
-            f"The prompts in {path} could not be read: {error}. "
+            f"The prompts in {path} could not be read: {reason}. "
             "Give a table of text, saved as CSV (UTF-8)."
         ) from error
 

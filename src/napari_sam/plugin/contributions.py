@@ -14,7 +14,7 @@ from napari_sam.engine import FrameStack, SamError, read_image
 from napari_sam.session import SessionFile, is_session
 
 from .own_layers import LABELS_OPACITY, empty_labels
-from .saved_sessions import IMAGE_FILE, SESSION_FOLDER, image_of
+from .saved_sessions import IMAGE_FILE, SESSION_FOLDER, arguments_of, image_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -42,19 +42,22 @@ def session_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]
 def read_session(path: str) -> list[LayerData]:
     """A saved session's image and labels. The widget, open or opened later, goes on with them.
 
+    Both lie in the world where the image lay when it was annotated.
+
     Where the image is gone, the labels come alone, and it is said.
     """
     file = SessionFile(path)
     labels = file.fill(empty_labels(file.shape, file.dtype))
     marks = {SESSION_FOLDER: str(file.folder)}
+    place = {} if file.placement is None else arguments_of(file.placement)
     try:
         image_path, pixels, rgb = _image(file)
     except SamError as error:
         show_warning(f"{error} The objects are shown without it.")
-        return [_objects(file.folder.stem, labels, marks)]
+        return [_objects(file.folder.stem, labels, place, marks)]
     about = {"name": image_path.stem, "rgb": rgb, "multiscale": isinstance(pixels, list)}
-    image = pixels, {**about, "metadata": {**marks, IMAGE_FILE: str(image_path)}}, "image"
-    return [image, _objects(image_path.stem, labels, marks)]
+    image = pixels, {**about, **place, "metadata": {**marks, IMAGE_FILE: str(image_path)}}, "image"
+    return [image, _objects(image_path.stem, labels, place, marks)]
 
 
 def _image(file: SessionFile) -> tuple[Path, Any, bool]:
@@ -76,9 +79,9 @@ def _image(file: SessionFile) -> tuple[Path, Any, bool]:
     return path, pixels, rgb
 
 
-def _objects(name: str, labels: Any, marks: dict[str, Any]) -> LayerData:
+def _objects(name: str, labels: Any, place: dict[str, Any], marks: dict[str, Any]) -> LayerData:
     about = {"name": f"{name} objects", "opacity": LABELS_OPACITY, "metadata": marks}
-    return labels, about, "labels"
+    return labels, {**about, **place}, "labels"
 
 
 def _sample(name: str, *, rgb: bool) -> LayerData:

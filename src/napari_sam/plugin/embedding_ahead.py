@@ -182,7 +182,7 @@ class Sizes:
     def __str__(self) -> str:
         memory, disk = (readable_size(n) if n else "none" for n in (self.memory, self.disk))
         limit = f" of {readable_size(self.limit)}" if self.limit else ""
-        return f"Embeddings: {memory} in memory, {disk}{limit} on disk"
+        return f"Kept: {memory} in memory, {disk}{limit} on disk"
 
 
 # In the worker's thread

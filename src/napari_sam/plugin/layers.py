@@ -11,31 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer, Points, Shapes
-from numpy.typing import NDArray
+from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
-from napari_sam.session import Drawing, Session
+from napari_sam.session import Drawing, Region, Session
 
-from .own_layers import (
-    NEGATIVE,
-    POSITIVE,
-    new_labels,
-    new_points,
-    new_preview,
-    new_shapes,
-    place_in_frame,
-    read_view,
-    row_features,
-    write_view,
-)
+from .label_link import Defer, LabelLink
+from .own_layers import new_labels, new_preview, show_region
+from .prompt_layers import PromptLayers
 
 RIGHT_BUTTON = 2
-PIXELS_IN_HISTORY = 2**18  # of one write; more would only fill napari's own history
-PLACES = 2  # decimals of a pixel: a drawing put back and read again is the same drawing
 TOOL_MODES = {
     "point": "add",
     "rectangle": "add_rectangle",
@@ -45,9 +32,6 @@ TOOL_MODES = {
 }
 UNFINISHED = ("adding", "changing", "removing")  # napari's events before a change of data is done
 HELD = "napari_sam"  # in the metadata of the labels: the work outlives the dock widget
-
-Defer = Callable[[Callable[[], None]], None]
-Indices = tuple[Any, ...]  # an array for each axis of the labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +85,17 @@ class LayerBridge:
         self.one_object_per_prompt = False
         self._defer = defer
         self._closed = False
-        self._own_change = False  # the prompt layers are changed by this bridge, not by the user
         self.is_replaying = False  # the session goes back or forth in its history
         self.is_drawing = False  # a shape was begun: napari bears no other frame until it is done
-        self._writing: Indices | None = None  # what this bridge writes just now
-        self._amid_stroke: list[Indices] = []  # what it wrote while the user was painting
         self._shown: set[int] = set()  # objects whose drawings the layers hold
         stack = stack_of(image)
         found = labels or labels_with_session(viewer, image, stack)
         self.labels = found or new_labels(image, stack)
         self.session = self._resume(stack, highest_id=None if found else 0)
         self.frame = self.shown_frame()
-        self.points = new_points(image, stack)
-        self.shapes = new_shapes(image, stack)
+        self._link = LabelLink(self.labels, self.session, lambda: self.frame, defer)
+        self.prompts = PromptLayers(image, stack, self.notice.emit)
+        self.points, self.shapes = self.prompts.points, self.prompts.shapes
         self.preview = new_preview(image, stack)
         for layer in (self.labels, self.preview, self.shapes, self.points):
             if layer not in viewer.layers:
@@ -127,9 +109,8 @@ class LayerBridge:
         held = held_session(self.labels, self.image, stack)
         if held is not None:
             held.stack = stack
-            held.write = self._write
             return held
-        session = Session(stack, self.labels.data, self._write, highest_id=highest_id)
+        session = Session(stack, self.labels.data, highest_id=highest_id)
         self.labels.metadata[HELD] = HeldSession(self.image, self.labels, session)
         return session
 
@@ -162,7 +143,7 @@ class LayerBridge:
         if frame == self.frame:
             return
         self.frame = frame
-        self.show_preview(None)
+        self.show_preview(Region.empty())
         self._set_defaults()
         self._set_mode()
         self.frame_changed.emit(frame)
@@ -171,11 +152,11 @@ class LayerBridge:
 
     def snapshot(self) -> None:
         """Read every prompt from the layers and tell the session what is new. Idempotent."""
-        if self._own_change or self._closed:
+        if self.prompts.is_filling or self._closed:
             return
         before = {(o, f) for o in self._shown for f in self.session.prompted_frames(o)}
         drawings: dict[tuple[int, FrameIndex], tuple[Drawing, ...]] = {}
-        for object_id, frame, drawing in self._rows():
+        for object_id, frame, drawing in self.prompts.read(self.session.stack, self.session.active):
             key = (object_id, frame)
             drawings[key] = (*drawings.get(key, ()), drawing)
         self._shown = {self.session.active, *(object_id for object_id, _ in drawings)}
@@ -189,74 +170,18 @@ class LayerBridge:
             self._select_shown(newest)
         self._set_defaults()
 
-    def _rows(self) -> Iterator[tuple[int, FrameIndex, Drawing]]:
-        points = zip(self.points.data, self.points.features.itertuples(), strict=False)
-        for point, row in points:
-            yield from self._row(self.points, "point", [point], row)
-        shapes = zip(
-            self.shapes.data,
-            self.shapes.shape_type,
-            self.shapes.features.itertuples(),
-            strict=False,  # a lasso that was too small leaves one row of features more
-        )
-        for vertices, kind, row in shapes:
-            yield from self._row(self.shapes, "path" if kind == "line" else kind, vertices, row)
-
-    def _row(
-        self, layer: Layer, kind: Any, vertices: Any, row: Any
-    ) -> Iterator[tuple[int, FrameIndex, Drawing]]:
-        displayed = read_view(row.view)
-        try:
-            located = [
-                self.session.stack.locate(
-                    self.image.world_to_data(layer.data_to_world(vertex)), displayed=displayed
-                )
-                for vertex in vertices
-            ]
-        except SamError as error:
-            self.notice.emit(str(error))
-            return
-        vertices_yx = tuple((round(y, PLACES), round(x, PLACES)) for _, (y, x) in located)
-        drawing = Drawing(kind, vertices_yx, label=int(row.label != NEGATIVE))
-        if not drawing.is_accident:
-            object_id = self.session.active if pd.isna(row.object) else int(row.object)
-            yield object_id, located[0][0], drawing
-
     # Session → layers
 
     def show_object(self) -> None:
         """Bring the drawings of the active object back into the layers, for editing."""
         active = self.session.active
         frames = sorted(self.session.prompted_frames(active), key=repr)
-        rows = [(f, drawing) for f in frames for drawing in self.session.drawings(active, f)]
-        points = [(frame, drawing) for frame, drawing in rows if drawing.kind == "point"]
-        shapes = [(frame, drawing) for frame, drawing in rows if drawing.kind != "point"]
         self._shown = {active}
-        self._own_change = True
-        try:
-            self.points.selected_data = set()
-            self.points.data = np.array([_to_data(*row)[0] for row in points]).reshape(
-                -1, self.session.stack.ndim
-            )
-            self.points.features = self._features(points)
-            self.points.selected_data = set()
-            self.shapes.selected_data = set()
-            self.shapes.data = []
-            for frame, drawing in shapes:
-                self.shapes.add(_to_data(frame, drawing), shape_type=drawing.kind)
-            self.shapes.features = self._features(shapes)
-        finally:
-            self._closed = False
-        self._own_change = False
+        self.prompts.show(
+            active, [(f, drawing) for f in frames for drawing in self.session.drawings(active, f)]
+        )
         self.labels.selected_label = active
         self._set_defaults()
-
-    def _features(self, rows: list[tuple[FrameIndex, Drawing]]) -> pd.DataFrame:
-        return row_features(
-            objects=[self.session.active] * len(rows),
-            labels=[POSITIVE if drawing.label else NEGATIVE for _, drawing in rows],
-            views=[write_view(frame) for frame, _ in rows],
-        )
 
     def select(self, object_id: int) -> None:
         """Make an object the active one and show its prompts."""
@@ -288,7 +213,7 @@ class LayerBridge:
 
     def next_object(self) -> None:
         """Begin a new object."""
-        self._note_ids()
+        self._link.note_ids()
         self.session.new_object()
         self.show_object()
 
@@ -315,12 +240,6 @@ class LayerBridge:
         self.session.select(object_id)
         self.labels.selected_label = object_id
 
-    def _note_ids(self) -> None:
-        """Learn of ids painted by hand in the shown frame."""
-        if self.frame is not None:
-            frame = tuple(slice(None) if i is None else i for i in self.frame)
-            self.session.note_ids(int(np.max(self.labels.data[frame], initial=0)))
-
     def _set_defaults(self, *, negative: bool = False) -> None:
         """What the next point or shape will belong to and mean."""
         if self.frame is None:
@@ -330,36 +249,9 @@ class LayerBridge:
         is_taken = bool(self.session.prompted_frames(object_id))
         if self.one_object_per_prompt and is_taken and not negative:
             object_id = self.session.next_id()
-        polarity, view = NEGATIVE if negative else POSITIVE, write_view(self.frame)
-        for layer in (self.points, self.shapes):
-            layer.feature_defaults = row_features([object_id], [polarity], [view])
+        self.prompts.set_defaults(object_id, self.frame, negative=negative)
 
     # Labels
-
-    def _write(self, indices: Indices, values: NDArray[Any]) -> None:
-        """Write labels. napari says "paint" at once, or with the stroke that the user is in."""
-        if values.size > PIXELS_IN_HISTORY:
-            self.labels.data[indices] = values
-            self.labels.refresh()
-            return
-        self._writing = indices
-        try:
-            self.labels.data_setitem(indices, values)
-        finally:
-            self._amid_stroke += [] if self._writing is None else [indices]
-            self._writing = None
-
-    def _on_paint(self, event: Any) -> None:
-        """A stroke of napari's brush, bucket or polygon; what landed meanwhile is no part of it."""
-        own, self._amid_stroke = self._amid_stroke, []
-        if self._writing is not None:
-            self._writing = None
-            return
-        strokes = [_stroke(atom, self.session.stack.shape) for atom in event.value]
-        by_hand = [stroke for stroke in strokes if not any(_same(stroke[0], i) for i in own)]
-        self.session.note_ids(self.labels.selected_label)
-        displayed = None if self.frame is None else read_view(write_view(self.frame))
-        self.session.note_stroke(by_hand, displayed)
 
     def undo(self, layer: object = None) -> None:
         """Take back what was done last: a prompt, a stroke, a run over many frames."""
@@ -391,22 +283,19 @@ class LayerBridge:
         self.show_one_of(frames)
 
     def promote(self, object_id: int) -> None:
-        """Widen the labels' type where an id would not fit; napari's undo history starts anew."""
-        if object_id > np.iinfo(self.labels.dtype).max:
-            self.session.labels = self.labels.data.astype(np.uint32)
-            self.labels.data = self.session.labels
+        """Make room for an id that the labels' type could not hold."""
+        self._link.promote(object_id)
 
     # Preview
 
-    def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
-        """Show a mask of the shown frame without writing it; ``None`` hides it."""
-        if mask is None or self.frame is None:
-            self.preview.visible = False
-            return
-        leading = tuple(axis for axis, i in enumerate(self.frame) if i is not None)
-        self.preview.data = np.expand_dims(mask, leading).astype(np.uint8)
-        place_in_frame(self.preview, self.image, self.frame)
-        self.preview.visible = True
+    def show_preview(self, region: Region) -> None:
+        """Show a region of the shown frame without writing it; an empty one hides what is shown."""
+        is_shown = False
+        if region and self.frame is not None:
+            show_region(self.preview, region, self.image, self.frame)
+            is_shown = True
+        if self.preview.visible != is_shown:  # napari draws anew also if nothing changes
+            self.preview.visible = is_shown
 
     # Tools, mouse and keys
 
@@ -456,22 +345,18 @@ class LayerBridge:
         self.viewer.mouse_move_callbacks.append(self._on_move)
         self.image.events.data.connect(self._on_image_data)
         self.labels.events.data.connect(self._on_labels_data)
-        self.labels.events.paint.connect(self._on_paint)
         self.labels.events.selected_label.connect(self._on_selected_label)
-        self._connect_prompts(self.points)
-        self._connect_prompts(self.shapes)
+        for layer in (self.points, self.shapes):
+            layer.events.data.connect(self._on_prompts)
+            layer.mouse_drag_callbacks.insert(0, self._on_press)
         for layer in (self.labels, self.points, self.shapes):
             layer.bind_key("Control-Z", self.undo, overwrite=True)
             layer.bind_key("Control-Shift-Z", self.redo, overwrite=True)
 
-    def _connect_prompts(self, layer: Points | Shapes) -> None:
-        layer.events.data.connect(self._on_prompts)
-        layer.mouse_drag_callbacks.insert(0, self._on_press)
-
     def _on_prompts(self, event: Any) -> None:
         action = getattr(event, "action", "")
         self.is_drawing = action == "adding" and event.source is self.shapes
-        if not self._own_change and action not in UNFINISHED:
+        if not self.prompts.is_filling and action not in UNFINISHED:
             self._defer(self.snapshot)
 
     def _on_image_data(self, event: object = None) -> None:
@@ -528,7 +413,7 @@ class LayerBridge:
             self.viewer.mouse_move_callbacks.remove(self._on_move)
         self.image.events.data.disconnect(self._on_image_data)
         self.labels.events.data.disconnect(self._on_labels_data)
-        self.labels.events.paint.disconnect(self._on_paint)
+        self._link.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         for layer in (self.labels, self.points, self.shapes):
             for key in ("Control-Z", "Control-Shift-Z"):
@@ -560,28 +445,3 @@ def labels_with_session(viewer: ViewerModel, image: Image, stack: FrameStack) ->
         if isinstance(layer, Labels) and held_session(layer, image, stack) is not None:
             return layer
     return None
-
-
-def _to_data(frame: FrameIndex, drawing: Drawing) -> NDArray[np.float64]:
-    """A drawing's vertices with a coordinate for every axis of the data, (N, ndim)."""
-    vertices = [iter(vertex) for vertex in drawing.vertices]
-    return np.array([[next(v) if i is None else i for i in frame] for v in vertices], float)
-
-
-def _stroke(atom: Any, shape: tuple[int, ...]) -> tuple[Indices, Any, Any]:
-    """Indices and values before and after of what napari keeps of a stroke.
-
-    Since napari 0.9 it is a window, a mask in it, the values before, and the label painted.
-    """
-    if not hasattr(atom, "slice_key"):
-        indices, before, after = atom
-        return indices, before, after
-    spans = [range(*part.indices(n)) for part, n in zip(atom.slice_key, shape, strict=True)]
-    window = tuple(len(span) for span in spans)
-    mask = np.ones(window, bool) if atom.mask is None else np.reshape(atom.mask, window)
-    places = zip(np.nonzero(mask), spans, strict=True)
-    return tuple(at + span.start for at, span in places), np.ravel(atom.old_values), atom.new_value
-
-
-def _same(indices: Indices, others: Indices) -> bool:
-    return all(np.array_equal(*pair) for pair in zip(indices, others, strict=True))

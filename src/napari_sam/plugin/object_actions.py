@@ -1,23 +1,24 @@
-"""The menu of the list of objects: delete, merge, split, swap, join, divide."""
+"""The menu of the list of objects: delete, merge, split, swap, join, divide, link."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import get_args
 
 from qtpy.QtCore import QObject
 
 from napari_sam.engine import FrameIndex, SamError
-from napari_sam.session import Session, objects
-from napari_sam.session.objects import Scope
+from napari_sam.session import Links, Scope, Session, make_links, objects
 
+from . import tasks
+from .jobs import BULK, Job, Worker
 from .layers import LayerBridge
-from .panels import ObjectPanel
+from .panels import ObjectPanel, StatusPanel
 
-SCOPES: dict[str, Scope] = {
-    "here": "here",
-    "onwards": "onwards",
-    "everywhere": "everywhere",
-}
+SCOPES: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
+LINK = "link"  # job slot
+MOST_NAMED = 5  # more objects are counted
 
 
 class ObjectActions(QObject):
@@ -29,8 +30,10 @@ class ObjectActions(QObject):
         The list and its menu.
     axis
         Gives the axis that "from here on" follows; ``None`` for the first.
-    say
-        Given what was done, in a sentence.
+    worker
+        Finds out what to link: in a long movie it takes seconds.
+    status
+        Shows how far that is, and what was done, in a sentence.
     tell
         Given what went wrong.
     """
@@ -39,14 +42,15 @@ class ObjectActions(QObject):
         self,
         panel: ObjectPanel,
         axis: Callable[[], int | None],
-        say: Callable[[str], None],
+        worker: Worker,
+        status: StatusPanel,
         tell: Callable[[Exception], None],
     ) -> None:
         super().__init__()
         self.mother: int | None = None  # of a division that waits for its daughters
         self._bridge: LayerBridge | None = None
         self._panel, self._axis = panel, axis
-        self._say, self._tell = say, tell
+        self._worker, self._status, self._tell = worker, status, tell
         panel.menu.picked.connect(self.do)
         panel.menu.aboutToShow.connect(self.show_possible)
 
@@ -59,16 +63,22 @@ class ObjectActions(QObject):
         """Let go of them."""
         if self._bridge is not None:
             self._bridge.also_chosen.disconnect(self._panel.choose_also)
+            self._worker.cancel(LINK)
         self._bridge = self.mother = None
 
     def show_possible(self) -> None:
         """Enable what can be done with the objects chosen now."""
         self._panel.menu.allow(self._possible())
+        if self._bridge is not None:
+            self._panel.menu.name_objects(self._meant(self._bridge.session))
 
     def do(self, name: str) -> None:
         """Do one thing of the menu; each is one step of undo."""
         bridge = self._bridge
         if bridge is None or bridge.frame is None:
+            return
+        if name == "link":
+            self.link()
             return
         session, chosen = bridge.session, self._chosen(bridge.session)
         action, _, scope = name.partition(" ")
@@ -78,7 +88,39 @@ class ObjectActions(QObject):
             self._tell(error)
             return
         bridge.show_object()
-        self._say(done)
+        self._status.show_idle(done)
+
+    def link(self) -> None:
+        """Find out in the worker what the labels of all frames are as tracks, then make it so."""
+        bridge = self._bridge
+        if bridge is None or bridge.frame is None:
+            return
+        session = bridge.session
+        job = Job(
+            LINK,
+            partial(tasks.link, session.labels, bridge.frame, self._axis(), session.next_id()),
+            done=partial(self._on_linked, bridge, session.n_changes),
+            failed=self._tell,
+            progress=partial(self._status.show_busy, "Linking labels into tracks …"),
+            priority=BULK,
+        )
+        self._status.show_busy("Linking labels into tracks …")
+        self._worker.submit(job)
+
+    def _on_linked(self, bridge: LayerBridge, n_changes: int, links: Links) -> None:
+        session = bridge.session
+        if bridge is not self._bridge:
+            return
+        if session.n_changes != n_changes:  # what was read is not what stands now
+            self.link()
+            return
+        try:
+            make_links(session, links)
+        except SamError as error:
+            self._tell(error)
+            return
+        bridge.show_object()
+        self._status.show_idle(_what_was_linked(links))
 
     def _possible(self) -> set[str]:
         if self._bridge is None or self._bridge.frame is None:
@@ -86,13 +128,28 @@ class ObjectActions(QObject):
         names = {"split", "mother", *(f"delete {scope}" for scope in SCOPES)}
         session = self._bridge.session
         chosen = self._chosen(session)
+        if len(chosen) > 1:
+            names |= {f"merge {scope}" for scope in SCOPES}
         if len(chosen) == 2:
-            names |= {"swap", "join", *(f"merge {scope}" for scope in SCOPES)}
+            names |= {"swap", "join"}
+        if any(n > 1 for n in session.stack.shape[:-2]):
+            names.add("link")
         if self.mother is not None:
             names.add("daughters")
         if session.active in session.parents:
             names.add("orphan")
         return names
+
+    def _meant(self, session: Session) -> dict[str, str]:
+        """The objects that the entries of the menu are about, as far as there are any."""
+        chosen = self._chosen(session)
+        meant = {
+            "chosen": chosen,
+            "first": chosen[:1],
+            "second": chosen[1:2],
+            "mother": [] if self.mother is None else [self.mother],
+        }
+        return {name: _names(object_ids) for name, object_ids in meant.items() if object_ids}
 
     def _chosen(self, session: Session) -> Sequence[int]:
         """The object in hand, then the others that are chosen."""
@@ -105,17 +162,18 @@ class ObjectActions(QObject):
         """Do it, and say what was done."""
         first, axis = chosen[0], self._axis()
         if action == "delete":
-            for each in chosen:
-                objects.delete(session, each, frame, SCOPES[scope], axis)
+            objects.delete(session, chosen, frame, SCOPES[scope], axis)
             return f"Deleted {_names(chosen)}. Ctrl+Z brings back."
         if action == "merge":
-            objects.merge(session, first, chosen[1], frame, SCOPES[scope], axis)
-            return f"Object {chosen[1]} is part of object {first} now."
+            others = chosen[1:]
+            objects.merge(session, first, others, frame, SCOPES[scope], axis)
+            are = "is" if len(others) == 1 else "are"
+            return f"{_names(others).capitalize()} {are} part of object {first} now."
         if action == "split":
             return f"The parts are {_names([first, *objects.split(session, first, frame)])} now."
         if action == "swap":
             objects.swap(session, first, chosen[1], frame, axis)
-            return f"{_names(chosen)} have exchanged their ids from here on."
+            return f"{_names(chosen).capitalize()} have exchanged their ids from here on."
         if action == "join":
             objects.join(session, first, chosen[1], frame, axis)
             return f"Object {chosen[1]} goes on as object {first} from here."
@@ -131,8 +189,8 @@ class ObjectActions(QObject):
         if action == "mother" or self.mother is None:
             self.mother = chosen[0]
             return (
-                f"Object {self.mother} divides. Go to the first frame with its daughters, choose "
-                "them (Ctrl+click in the list), and pick “The chosen are its daughters”."
+                f"Object {self.mother} divides. Go to its daughters, choose them (Ctrl+click), "
+                f"then pick “Daughters of object {self.mother}”."
             )
         daughters = objects.divide(session, self.mother, self._panel.chosen(), frame, self._axis())
         mother, self.mother = self.mother, None
@@ -140,7 +198,19 @@ class ObjectActions(QObject):
         return f"Object {mother} divided into {_names(daughters)}."
 
 
+def _what_was_linked(links: Links) -> str:
+    """ "142 labels became 17 tracks, 3 divisions."""
+    tracks = links.tracks
+    n_labels, n, n_divisions = len(tracks), tracks.n_tracks, tracks.n_divisions
+    found = f"{n} track{'s' * (n != 1)}, {n_divisions} division{'s' * (n_divisions != 1)}"
+    if not links.ids:
+        return f"The {n_labels} labels are {found}. They keep their numbers."
+    return f"{n_labels} labels became {found}. Ctrl+Z brings the old numbers back."
+
+
 def _names(object_ids: Sequence[int]) -> str:
-    """ "object 3", "objects 3 and 4", "objects 3, 4 and 5"."""
+    """ "object 3", "objects 3 and 4", "12 objects"."""
+    if len(object_ids) > MOST_NAMED:
+        return f"{len(object_ids)} objects"
     *others, last = map(str, object_ids)
     return f"objects {', '.join(others)} and {last}" if others else f"object {last}"

@@ -73,7 +73,6 @@ class Onwards(QObject):
         Given what went wrong.
     """
 
-    stopped = Signal(object)  # Carried: an object goes no further
     ended = Signal()
 
     def __init__(
@@ -115,7 +114,7 @@ class Onwards(QObject):
         bridge = self._bridge
         if bridge is None:
             return
-        direction: Direction = self._panel.way.currentData()
+        direction: Direction = self._panel.direction.currentData()
         try:
             if bridge.frame is None:
                 raise SamError("No frame is shown. Show the image in 2D, inside its range.")
@@ -182,14 +181,13 @@ class Onwards(QObject):
 
     def _land(self, run: Run, carried: Carried) -> None:
         """One object is brought to one frame, or ends before it."""
-        if carried.stopped:
-            run.stops.append(carried)
-            self.stopped.emit(carried)
-            return
         try:
             run.session.carry(carried, run.number)
         except SamError as error:
             self._on_failed(run, error)
+            return
+        if carried.stopped:
+            run.stops.append(carried)
             return
         run.frames.add(carried.frame)
         run.objects.add(carried.object_id)
@@ -246,6 +244,7 @@ def _between(session: Session, frame: FrameIndex) -> Sequence[int]:
 
 
 def _axis_name(bridge: LayerBridge, axis: int) -> str:
-    """What the image calls an axis; its number where it has only napari's own name for it."""
-    name = str(bridge.image.axis_labels[axis])
-    return f"axis {axis}" if name.lstrip("-").isdigit() else name
+    """What the slider of an axis is called: ``t``, ``slider -3``."""
+    dims = bridge.viewer.dims
+    name = str(dims.axis_labels[axis + dims.ndim - bridge.session.stack.ndim])
+    return f"slider {name}" if name.lstrip("-").isdigit() else name

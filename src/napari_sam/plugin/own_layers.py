@@ -1,8 +1,4 @@
-"""The layers this plugin makes, and what their rows remember.
-
-Each lies where the image lies. Rows of the prompt layers have three features: the object's id,
-whether they are positive, and the two axes that were on screen.
-"""
+"""The layers this plugin makes. Each lies where the image lies."""
 
 from __future__ import annotations
 
@@ -10,29 +6,45 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import zarr
-from napari.layers import Image, Labels, Layer, Points, Shapes, Tracks
+from napari.layers import Image, Labels, Tracks
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
 from numpy.typing import DTypeLike, NDArray
-from zarr.storage import MemoryStore
 
 from napari_sam.engine import FrameIndex, FrameStack
+from napari_sam.session import Region
 
-POSITIVE, NEGATIVE = "positive", "negative"
-COLOURS = {POSITIVE: "#2ee66b", NEGATIVE: "#ff4d4d"}
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 LABELS_OPACITY = 0.5
-MOST_PIXELS = 2**30  # of labels held as one array: 2 GB
+MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
+CHUNK_SIDE = 512
 
 
-def empty_labels(shape: tuple[int, ...], dtype: DTypeLike = np.uint16) -> Any:
+def empty_labels(
+    shape: tuple[int, ...], dtype: DTypeLike = np.uint16, most_pixels: int = MOST_PIXELS
+) -> Any:
     """Labels of a shape, all 0; of a huge one only what is written to takes memory."""
-    if math.prod(shape) <= MOST_PIXELS:
+    if math.prod(shape) <= most_pixels:
         return np.zeros(shape, dtype)
-    chunks = (1,) * (len(shape) - 2) + (1024, 1024)
+    import zarr  # an eighth of a second that the window need not wait for
+    from zarr.storage import MemoryStore
+
+    chunks = (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE)
     return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=MemoryStore())
+
+
+def widened(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:
+    """The same labels in a wider type, copied piece by piece; what is empty takes no memory."""
+    wide = empty_labels(labels.shape, dtype, most_pixels)
+    height, width = labels.shape[-2:]
+    tops, lefts = (range(0, side, 2 * CHUNK_SIDE) for side in (height, width))
+    for *frame, row, column in np.ndindex(*labels.shape[:-2], len(tops), len(lefts)):
+        spans = (slice(at, at + 2 * CHUNK_SIDE) for at in (tops[row], lefts[column]))
+        place = (*frame, *spans)
+        piece = np.asarray(labels[place])
+        if piece.any():
+            wide[place] = piece
+    return wide
 
 
 def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
@@ -41,62 +53,41 @@ def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
         empty_labels(stack.shape) if data is None else data,
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
-        **_placement(image, stack),
-    )
-
-
-def new_points(image: Image, stack: FrameStack) -> Points:
-    """An empty layer for clicks, green for positive and red for negative."""
-    return Points(
-        ndim=stack.ndim,
-        name=f"{image.name} points",
-        features=row_features([], [], []),
-        face_color="label",
-        face_color_cycle=COLOURS,
-        border_color="white",
-        size=max(4.0, max(stack.frame_shape) / 80),
-        canvas_size_limits=(8, 14),
-        **_placement(image, stack),
-    )
-
-
-def new_shapes(image: Image, stack: FrameStack) -> Shapes:
-    """An empty layer for boxes, outlines and scribbles."""
-    return Shapes(
-        ndim=stack.ndim,
-        name=f"{image.name} shapes",
-        features=row_features([], [], []),
-        face_color="transparent",
-        edge_color="#ffd93d",
-        edge_width=max(1.0, max(stack.frame_shape) / 400),
-        **_placement(image, stack),
+        **placement(image),
     )
 
 
 def new_preview(image: Image, stack: FrameStack) -> Labels:
-    """A layer for the mask under the cursor; one frame, never the user's own."""
+    """A layer for the mask under the cursor, no larger than that; never the user's own."""
     return Labels(
         np.zeros((1,) * stack.ndim, np.uint8),
         name=f"{image.name} preview",
         colormap=DirectLabelColormap(color_dict={None: (0, 0, 0, 0), 1: PREVIEW_COLOUR}),
         visible=False,
-        **_placement(image, stack),
+        **placement(image),
     )
 
 
-def new_tracks(image: Image, stack: FrameStack, data: NDArray[np.float64]) -> Tracks:
-    """Objects through time; rows of id and position, ``(N, 1 + ndim)``."""
-    return Tracks(data, name=f"{image.name} tracks", **_placement(image, stack))
+def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) -> None:
+    """Let a layer hold nothing but a region of a frame, where that lies in the image.
 
-
-def place_in_frame(layer: Layer, image: Image, frame: FrameIndex) -> None:
-    """Put a layer of one frame where that frame of the image lies."""
-    offset = np.array([i or 0 for i in frame], float)
+    The viewer is not told: it would reckon all its extents anew, though none is beyond the image's.
+    """
+    leading = tuple(axis for axis, i in enumerate(frame) if i is not None)
+    corner = iter((region.top, region.left))
+    first_pixel = np.array([next(corner) if i is None else i for i in frame], float)
     linear = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear).linear_matrix
-    layer.translate = np.asarray(image.translate) + linear @ offset
+    with layer.events.translate.blocker(), layer.events.data.blocker():
+        layer.translate = np.asarray(image.translate) + linear @ first_pixel
+        layer.data = np.expand_dims(region.pixels, leading).astype(np.uint8)  # draws it there
 
 
-def _placement(image: Image, stack: FrameStack) -> dict[str, Any]:
+def new_tracks(image: Image, data: NDArray[np.float64]) -> Tracks:
+    """Objects through time; rows of id and position, ``(N, 1 + ndim)``."""
+    return Tracks(data, name=f"{image.name} tracks", **placement(image))
+
+
+def placement(image: Image) -> dict[str, Any]:
     """All that decides where a layer's pixels lie in the world, as in the image."""
     return {
         "scale": image.scale,
@@ -107,25 +98,3 @@ def _placement(image: Image, stack: FrameStack) -> dict[str, Any]:
         "units": image.units,
         "axis_labels": image.axis_labels,
     }
-
-
-def row_features(objects: list[int], labels: list[str], views: list[str]) -> pd.DataFrame:
-    """Features of rows of a prompt layer."""
-    return pd.DataFrame(
-        {
-            "object": np.array(objects, np.int64),
-            "label": pd.Categorical(labels, categories=[POSITIVE, NEGATIVE]),
-            "view": np.array(views, object),
-        }
-    )
-
-
-def write_view(frame: FrameIndex) -> str:
-    """The axes that span a frame, as a row of a prompt layer remembers them: ``"1 2"``."""
-    return " ".join(str(axis) for axis, i in enumerate(frame) if i is None)
-
-
-def read_view(view: str) -> tuple[int, int]:
-    """The axes that :func:`write_view` wrote."""
-    y, x = view.split()
-    return int(y), int(x)

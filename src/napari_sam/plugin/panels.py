@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QButtonGroup,
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -27,7 +24,8 @@ from qtpy.QtWidgets import (
 
 from napari_sam.session import ObjectSummary
 
-from .stack_panel import ObjectMenu, fill_table, table_of
+from .controls import LEAST_HEIGHT, Choice, ShortText, Table, keep_place, thin_bar
+from .object_menu import ObjectMenu
 
 THUMBNAIL_SIDE = 56
 LARGEST_CELL = 9999  # pixels
@@ -52,35 +50,31 @@ class StatusPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = QLabel()
-        self.text.setWordWrap(True)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        policy = self.bar.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # nothing below jumps when work begins and ends
-        self.bar.setSizePolicy(policy)
+        self.text = ShortText(2)
+        self.bar = thin_bar()
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self.cancel_clicked)
+        keep_place(self.cancel)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.bar, stretch=1)
+        row.addWidget(self.text, stretch=1)
         row.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text)
+        layout.setSpacing(2)
         layout.addLayout(row)
+        layout.addWidget(self.bar)
         self.show_idle("")
 
     def show_idle(self, text: str) -> None:
         """Nothing is going on."""
-        self.text.setText(text)
+        self.text.say(text)
         self.bar.hide()
         self.cancel.hide()
 
     def show_busy(self, text: str, done: int = 0, total: int = 0) -> None:
         """Something is going on; a total of 0 means that nobody knows how long."""
-        self.text.setText(text)
+        self.text.say(text)
         self.bar.setRange(0, total)
         self.bar.setValue(done)
         self.bar.show()
@@ -95,12 +89,10 @@ class SourcePanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.image = _combo("The image layer to annotate")
-        self.labels = _combo("Where the masks land: new labels, or labels to go on with")
-        self.model = _combo("The network. 'embedded' works at once and offline")
-        self.about = QLabel()
-        self.about.setWordWrap(True)
-        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.image = Choice("The image layer to annotate")
+        self.labels = Choice("Where the masks land: new labels, or labels to go on with")
+        self.model = Choice("The network. 'embedded' works at once and offline")
+        self.about = ShortText(2)
         self.open = QPushButton("File …")
         self.open.setToolTip("Use a checkpoint of your own: .pth, .pt or .safetensors")
         self.open.clicked.connect(self.open_clicked)
@@ -156,23 +148,26 @@ class ToolPanel(QWidget):
             group.addButton(button)
             row.addWidget(button)
             self.buttons[name] = button
-        self.negative = QCheckBox("Not this  (G)")
+        self.negative = QCheckBox("Not this (G)")
         self.negative.setToolTip(
             "Points and scribbles say what the object is not; red in the image"
         )
-        self.single = QCheckBox("One object per prompt  (J)")
+        self.single = QCheckBox("One per prompt (J)")
         self.single.setToolTip("Each box and each positive point begins an object of its own")
         self.protect = QCheckBox("Protect neighbours")
         self.protect.setToolTip("A new mask never takes pixels of another object")
         self.protect.setChecked(True)
-        self.hover = QCheckBox("Preview under the cursor  (H)")
-        self.hover.setToolTip("Show the mask that a click would give, in yellow, before you click")
+        self.hover = QCheckBox("Preview (H)")
+        self.hover.setToolTip("Show in yellow, under the cursor, the mask that a click would give")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row)
-        for box in (self.negative, self.single, self.protect, self.hover):
-            layout.addWidget(box)
+        boxes = QGridLayout()
+        for i, box in enumerate((self.negative, self.single, self.hover, self.protect)):
+            boxes.addWidget(box, i // 2, i % 2)
+        boxes.setColumnStretch(1, 1)
+        layout.addLayout(boxes)
 
     def show_tool(self, name: str) -> None:
         """Mark the tool in hand."""
@@ -181,7 +176,10 @@ class ToolPanel(QWidget):
 
 
 class CandidatePanel(QWidget):
-    """The candidates as thumbnails with their IoU predictions."""
+    """The candidates as thumbnails with their IoU predictions.
+
+    They take room from the first ones on: a panel that jumps at each click is hard to hit.
+    """
 
     chosen = Signal(int)  # position in the row
 
@@ -194,11 +192,14 @@ class CandidatePanel(QWidget):
         self._grid.setSpacing(0)
         self._grid.setColumnStretch(99, 1)  # the candidates keep to the left
         self.setFixedHeight(THUMBNAIL_SIDE + 30)
+        self.hide()
 
     def show_candidates(
         self, pictures: Sequence[NDArray[np.uint8]], scores: Sequence[float], best: int
     ) -> None:
         """Show candidates, ``(h, w, 3)`` uint8 each, and mark one of them."""
+        if pictures:
+            self.show()
         while len(self.buttons) < len(pictures):
             self._add_candidate(len(self.buttons))
         for i, (button, score) in enumerate(zip(self.buttons, self.scores, strict=True)):
@@ -218,6 +219,7 @@ class CandidatePanel(QWidget):
         button.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         button.setFixedSize(THUMBNAIL_SIDE + 8, THUMBNAIL_SIDE + 8)
         button.setStyleSheet("padding: 0px;")
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda _=False: self.chosen.emit(position))
         score = QLabel()
         score.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -231,32 +233,35 @@ class ObjectPanel(QWidget):
     """The object in hand, its candidates, and the list of all objects, to choose one or several."""
 
     next_clicked = Signal()
-    object_clicked = Signal(int)
+    object_clicked = Signal(int)  # to be taken in hand and shown
+    object_taken = Signal(int)  # to be taken in hand, in the frame that is shown
 
     def __init__(self) -> None:
         super().__init__()
         self.swatch = QLabel()
         self.swatch.setFixedSize(14, 14)
         self.title = QLabel()
-        self.next = QPushButton("Next object  (N)")
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.next = QPushButton("Next object (N)")
         self.next.setToolTip(
             "Begin a new object: one more than the highest number in the whole stack"
         )
         self.next.clicked.connect(self.next_clicked)
         self.menu = ObjectMenu(self)
         self.more = QPushButton("Edit  ")
-        self.more.setToolTip("Delete, merge, split, swap, join, divide whole objects")
+        self.more.setToolTip("Delete, merge, split, swap, join, divide, link whole objects")
         self.more.setMenu(self.menu)
         self.candidates = CandidatePanel()
-        self.table = table_of("Object", "Frame", "Score", "Prompts")
+        self.table = Table("Object", "Frame", "Score", "Prompts", several=True)
         self._ids: list[int] = []
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self._active = 0
+        self._shown_row: tuple[int, int] | None = None  # the active object, and where it stood
         self.table.setToolTip(
             "Click an object to get its prompts back and go on with it. "
             "Ctrl+click chooses several, right click lists what can be done with them"
         )
-        self.table.setMinimumHeight(110)
-        self.table.cellClicked.connect(self._on_cell)
+        self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.table.settled.connect(self._on_settled)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._show_menu)
         head = QHBoxLayout()
@@ -281,18 +286,28 @@ class ObjectPanel(QWidget):
     def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
         """List the objects and mark the active one; others chosen beside it stay chosen."""
         chosen = self.chosen()
-        self._ids = [summary.object_id for summary in objects]
-        fill_table(self.table, [_cells(summary) for summary in objects])
-        self.choose(chosen if active in chosen else [active])
+        self._ids, self._active = [summary.object_id for summary in objects], active
+        self.table.fill([_cells(summary) for summary in objects])
+        self._highlight(chosen if active in chosen else [active])
+        row = self._ids.index(active) if active in self._ids else None
+        if row is not None and self._shown_row != (active, row):
+            self.table.scrollToItem(self.table.item(row, 0))
+        self._shown_row = None if row is None else (active, row)
 
     def chosen(self) -> list[int]:
-        """The objects chosen in the list, by id."""
-        model = self.table.selectionModel()
-        rows = [] if model is None else [index.row() for index in model.selectedRows()]
-        return sorted(self._ids[row] for row in rows if row < len(self._ids))
+        """The objects chosen in the list, by id; the active one is among them if it is listed."""
+        return sorted(self._ids[row] for row in self.table.chosen_rows() if row < len(self._ids))
 
     def choose(self, object_ids: Collection[int]) -> None:
         """Choose objects of the list, and no others."""
+        self._highlight(object_ids)
+        self._take_chosen()
+
+    def choose_also(self, object_id: int) -> None:
+        """Choose one more, or let go of it."""
+        self.choose(set(self.chosen()) ^ {object_id})
+
+    def _highlight(self, object_ids: Collection[int]) -> None:
         model, selection = self.table.model(), self.table.selectionModel()
         same = set(self.chosen()) == set(object_ids) & set(self._ids)
         if model is None or selection is None or same:
@@ -303,15 +318,25 @@ class ObjectPanel(QWidget):
             if object_id in object_ids:
                 selection.select(model.index(row, 0), flag.Select | flag.Rows)
 
-    def choose_also(self, object_id: int) -> None:
-        """Choose one more, or let go of it."""
-        self.choose(set(self.chosen()) ^ {object_id})
+    def _on_settled(self) -> None:
+        chosen = self.chosen()
+        if len(chosen) == 1:
+            (self._active,) = chosen
+            self.object_clicked.emit(self._active)
+        else:
+            self._take_chosen()
 
-    def _on_cell(self, row: int, column: int) -> None:
-        if len(self.chosen()) < 2:  # one more to choose is not to be gone to
-            self.object_clicked.emit(self._ids[row])
+    def _take_chosen(self) -> None:
+        """What is highlighted is what is meant: the object in hand is always one of them."""
+        chosen = self.chosen()
+        if not chosen:
+            self._highlight([self._active])
+        elif self._active not in chosen:
+            self._active = chosen[0]
+            self.object_taken.emit(self._active)
 
     def _show_menu(self, at: QPoint) -> None:
+        self._take_chosen()
         viewport = self.table.viewport()
         if viewport is not None:
             self.menu.popup(viewport.mapToGlobal(at))
@@ -349,15 +374,6 @@ def _cells(summary: ObjectSummary) -> tuple[str, str, str, str]:
     frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
     score = "–" if summary.score is None else f"{summary.score:.2f}"
     return str(summary.object_id), frame_text, score, str(summary.n_prompts)
-
-
-def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setToolTip(tip)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(8)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return combo
 
 
 def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:

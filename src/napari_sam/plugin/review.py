@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session import Session
-from napari_sam.session.propagation import Carried, Direction, plan
+from napari_sam.session.propagation import Direction, plan
 
 from .onwards import Onwards
 from .stack_panel import ReviewPanel
@@ -80,12 +80,10 @@ class Review(QObject):
         self._row = 0  # where the current one stood in the list
         self._bridge: LayerBridge | None = None
         self._panel, self._onwards = panel, onwards
-        self._stops: dict[tuple[int, FrameIndex], Carried] = {}
         self._settled = _single_shot(self, SETTLE_MS)
         self._settled.timeout.connect(self.refresh)
         self._corrected = _single_shot(self, 0)
         self._corrected.timeout.connect(self.carry_on)
-        onwards.stopped.connect(self._on_stopped)
         onwards.ended.connect(self.refresh)
         panel.next_clicked.connect(self.next)
         panel.right_clicked.connect(self.looks_right)
@@ -103,7 +101,6 @@ class Review(QObject):
         if self._bridge is not None:
             self._bridge.session.landed.disconnect(self._on_landed)
             self._bridge = self.current = None
-            self._stops.clear()
             self._corrected.stop()
             self.refresh()
 
@@ -122,12 +119,11 @@ class Review(QObject):
 
     def _found(self, session: Session) -> list[Doubt]:
         """What ended first, then the weakest."""
-        self._stops = {
-            key: stop
-            for key, stop in self._stops.items()
-            if not session.annotation(*key).footprint.landed
-        }
-        doubts = [Doubt(*k, stop.source, None, stop.stopped) for k, stop in self._stops.items()]
+        doubts = [
+            Doubt(*key, annotation.source, None, annotation.stopped)
+            for key, annotation in session.annotations()
+            if annotation.stopped and annotation.source is not None
+        ]
         for object_id, frame, score in session.weakest(MOST_ROWS):
             source = session.annotation(object_id, frame).source
             if source is not None and source != frame:
@@ -157,12 +153,11 @@ class Review(QObject):
         self._bridge.select(self.current.object_id)
 
     def looks_right(self) -> None:
-        """Keep the current one as the user's own, and go to the next."""
+        """Keep the current one as the user's own, or agree that it ended; go to the next."""
         current, self.current = self.current, None
         if self._bridge is None or current is None:
             return
-        if self._stops.pop(current.key, None) is None:
-            self._bridge.session.confirm(*current.key)
+        self._bridge.session.confirm(*current.key)
         self.refresh()
         self.next()
 
@@ -198,10 +193,6 @@ class Review(QObject):
         return max(0, *(sign * doubt.steps_to(frame) for frame in carried))
 
     # What the user and the runs do
-
-    def _on_stopped(self, carried: Carried) -> None:
-        self._stops[carried.object_id, carried.frame] = carried
-        self._settled.start()
 
     def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
         self._settled.start()

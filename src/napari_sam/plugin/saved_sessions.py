@@ -1,16 +1,20 @@
-"""Where the saved sessions of an image are."""
+"""Where the saved sessions of an image are, and where the image itself is."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import platformdirs
 from napari.layers import Image
 
 from napari_sam.installation import DISTRIBUTION
-from napari_sam.session import SessionFile, is_session, session_path
+from napari_sam.session import Placement, SessionFile, is_session, session_path
+
+from .own_layers import placement
 
 SESSION_FOLDER, IMAGE_FILE = "napari_sam_session", "napari_sam_image"  # in a layer's metadata
 NOT_SAVED = "napari_sam_not_saved"  # in an image's metadata: for demonstrations
@@ -59,6 +63,20 @@ def image_of(file: SessionFile) -> Path | None:
         return None
     both = (file.folder.parent / Path(recorded).name, Path(recorded))
     return next((path for path in both if path.exists()), None)
+
+
+def placement_of(image: Image) -> Placement | None:
+    """Where an image lies in the world; ``None`` if napari was told nothing."""
+    said = placement(image)
+    units = [str(unit) for unit in said.pop("units")]
+    numbers = {name: np.asarray(value).tolist() for name, value in said.items()}
+    place = Placement.read({**numbers, "units": units})
+    return None if place.is_plain else place
+
+
+def arguments_of(place: Placement) -> dict[str, Any]:
+    """What a layer is told so that it lies in this place."""
+    return {**place.write(), "rotate": np.array(place.rotate), "affine": np.array(place.affine)}
 
 
 def _numbered(place: Path) -> Iterator[Path]:

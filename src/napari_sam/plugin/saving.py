@@ -16,7 +16,14 @@ from napari_sam.engine import SamError
 from napari_sam.session import Autosave, Session, Snapshot, session_path
 
 from .jobs import Job, Report, Worker
-from .saved_sessions import NOT_SAVED, free_place, image_file, places_of, user_folder
+from .saved_sessions import (
+    NOT_SAVED,
+    free_place,
+    image_file,
+    placement_of,
+    places_of,
+    user_folder,
+)
 from .storage_panels import SessionPanel
 
 AUTOSAVE_MS = 2000  # what is lost at the worst: that, and the time a save takes
@@ -81,6 +88,7 @@ class Saving:
 
     def end(self) -> None:
         """Save what is left, and let go of the session and its folder."""
+        self._note_placement()
         with self._one_at_a_time:
             try:
                 if self._is_due() and self._find_place()[0] and self._autosave is not None:
@@ -95,6 +103,7 @@ class Saving:
         self._rounds_to_wait = max(0, self._rounds_to_wait - 1)
         if self._is_busy or self._rounds_to_wait or not self._is_due():
             return
+        self._note_placement()
         if self._autosave is None:
             self._submit(self._take_place, self._on_place)
         elif snapshot := self._autosave.snapshot():
@@ -113,6 +122,7 @@ class Saving:
         if path == self.folder:
             self.tick()
             return
+        self._note_placement()
         with self._one_at_a_time:
             autosave = Autosave(self._session, path, image_path=image_file(self._image))
             try:
@@ -130,6 +140,11 @@ class Saving:
             self.save_as(path if session_path(path.stem).name == path.name else session_path(path))
         except SamError as error:
             self._inform(str(error), True)
+
+    def _note_placement(self) -> None:
+        """Where the image lies is saved along; what was known is kept if it is not said now."""
+        if self._session is not None and self._image is not None:
+            self._session.placement = placement_of(self._image) or self._session.placement
 
     def _is_due(self) -> bool:
         if self._session is None:
@@ -173,7 +188,7 @@ class Saving:
     def _refuse(self, problem: str) -> None:
         self._rounds_to_wait = RETRY_AFTER
         self._say(f"{problem} {IN_MEMORY}", is_warning=True)
-        self._panel.show_place(f"Not saved! {ELSEWHERE}", problem)
+        self._panel.show_problem(f"Not saved! {ELSEWHERE}", problem)
 
     def _forget_problems(self) -> None:
         self._told.clear()
@@ -187,7 +202,7 @@ class Saving:
     def _show(self) -> None:
         if self._autosave is not None:
             folder = self._autosave.folder
-            when = "" if self._saved_at is None else f" {self._saved_at:%H:%M:%S}"
+            when = "" if self._saved_at is None else f" {self._saved_at:%H:%M}"
             self._panel.show_place(f"Saved{when} in {folder.name}", str(folder))
         elif not self._rounds_to_wait:
             self._panel.show_place("Saved by itself with the first object.")

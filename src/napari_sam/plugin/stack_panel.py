@@ -1,54 +1,33 @@
-"""What the dock widget shows of many frames: propagate, review, edit whole objects. No logic."""
+"""What the dock widget shows of many frames: propagate and review. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QAction
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
-    QComboBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QMenu,
     QPushButton,
     QSpinBox,
     QTabBar,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
+
+from .controls import LEAST_HEIGHT, Choice, ShortText, Table, rule
 
 WHICH = (  # name, as shown
     ("active", "This object"),
     ("chosen", "The chosen objects"),
     ("all", "All objects of this frame"),
 )
-WAYS = (
+DIRECTIONS = (
     ("forward", "forwards"),
     ("backward", "backwards"),
     ("both", "both ways"),
     ("between", "between annotated frames"),
-)
-MENU = (  # name, as shown, submenu
-    ("delete here", "in this frame", "Delete"),
-    ("delete onwards", "from here on", "Delete"),
-    ("delete everywhere", "everywhere", "Delete"),
-    ("merge here", "in this frame", "Merge the chosen"),
-    ("merge onwards", "from here on", "Merge the chosen"),
-    ("merge everywhere", "everywhere", "Merge the chosen"),
-    ("split", "Split into its parts", ""),
-    ("swap", "Swap the ids of the two chosen from here on", ""),
-    ("join", "Join: the other chosen one goes on as this from here", ""),
-    ("mother", "This object divides …", ""),
-    ("daughters", "The chosen are its daughters", ""),
-    ("orphan", "Forget what it came from", ""),
 )
 REVIEW_HINT = "What was carried and is least to be trusted, worst first."
 
@@ -75,13 +54,18 @@ class Pages(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for n, panel in enumerate(panels):
             if n:
-                layout.addWidget(_line())
+                layout.addWidget(rule())
             layout.addWidget(panel)
         self._pages.append(page)
         self._layout.addWidget(page)
         at = self.tabs.addTab(title)
         self._show_page(self.tabs.currentIndex())
         return at
+
+    def allow(self, page: int, why_not: str) -> None:
+        """Whether a page can be gone to: a reason forbids it."""
+        self.tabs.setTabEnabled(page, not why_not)
+        self.tabs.setTabToolTip(page, why_not)
 
     def _show_page(self, shown: int) -> None:
         for at, page in enumerate(self._pages):
@@ -96,23 +80,23 @@ class StackPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.which = _combo(WHICH, "Choose several in the list of objects below with Ctrl+click")
-        self.way = _combo(WAYS, "Frames that you prompted, painted or confirmed are never changed")
+        self.which = Choice("Choose several in the list of objects below with Ctrl+click", WHICH)
+        self.direction = Choice(
+            "Frames that you prompted, painted or confirmed are never changed", DIRECTIONS
+        )
         self.reach = QSpinBox()
         self.reach.setRange(0, 0)
         self.reach.setSpecialValueText("to the end")
         self.reach.setSuffix(" frames")
         self.reach.setToolTip("0: as far as it goes, or to the object's next annotated frame")
-        self.axis = QComboBox()
-        self.axis.setToolTip("The axis to go along")
+        self.axis = Choice("The axis to go along, as its slider is named")
         self.follow = QCheckBox("Follow")
         self.follow.setToolTip("Show each frame as soon as it is done")
         self.button = QPushButton("Propagate  ( . )")
         self.button.setToolTip("Carry the objects onwards from the frame shown. Key: full stop")
         self.button.clicked.connect(self.propagate_clicked)
-        self.outcome = _text()
-        self.outcome.hide()
-        self.tracks = QCheckBox("Show tracks")
+        self.outcome = ShortText(2)
+        self.tracks = QCheckBox("Tracks")
         self.tracks.setToolTip("A Tracks layer of where the objects were, and of their divisions")
         self.tracks.toggled.connect(self.tracks_toggled)
         self._lay_out()
@@ -121,19 +105,19 @@ class StackPanel(QWidget):
         self._form = QFormLayout()
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._form.addRow("Carry", self.which)
-        self._form.addRow("Way", self.way)
+        self._form.addRow("Direction", self.direction)
         self._form.addRow("Over", self.reach)
         self._form.addRow("Along", self.axis)
         go = QHBoxLayout()
         go.addWidget(self.button, stretch=1)
         go.addWidget(self.follow)
+        go.addWidget(self.tracks)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(self._form)
         layout.addLayout(go)
         layout.addWidget(self.outcome)
-        layout.addWidget(self.tracks)
         self.show_axes([], 0)
 
     def chosen_axis(self) -> int | None:
@@ -156,8 +140,7 @@ class StackPanel(QWidget):
 
     def show_outcome(self, text: str) -> None:
         """What the last run came to."""
-        self.outcome.setText(text)
-        self.outcome.setVisible(bool(text))
+        self.outcome.say(text)
 
 
 class ReviewPanel(QWidget):
@@ -170,11 +153,11 @@ class ReviewPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = _text(REVIEW_HINT)
-        self.table = table_of("Object", "Frame", "Score")
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setFixedHeight(140)
-        self.table.cellClicked.connect(lambda row, column: self.row_clicked.emit(row))
+        self._marked: int | None = None  # the row being looked at
+        self.text = ShortText(2, REVIEW_HINT)
+        self.table = Table("Object", "Frame", "Score")
+        self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.table.settled.connect(self._on_settled)
         self.next = QPushButton("Next  (U)")
         self.next.setToolTip("Go to the next one: its frame is shown, it is the object in hand")
         self.next.clicked.connect(self.next_clicked)
@@ -200,7 +183,7 @@ class ReviewPanel(QWidget):
 
     def show_rows(self, rows: Sequence[tuple[str, str, str]], tips: Sequence[str]) -> None:
         """List what is to be looked at: object, frame, score."""
-        fill_table(self.table, rows)
+        self.table.fill(rows)
         for row, tip in enumerate(tips):
             for column in range(self.table.columnCount()):
                 item = self.table.item(row, column)
@@ -211,85 +194,14 @@ class ReviewPanel(QWidget):
 
     def mark(self, row: int | None, text: str) -> None:
         """Mark the row being looked at, and say what is the matter with it."""
-        self.text.setText(text or REVIEW_HINT)
+        self._marked = row
+        self.text.say(text or REVIEW_HINT)
         if row is None:
             self.table.clearSelection()
         else:
             self.table.selectRow(row)
 
-
-class ObjectMenu(QMenu):
-    """What can be done with whole objects."""
-
-    picked = Signal(str)
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.entries: dict[str, QAction] = {}
-        submenus: dict[str, QMenu] = {}
-        for name, text, parent_text in MENU:
-            menu: QMenu = self
-            if parent_text:
-                if parent_text not in submenus:
-                    submenus[parent_text] = QMenu(parent_text, self)
-                    self.addMenu(submenus[parent_text])
-                menu = submenus[parent_text]
-            action = QAction(text, self)
-            action.triggered.connect(lambda _=False, name=name: self.picked.emit(name))
-            menu.addAction(action)
-            self.entries[name] = action
-
-    def allow(self, names: Collection[str]) -> None:
-        """Enable these entries and no others."""
-        for name, action in self.entries.items():
-            action.setEnabled(name in names)
-
-
-def table_of(*titles: str) -> QTableWidget:
-    """An empty table of whole rows to choose."""
-    table = QTableWidget(0, len(titles))
-    table.setHorizontalHeaderLabels(titles)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    header, numbers = table.horizontalHeader(), table.verticalHeader()
-    if header is not None and numbers is not None:
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        numbers.hide()
-    return table
-
-
-def fill_table(table: QTableWidget, rows: Sequence[Sequence[str]]) -> None:
-    """Bring a table in line with some rows; most cells are as they were."""
-    with QSignalBlocker(table):
-        table.setRowCount(len(rows))
-        for row, texts in enumerate(rows):
-            for column, text in enumerate(texts):
-                item = table.item(row, column)
-                if item is None:
-                    item = QTableWidgetItem()
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-                    table.setItem(row, column, item)
-                if item.text() != text:
-                    item.setText(text)
-
-
-def _combo(entries: Sequence[tuple[str, str]], tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setToolTip(tip)
-    for name, text in entries:
-        combo.addItem(text, name)
-    return combo
-
-
-def _text(text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    line.setFrameShadow(QFrame.Shadow.Sunken)
-    return line
+    def _on_settled(self) -> None:
+        row = next(iter(self.table.chosen_rows()), self._marked)
+        if row is not None:
+            self.row_clicked.emit(row)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from .controls import ShortText, paragraph, thin_bar
 
 
 class EmbeddingPanel(QWidget):
@@ -32,47 +26,45 @@ class EmbeddingPanel(QWidget):
         self.clear = QPushButton("Clear")
         self.clear.setToolTip("Forget all embeddings, of all images, in memory and on disk")
         self.clear.clicked.connect(self.clear_clicked)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.text, self.sizes = _text(), _text()
+        self.bar = thin_bar()
+        self.text, self.sizes = ShortText(1), ShortText(1)
         work = QHBoxLayout()
         work.addWidget(self.embed, stretch=1)
         work.addWidget(self.cancel)
+        texts = QVBoxLayout()
+        texts.setSpacing(0)
+        texts.addWidget(self.text)
+        texts.addWidget(self.sizes)
         room = QHBoxLayout()
-        room.addWidget(self.sizes, stretch=1)
+        room.addLayout(texts, stretch=1)
         room.addWidget(self.clear)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(work)
         layout.addWidget(self.bar)
-        layout.addWidget(self.text)
         layout.addLayout(room)
         self.show_idle("")
 
     def show_idle(self, text: str) -> None:
         """Not all frames are being embedded just now."""
-        self.text.setText(text)
-        self.text.setVisible(bool(text))
+        self.text.say(text)
         self.bar.hide()
-        self.cancel.hide()
+        self.cancel.setEnabled(False)
         self.embed.setEnabled(True)
 
     def show_busy(self, text: str, done: int, total: int) -> None:
         """How far it is."""
-        self.text.setText(text)
-        self.text.show()
+        self.text.say(text)
         self.bar.setRange(0, total)
         self.bar.setValue(done)
         self.bar.show()
-        self.cancel.show()
+        self.cancel.setEnabled(True)
         self.embed.setEnabled(False)
 
     def show_sizes(self, text: str, folder: str) -> None:
         """The room that embeddings take, and where they are."""
-        self.sizes.setText(text)
-        self.sizes.setToolTip(folder)
+        self.sizes.say(text, f"{text}, in {folder}" if folder else "")
 
 
 class SessionPanel(QWidget):
@@ -83,7 +75,10 @@ class SessionPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = _text()
+        self.text = ShortText(1, cut=Qt.TextElideMode.ElideMiddle)
+        self.warning = paragraph()
+        self.warning.setStyleSheet("font-weight: bold;")
+        self.warning.hide()
         self.save = QPushButton("Save as …")
         self.save.setToolTip("Save the session somewhere else, and go on there")
         self.save.clicked.connect(self._ask_where_to_save)
@@ -91,17 +86,28 @@ class SessionPanel(QWidget):
         self.open.setToolTip("Open a session saved before; dropping it into the window does too")
         self.open.clicked.connect(self._ask_what_to_open)
         self._place = ""
-        layout = QHBoxLayout(self)
+        row = QHBoxLayout()
+        row.addWidget(self.text, stretch=1)
+        row.addWidget(self.save)
+        row.addWidget(self.open)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text, stretch=1)
-        layout.addWidget(self.save)
-        layout.addWidget(self.open)
+        layout.setSpacing(2)
+        layout.addWidget(self.warning)
+        layout.addLayout(row)
 
     def show_place(self, text: str, place: str = "") -> None:
-        """What was saved when; the whole path, or what is wrong with it, as a tooltip."""
-        self.text.setText(text)
-        self.text.setToolTip(place)
+        """What was saved when; the whole path as a tool tip."""
+        self.warning.hide()
+        self.text.say(text, place)
         self._place = place
+
+    def show_problem(self, text: str, problem: str) -> None:
+        """Nothing is saved: a warning that is never cut, with what is wrong as a tool tip."""
+        self.text.say("")
+        self.warning.setText(text)
+        self.warning.setToolTip(problem)
+        self.warning.show()
 
     def _ask_where_to_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the session as", self._place)
@@ -112,10 +118,3 @@ class SessionPanel(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Open a session: IMAGE.napari-sam")
         if folder:
             self.open_chosen.emit(folder)
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label

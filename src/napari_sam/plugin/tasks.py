@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
 from napari_sam.engine import embed_all as embed_frames
 from napari_sam.engine import fetch as fetch_model
-from napari_sam.session import Answer, Request, decode
+from napari_sam.session import Answer, Links, Region, Request, decode, find_links
 from napari_sam.session.propagation import Carried, Plan
 from napari_sam.session.propagation import propagate as carry_on
 
@@ -96,12 +93,13 @@ def preview(
     point_yx: tuple[float, float],
     diameter: float | None,
     report: Report,
-) -> NDArray[np.bool_]:
-    """The mask that one click at ``point_yx`` would give, ``(H, W)``."""
+) -> Region:
+    """The mask that one click at ``point_yx`` would give."""
     cached = embed(cache, predictor, stack, frame, report)
     use_threads(1)
     prompts = Prompts.from_points([point_yx])
-    return predictor.predict(cached.embedding, prompts, diameter=diameter).mask()
+    mask = predictor.predict(cached.embedding, prompts, diameter=diameter).mask()
+    return Region.from_mask(mask)
 
 
 def propagate(
@@ -109,6 +107,11 @@ def propagate(
 ) -> Iterator[Carried]:
     """Carry objects from frame to frame; the job's ``each`` gets them one by one."""
     return carry_on(plan, stack, predictor, cache, _encoding(report))
+
+
+def link(labels: Any, frame: FrameIndex, axis: int | None, first_id: int, report: Report) -> Links:
+    """What the labels of all frames are as tracks. Numbers from ``first_id`` on are free."""
+    return find_links(labels, frame, axis, first_id, progress=report)
 
 
 def _encoding(report: Report) -> Report:

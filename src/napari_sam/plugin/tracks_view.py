@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from napari.layers import Tracks
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -15,6 +15,9 @@ from napari_sam.session.tracking import find_tracks
 
 from .layers import LayerBridge
 from .own_layers import new_tracks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SETTLE_MS = 300  # nothing landed for so long before layer and table are made anew
 AT_ONCE_S = 0.02  # so long labels are read before the window has its turn
@@ -54,6 +57,7 @@ class TracksView(QObject):
         self._rows.clear()
         bridge.frame_changed.connect(self._on_change)
         bridge.session.landed.connect(self._on_change)
+        bridge.session.relabelled.connect(self._on_change)
         bridge.session.parents_changed.connect(self._on_change)
         bridge.viewer.layers.events.removed.connect(self._on_removed)
         self.update()
@@ -67,6 +71,7 @@ class TracksView(QObject):
         self._reading.stop()
         bridge.frame_changed.disconnect(self._on_change)
         bridge.session.landed.disconnect(self._on_change)
+        bridge.session.relabelled.disconnect(self._on_change)
         bridge.session.parents_changed.disconnect(self._on_change)
         bridge.viewer.layers.events.removed.disconnect(self._on_removed)
         self._remove(bridge)
@@ -119,7 +124,7 @@ class TracksView(QObject):
             return
         began = perf_counter()
         if self.layer is None:
-            self.layer = new_tracks(bridge.image, bridge.session.stack, data)
+            self.layer = new_tracks(bridge.image, data)
             active = bridge.viewer.layers.selection.active
             bridge.viewer.layers.append(self.layer)
             bridge.viewer.layers.selection.active = active  # the tool stays in hand
@@ -149,6 +154,8 @@ class TracksView(QObject):
 
 def features_of(session: Session) -> pd.DataFrame:
     """What is known of each object, a row an object; ``index`` is its id in the labels."""
+    import pandas as pd
+
     known: dict[int, list[Annotation]] = {}
     for (object_id, _), annotation in session.annotations():
         known.setdefault(object_id, []).append(annotation)

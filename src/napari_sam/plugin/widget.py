@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_error, show_info, show_warning
-from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
-from napari_sam.engine import (
-    EmbeddingCache,
-    FrameIndex,
-    FrameStack,
-    ModelEntry,
-    SamError,
-    known_models,
-    model_state,
-)
+from napari_sam.engine import EmbeddingCache, FrameStack, SamError
 from napari_sam.installation import rival_distribution, rival_warning
-from napari_sam.session import Answer, ObjectSummary, Request, Session
 
-from . import tasks
+from .answering import Answering
 from .embedding_ahead import EmbeddingAhead
-from .jobs import CLICK, EMBED, PREVIEW, Job, Report, Worker
+from .hover import Hover
+from .jobs import Job, Worker
 from .layers import LayerBridge
+from .model_choice import ModelChoice
 from .object_actions import ObjectActions
+from .object_list import ObjectList
 from .onwards import Onwards
 from .own_layers import new_labels
-from .panels import ObjectPanel, SourcePanel, StatusPanel, ToolPanel, candidate_pictures
+from .panels import ObjectPanel, SourcePanel, StatusPanel, ToolPanel
 from .preferences import on_preferences_changed, open_store, read_preferences
 from .reopening import Reopening
 from .review import Review
@@ -49,15 +40,9 @@ if TYPE_CHECKING:
 
     from napari_sam.engine import Predictor
 
-DEFAULT_MODEL = "pocket"
-MOST_PIXELS_SEARCHED = 2**24  # of a frame, for objects of others; takes a tenth of a second
-SETTLE_MS = 150  # the slider rests this long before its frame is embedded
-MODEL, FRAME, HOVER, FETCH, RIVAL = "model", "frame", "hover", "fetch", "rival"  # job slots
-STATE_TEXT = {
-    "embedded": "embedded, works offline",
-    "here": "on this computer",
-    "elsewhere": "on this computer, from another tool",
-}
+RIVAL = "rival"  # job slot
+ONE_FRAME = "A single image has no other frames that objects could be carried to."
+UNSEEN_MS = 1000  # a panel behind others, or in a hidden window, begins its work all the same
 
 log = logging.getLogger(__name__)
 
@@ -76,29 +61,28 @@ class SamWidget(QWidget):
         # napari passes a proxy of its viewer; layers reached through it would be proxies too
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.bridge: LayerBridge | None = None
-        self.predictor: Predictor | None = None
         self.cache = EmbeddingCache()  # only ever used in the thread of self.worker
         self.worker = Worker("napari-sam")
         self.downloads = Worker("napari-sam downloads")
         self.saver = Worker("napari-sam saving")
+        self._deferred: dict[Hashable, Callable[[], None]] = {}
+        self._soon = _timer(self, 0, self._run_deferred)
+        self._unseen = _timer(self, UNSEEN_MS, self._begin_work)
         self._lay_out()
         self._make_controllers()
-        self.ahead = EmbeddingAhead(self.worker, self.cache, self.embeddings, self._tell)
-        self.saving = Saving(self.saver, self.kept, _inform)
-        self.reopening = Reopening(self.viewer, self.saver, self._attach, _inform, self._tell)
-        self._soon = _timer(self, 0, self._run_deferred)
-        self._found: list[ObjectSummary] = []
-        self._deferred: dict[Hashable, Callable[[], None]] = {}
-        self._settled = _timer(self, SETTLE_MS, self._embed_shown)
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self.saving.tick)
         self._autosave.start(AUTOSAVE_MS)
         self._connect()
-        self._use_preferences()
         self.destroyed.connect(partial(_stop, self.saving, self.worker, self.downloads, self.saver))
-        self._list_models()
-        self._choose_model()
+        self._unseen.start()
+
+    def _begin_work(self) -> None:
+        """Take an image and load torch. The window cannot draw meanwhile: the panel comes first."""
         self._list_layers()
+        self._use_preferences()
+        self.models.show()
+        self.models.choose()
         self._look_for_rival()
 
     # Looks
@@ -114,34 +98,64 @@ class SamWidget(QWidget):
         self.review_page = self.pages.add_page("Review", self.doubts)
         content = QWidget()
         layout = QVBoxLayout(content)
-        layout.setSpacing(10)
-        for panel in (self.source, self.status, self.pages):
+        layout.setSpacing(8)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for panel in (self.source, self.status, self.pages, self.objects):
             layout.addWidget(panel)
-        layout.addWidget(self.objects, stretch=1)
-        layout.addWidget(self.kept)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(content)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        below = QVBoxLayout()
+        below.setContentsMargins(layout.contentsMargins())
+        below.addWidget(self.kept)  # whether all is saved can be seen at any time
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
         outer.addWidget(scroll)
+        outer.addLayout(below)
         self.setMinimumWidth(300)
+        self._leave_keys_to_image()
+
+    def _leave_keys_to_image(self) -> None:
+        """A click in the panel gives the keys to the image, but where a number is typed."""
+        for control in self.findChildren(QWidget):
+            if control.focusPolicy() & Qt.FocusPolicy.ClickFocus:
+                control.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for box in self.findChildren(QSpinBox):
+            box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for line in self.findChildren(QLineEdit):
+            line.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            line.returnPressed.connect(self.setFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self.viewer.window._qt_viewer.canvas.native)
 
     def _make_controllers(self) -> None:
-        """What concerns many frames or whole objects; each follows the layers in hand."""
-        self.onwards = Onwards(
-            self.stack, self.status, self.worker, self.cache, self.objects.chosen, self._tell
-        )
+        """All that is done; what follows the layers in hand comes in the order it is attached."""
+        worker, cache, status = self.worker, self.cache, self.status
+        self.models = ModelChoice(self.source, status, worker, self.downloads, self._tell)
+        self.ahead = EmbeddingAhead(worker, cache, self.embeddings, self._tell)
+        self.saving = Saving(self.saver, self.kept, _inform)
+        self.reopening = Reopening(self.viewer, self.saver, self._attach, _inform, self._tell)
+        self.onwards = Onwards(self.stack, status, worker, cache, self.objects.chosen, self._tell)
         self.review = Review(self.doubts, self.onwards)
         self.object_actions = ObjectActions(
-            self.objects, self.stack.chosen_axis, self.status.show_idle, self._tell
+            self.objects, self.stack.chosen_axis, worker, status, self._tell
         )
         self.tracks = TracksView()
-        self.review.listed.connect(self._show_doubts)
-        self.stack.tracks_toggled.connect(self.tracks.show)
-        self.tracks.removed.connect(partial(self.stack.tracks.setChecked, False))
-        for controller in (self.onwards, self.review, self.object_actions, self.tracks):
+        self.object_list = ObjectList(self.objects, self.source.show_cell_size, self._defer)
+        self.hover = Hover(self.tools.hover, worker, cache, self._tell)
+        self.answering = Answering(worker, cache, self.ahead, status, self._tell)
+        self._followers = (
+            self.onwards,
+            self.review,
+            self.object_actions,
+            self.tracks,
+            self.object_list,
+            self.hover,
+            self.answering,
+        )
+        for controller in (self.models, *self._followers):
             controller.setParent(self)  # their timers end with the widget
 
     def _connect(self) -> None:
@@ -149,27 +163,24 @@ class SamWidget(QWidget):
         self.viewer.layers.events.removed.connect(self._on_layers)
         self.source.image.activated.connect(self._choose_image)
         self.source.labels.activated.connect(self._choose_labels)
-        self.source.model.activated.connect(self._choose_model)
-        self.source.fetch_clicked.connect(self._fetch)
-        self.source.open_clicked.connect(self._open_model)
         self.source.cell_size.valueChanged.connect(self._set_cell_size)
+        self.models.loaded.connect(self._on_model)
         self.status.cancel_clicked.connect(self._cancel)
         self.tools.tool_clicked.connect(self._use)
         self.tools.negative.toggled.connect(self._set_negative)
         self.tools.single.toggled.connect(self._set_single)
         self.tools.protect.toggled.connect(self._set_protect)
-        self.tools.hover.toggled.connect(self._set_hover)
-        self.embeddings.embed_clicked.connect(self._embed_all)
+        self.embeddings.embed_clicked.connect(self.answering.embed_all)
+        self.review.listed.connect(self._show_doubts)
+        self.stack.tracks_toggled.connect(self.tracks.show)
+        self.tracks.removed.connect(partial(self.stack.tracks.setChecked, False))
         self.kept.open_chosen.connect(self._open_session)
         self._forget_preferences = on_preferences_changed(self._use_preferences)
         if app := QApplication.instance():
             app.aboutToQuit.connect(self._save_the_rest)
-        self.objects.next_clicked.connect(self._next_object)
-        self.objects.object_clicked.connect(self._select)
-        self.objects.candidates.chosen.connect(self._choose_candidate)
         self._keys: dict[str, Callable[[Any], None]] = {
-            "N": lambda viewer: self._next_object(),
-            "K": lambda viewer: self._next_candidate(),
+            "N": lambda viewer: self.object_list.next_object(),
+            "K": lambda viewer: self.object_list.next_candidate(),
             "G": lambda viewer: self.tools.negative.toggle(),
             "H": lambda viewer: self.tools.hover.toggle(),
             "J": lambda viewer: self.tools.single.toggle(),
@@ -241,13 +252,8 @@ class SamWidget(QWidget):
                 return
             self.bridge = LayerBridge(self.viewer, before.image, before.labels, self._defer)
         bridge, session = self.bridge, self.bridge.session
-        bridge.frame_changed.connect(self._on_frame)
-        bridge.cursor_moved.connect(self._on_cursor)
         bridge.notice.connect(self.status.show_idle)
         bridge.closed.connect(self._on_closed)
-        session.wanted.connect(self._answer)
-        session.landed.connect(self._show_session)
-        session.active_changed.connect(self._show_session)
         session.explained.connect(self.status.show_idle)
         bridge.set_negative(self.tools.negative.isChecked())
         bridge.set_one_object_per_prompt(self.tools.single.isChecked())
@@ -255,15 +261,11 @@ class SamWidget(QWidget):
         session.cell_diameter = float(self.source.cell_size.value()) or None
         session.learns_diameter = True
         self.tools.show_tool("point")
-        for follower in (self.onwards, self.review, self.object_actions, self.tracks):
-            follower.attach(bridge)
         self._show_pages(session.stack)
-        self._find_objects()
         self.saving.begin(session, image)
         self._list_layers()
-        self._show_session()
-        self._answer_all()
-        self._embed_shown()
+        for follower in self._followers:
+            follower.attach(bridge)
 
     def _detach(self) -> None:
         if self.bridge is not None:
@@ -274,255 +276,40 @@ class SamWidget(QWidget):
         if self.bridge is None:
             return
         self.saving.end()
-        self.ahead.stop()
-        for follower in (self.tracks, self.object_actions, self.review, self.onwards):
+        for follower in reversed(self._followers):
             follower.detach()
-        session = self.bridge.session
-        session.wanted.disconnect(self._answer)
-        session.landed.disconnect(self._show_session)
-        session.active_changed.disconnect(self._show_session)
-        session.explained.disconnect(self.status.show_idle)
-        for slot in (FRAME, HOVER, *(request.key for request in session.pending())):
-            self.worker.cancel(slot)
+        self.bridge.session.explained.disconnect(self.status.show_idle)
         self.bridge = None
         self._defer(self._list_layers)
 
-    # Which model
+    # What is done with it
 
-    def _list_models(self, chosen: str = DEFAULT_MODEL) -> None:
-        models = known_models()
-        self.source.model.clear()
-        for entry in models:
-            state = model_state(entry)
-            here = entry.name if state != "to fetch" else f"{entry.name}  ·  {entry.size} to fetch"
-            self.source.model.addItem(here, entry)
-        names = [entry.name for entry in models]
-        self.source.model.setCurrentIndex(names.index(chosen))
-
-    def _choose_model(self, _: int = 0) -> None:
-        """Load the chosen model, or offer to fetch it; the one in use stays until then."""
-        entry = self._entry()
-        state = model_state(entry)
-        text = STATE_TEXT.get(state, f"{entry.size} to fetch from the internet")
-        self.source.about.setText(f"{entry.suits} <i>{text}; {entry.licence}.</i>")
-        self.source.fetch.setText(f"Fetch {entry.name} ({entry.size})")
-        self.source.fetch.setVisible(state == "to fetch")
-        if state != "to fetch":
-            self._load_model(entry.name)
-
-    def _open_model(self) -> None:
-        """Use a checkpoint of the user's own."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Open a model", filter="Checkpoints (*.pth *.pt *.safetensors)"
-        )
-        if path:
-            self._load_model(path)
-
-    def _load_model(self, name_or_path: str) -> None:
-        self.status.show_busy(f"Loading {Path(name_or_path).stem} …")
-        self._submit(MODEL, partial(tasks.load, name_or_path), self._on_model)
+    @property
+    def predictor(self) -> Predictor | None:
+        """The model in use, once one is loaded."""
+        return self.answering.predictor
 
     def _on_model(self, predictor: Predictor) -> None:
-        self.ahead.stop()
-        self.predictor = self.onwards.predictor = predictor
+        self.onwards.predictor = self.hover.predictor = predictor
         for notice in predictor.model.notices:
             show_warning(notice)
-        self._answer_all()
-        self._embed_shown()
-
-    def _fetch(self) -> None:
-        entry = self._entry()
-        self.status.show_busy(f"Fetching {entry.name} ({entry.size}) …")
-        job = Job(
-            FETCH,
-            partial(tasks.fetch, entry.name),
-            done=lambda _: self._on_fetched(entry.name),
-            failed=self._tell,
-            progress=lambda done, total: self.status.show_busy(
-                f"Fetching {entry.name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB",
-                done // 2**10,
-                total // 2**10,
-            ),
-        )
-        self.downloads.submit(job)
-
-    def _on_fetched(self, name: str) -> None:
-        self._list_models(name)
-        self._choose_model()
-
-    def _entry(self) -> ModelEntry:
-        entry: ModelEntry = self.source.model.currentData()
-        return entry
-
-    # What is embedded and decoded
-
-    def _on_frame(self, frame: FrameIndex | None) -> None:
-        self._settled.start()
-        self._find_objects()
-        self._show_session()
-
-    def _embed_shown(self) -> None:
-        """Embed the frame on screen, so that the first click in it is answered at once."""
-        if self.bridge is None or self.predictor is None:
-            return
-        frame = self.bridge.frame
-        if frame is None:
-            self.status.show_idle("Show the image in 2D, inside its range, to annotate it.")
-            return
-        stack = self.bridge.session.stack
-        self._submit(
-            FRAME,
-            partial(tasks.embed, self.cache, self.predictor, stack, frame),
-            partial(self._on_embedded, self.predictor, stack, frame),
-            f"Embedding {_frame_text(frame)} with {self.predictor.model.name}",
-            priority=EMBED,
-            subject=(stack, frame),
-        )
-
-    def _on_embedded(
-        self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, cached: object
-    ) -> None:
-        self._show_ready()
-        if self.bridge is not None and self.bridge.frame == frame and predictor is self.predictor:
-            self.ahead.look_ahead(predictor, stack, frame)
-
-    def _embed_all(self) -> None:
-        if self.bridge is not None and self.predictor is not None:
-            session = self.bridge.session
-            self.ahead.embed_all(self.predictor, session.stack, self.bridge.frame)
-
-    def _answer_all(self) -> None:
-        """Have decoded what was asked for before there was a model, or an open panel."""
-        if self.bridge is not None:
-            for request in self.bridge.session.pending():
-                self._answer(request)
-
-    def _answer(self, request: Request) -> None:
-        """Have a request decoded; its frame is embedded first where that is not done yet."""
-        if self.bridge is None or self.predictor is None:
-            return
-        self.bridge.promote(request.object_id)
-        session = self.bridge.session
-        self._submit(
-            request.key,
-            partial(tasks.answer, self.cache, self.predictor, session.stack, request),
-            partial(self._land, session),
-            f"Embedding {_frame_text(request.frame)} with {self.predictor.model.name}",
-            failed=partial(self._on_unanswered, session, request),
-            subject=(session.stack, request.frame),
-        )
-
-    def _land(self, session: Session, answer: Answer) -> None:
-        try:
-            session.land(answer)
-        except SamError as error:
-            self._tell(error)
-        if self.bridge is not None:
-            self.bridge.show_preview(None)
-        self._show_ready()
-
-    def _on_unanswered(self, session: Session, request: Request, error: Exception) -> None:
-        session.fail(request)
-        self._tell(error)
-
-    def _on_cursor(self, point_yx: tuple[float, float] | None) -> None:
-        """Preview the mask that a click here would give."""
-        if self.bridge is None or self.predictor is None or not self.tools.hover.isChecked():
-            return
-        frame = self.bridge.frame
-        if point_yx is None or frame is None:
-            self.worker.cancel(HOVER)
-            self.bridge.show_preview(None)
-            return
-        stack, diameter = self.bridge.session.stack, self.bridge.session.expected_diameter
-        self._submit(
-            HOVER,
-            partial(tasks.preview, self.cache, self.predictor, stack, frame, point_yx, diameter),
-            partial(self._show_preview, frame),
-            priority=PREVIEW,
-        )
-
-    def _show_preview(self, frame: FrameIndex, mask: NDArray[np.bool_] | None) -> None:
-        if self.bridge is not None and self.bridge.frame == frame and self.tools.hover.isChecked():
-            self.bridge.show_preview(mask)
-
-    def _submit(
-        self,
-        slot: Hashable,
-        work: Callable[[Report], Any],
-        done: Callable[[Any], None],
-        text: str = "",
-        *,
-        failed: Callable[[Exception], None] | None = None,
-        priority: int = CLICK,
-        subject: Hashable = None,
-    ) -> None:
-        def progress(n: int, total: int) -> None:
-            self.status.show_busy(f"{text} …", n, total)
-
-        failed = failed or self._tell
-        self.worker.submit(Job(slot, work, done, failed, progress, priority, subject))
+        self.answering.use(predictor)
+        if self.bridge is None:
+            self._list_layers()
 
     def _cancel(self) -> None:
-        """Cancel everything. Prompts that were waiting are decoded with the next click."""
+        """Cancel everything."""
         self.ahead.stop()
         self.onwards.stop()
-        self.worker.cancel()
         self.downloads.cancel()
-        if self.bridge is not None:
-            for request in self.bridge.session.pending():
-                self.bridge.session.fail(request)
+        self.answering.give_up()
         self.status.show_idle("Cancelled. The next click or frame goes on.")
-
-    # What is shown
-
-    def _show_ready(self) -> None:
-        if not self.worker.is_waited_for and self.predictor is not None:
-            model = self.predictor.model
-            self.status.show_idle(f"Ready: {model.name}, {model.device.type} {model.precision}.")
-
-    def _show_session(self, *_: object) -> None:
-        """Bring panel and layers in line with the session, once for many changes."""
-        self._defer(self._refresh)
-
-    def _refresh(self) -> None:
-        if self.bridge is None:
-            return
-        session = self.bridge.session
-        colour = self.bridge.labels.get_color(session.active)
-        self.objects.show_active(session.active, colour)
-        known = session.objects()
-        ids = {each.object_id for each in known}
-        found = [each for each in self._found if each.object_id not in ids]
-        listed = sorted([*known, *found], key=lambda each: each.object_id)
-        self.objects.show_objects(listed, session.active)
-        self.source.show_cell_size(session.usual_diameter)
-        answer = self._shown_answer()
-        if answer is None:
-            self.objects.candidates.show_candidates([], [], 0)
-            return
-        prediction = answer.prediction
-        self.objects.candidates.show_candidates(
-            candidate_pictures(answer.picture, prediction.low_res_logits),
-            [float(score) for score in prediction.iou_predictions],
-            prediction.best,
-        )
-
-    def _find_objects(self) -> None:
-        """What the labels of the shown frame hold, whoever wrote it."""
-        self._found = []
-        if self.bridge is None or self.bridge.frame is None:
-            return
-        session, frame = self.bridge.session, self.bridge.frame
-        if math.prod(session.stack.frame_shape_of(frame)) <= MOST_PIXELS_SEARCHED:
-            ids = session.ids_in(frame)
-            self._found = [ObjectSummary(object_id, (frame,), None, 0) for object_id in ids]
 
     def _show_pages(self, stack: FrameStack) -> None:
         """A single frame has nothing to be carried to."""
-        is_stack = any(n > 1 for n in stack.shape[:-2])
-        self.pages.tabs.setTabEnabled(self.stack_page, is_stack)
-        self.pages.tabs.setTabEnabled(self.review_page, is_stack)
+        why_not = "" if any(n > 1 for n in stack.shape[:-2]) else ONE_FRAME
+        for page in (self.stack_page, self.review_page):
+            self.pages.allow(page, why_not)
 
     def _show_doubts(self, n: int) -> None:
         self.pages.tabs.setTabText(self.review_page, f"Review ({n})" if n else "Review")
@@ -542,34 +329,6 @@ class SamWidget(QWidget):
             self.bridge.use(tool)
             self.tools.show_tool(tool)
 
-    def _next_object(self) -> None:
-        if self.bridge is not None:
-            self.bridge.next_object()
-
-    def _select(self, object_id: int) -> None:
-        if self.bridge is not None:
-            self.bridge.select(object_id)
-            self.bridge.go_to(object_id)
-
-    def _next_candidate(self) -> None:
-        """Take the candidate after the one in hand."""
-        shown = self._shown_answer()
-        if shown is not None:
-            n_candidates = len(shown.prediction.tokens)
-            self._choose_candidate((shown.prediction.best + 1) % n_candidates)
-
-    def _choose_candidate(self, position: int) -> None:
-        shown = self._shown_answer()
-        if self.bridge is not None and shown is not None:
-            token = shown.prediction.tokens[position]
-            self.bridge.session.choose(*shown.request.key, token)
-
-    def _shown_answer(self) -> Answer | None:
-        """What landed last for the object in hand in the frame on screen."""
-        if self.bridge is None or self.bridge.frame is None:
-            return None
-        return self.bridge.session.answer(self.bridge.session.active, self.bridge.frame)
-
     def _set_negative(self, on: bool) -> None:
         if self.bridge is not None:
             self.bridge.set_negative(on)
@@ -585,12 +344,7 @@ class SamWidget(QWidget):
     def _set_cell_size(self, diameter: int) -> None:
         if self.bridge is not None:
             self.bridge.session.cell_diameter = float(diameter) or None
-            self._show_session()
-
-    def _set_hover(self, on: bool) -> None:
-        if self.bridge is not None and not on:
-            self.worker.cancel(HOVER)
-            self.bridge.show_preview(None)
+            self.object_list.update()
 
     # Preferences, errors, timers, end
 
@@ -630,15 +384,17 @@ class SamWidget(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         """napari takes a dock widget away by giving it no parent; there is no closeEvent."""
-        gone = event is not None and event.type() == QEvent.Type.ParentChange
-        if gone and self.parent() is None and self._keys:
+        kind = None if event is None else event.type()
+        if kind == QEvent.Type.Paint and self._unseen.isActive():
+            self._unseen.start(0)
+        if kind == QEvent.Type.ParentChange and self.parent() is None and self._keys:
             self.shutdown()
             self.deleteLater()
         return super().event(event)
 
     def shutdown(self) -> None:
         """Stop the threads and let go of the viewer. Labels and session stay."""
-        for timer in (self._soon, self._settled, self._autosave):
+        for timer in (self._soon, self._unseen, self._autosave):
             timer.stop()
         self._detach()
         self.saving.end()
@@ -677,8 +433,3 @@ def _fill(combo: Any, layers: list[Any], current: Any) -> None:
         combo.addItem("New labels" if layer is None else layer.name, layer)
     index = next((i for i, layer in enumerate(layers) if layer is current), 0)
     combo.setCurrentIndex(index)
-
-
-def _frame_text(frame: FrameIndex) -> str:
-    leading = [str(i) for i in frame if i is not None]
-    return f"frame {', '.join(leading)}" if leading else "the image"
