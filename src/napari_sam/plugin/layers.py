@@ -6,9 +6,10 @@ never found by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from napari.components import ViewerModel
@@ -21,6 +22,8 @@ from napari_sam.session import Drawing, Region, Session
 from .label_link import Defer, LabelLink
 from .own_layers import new_labels, new_preview, show_region
 from .prompt_layers import PromptLayers
+
+Discard: TypeAlias = Callable[[Iterable[Layer]], None]
 
 RIGHT_BUTTON = 2
 TOOL_MODES = {
@@ -58,6 +61,8 @@ class LayerBridge:
     defer
         Runs a function a moment later, and once if it is asked several times: napari is still in
         the middle of its own edit when its events arrive. The default runs it at once.
+    discard
+        Takes the bridge's own layers out of the viewer when it is closed; the default at once.
 
     Raises
     ------
@@ -77,6 +82,7 @@ class LayerBridge:
         image: Image,
         labels: Labels | None = None,
         defer: Defer = lambda function: function(),
+        discard: Discard | None = None,
     ) -> None:
         self.viewer = viewer
         self.image = image
@@ -84,6 +90,7 @@ class LayerBridge:
         self.negative = False  # what a plain left click means
         self.one_object_per_prompt = False
         self._defer = defer
+        self._discard = discard or partial(remove_layers, viewer)
         self._closed = False
         self.is_replaying = False  # the session goes back or forth in its history
         self.is_drawing = False  # a shape was begun: napari bears no other frame until it is done
@@ -266,11 +273,15 @@ class LayerBridge:
         self._replay(self.session.redo)
 
     def _replay(self, replay: Callable[[], bool]) -> None:
-        """Go a step back or forth, and show a frame in which it is to be seen."""
+        """Go a step back or forth, and show where it is to be seen or where it was begun."""
+        before = dict(self.session.annotations())
         frames: set[FrameIndex] = set()
+        sources: set[FrameIndex | None] = set()  # of what was carried
 
-        def note(object_id: int, frame: FrameIndex) -> None:
-            frames.add(frame)
+        def note(*key: Any) -> None:
+            frames.add(key[1])
+            both = (before.get(key), self.session.standing(*key))
+            sources.update(each.source for each in both if each is not None)
 
         self.session.landed.connect(note)
         self.is_replaying = True
@@ -280,7 +291,8 @@ class LayerBridge:
             self.is_replaying = False
             self.session.landed.disconnect(note)
         self.show_object()
-        self.show_one_of(frames)
+        if self.frame is None or self.frame not in sources:
+            self.show_one_of(frames)
 
     def promote(self, object_id: int) -> None:
         """Make room for an id that the labels' type could not hold."""
@@ -389,7 +401,7 @@ class LayerBridge:
 
     def _on_removed(self, event: Any) -> None:
         if event.value in (self.image, self.labels):
-            self.close()
+            self._defer(self.close)  # napari may be in the midst of removing several
         elif event.value in (self.points, self.shapes):
             self._defer(self._bring_back)
 
@@ -418,10 +430,15 @@ class LayerBridge:
         for layer in (self.labels, self.points, self.shapes):
             for key in ("Control-Z", "Control-Shift-Z"):
                 layer.bind_key(key, None, overwrite=True)
-        for layer in (self.points, self.shapes, self.preview):
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        self._discard([self.points, self.shapes, self.preview])
         self.closed.emit()
+
+
+def remove_layers(viewer: ViewerModel, layers: Iterable[Layer]) -> None:
+    """Take layers out of a viewer, if they are still there."""
+    for layer in layers:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
 
 
 def stack_of(image: Image) -> FrameStack:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QLineEdit,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sam.engine import EmbeddingCache, FrameStack, SamError
 from napari_sam.installation import rival_distribution, rival_warning
@@ -20,7 +28,7 @@ from .answering import Answering
 from .embedding_ahead import EmbeddingAhead
 from .hover import Hover
 from .jobs import Job, Worker
-from .layers import LayerBridge
+from .layers import LayerBridge, remove_layers
 from .model_choice import ModelChoice
 from .object_actions import ObjectActions
 from .object_list import ObjectList
@@ -65,6 +73,7 @@ class SamWidget(QWidget):
         self.worker = Worker("napari-sam")
         self.downloads = Worker("napari-sam downloads")
         self.saver = Worker("napari-sam saving")
+        self._discarded: list[Layer] = []  # by an earlier bridge
         self._deferred: dict[Hashable, Callable[[], None]] = {}
         self._soon = _timer(self, 0, self._run_deferred)
         self._unseen = _timer(self, UNSEEN_MS, self._begin_work)
@@ -96,24 +105,17 @@ class SamWidget(QWidget):
         self.pages.add_page("Annotate", self.tools)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.doubts)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setSpacing(8)
-        layout.setContentsMargins(6, 6, 6, 6)
-        for panel in (self.source, self.status, self.pages, self.objects):
-            layout.addWidget(panel)
+        for panel in (self.source, self.status):  # as high on every page
+            panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
-        scroll.setWidget(content)
+        scroll.setWidget(_column(self.source, self.status, self.pages, self.objects))
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        below = QVBoxLayout()
-        below.setContentsMargins(layout.contentsMargins())
-        below.addWidget(self.kept)  # whether all is saved can be seen at any time
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         outer.addWidget(scroll)
-        outer.addLayout(below)
+        outer.addWidget(_column(self.kept))  # whether all is saved can be seen at any time
         self.setMinimumWidth(300)
         self._leave_keys_to_image()
 
@@ -207,14 +209,15 @@ class SamWidget(QWidget):
         """Show the layers there are; begin with an image if none is being annotated."""
         images = [layer for layer in self.viewer.layers if isinstance(layer, Image)]
         labels = [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
-        if self.bridge is not None:
-            labels = [layer for layer in labels if layer is not self.bridge.preview]
+        own = [*self._discarded, self.bridge.preview] if self.bridge else self._discarded
+        labels = [layer for layer in labels if layer not in own]
         current = self.bridge.image if self.bridge else None
         _fill(self.source.image, images, current)
         _fill(self.source.labels, [None, *labels], self.bridge.labels if self.bridge else None)
         if self.bridge is None and images and self.reopening.image not in images:
             self._begin(images[-1])
         elif not images:
+            self._remove_discarded()
             self.status.show_idle("Open an image to begin: drop a file into the window.")
 
     def _choose_image(self, _: int = 0) -> None:
@@ -245,12 +248,13 @@ class SamWidget(QWidget):
         before = self.bridge
         self._detach()
         try:
-            self.bridge = LayerBridge(self.viewer, image, labels, self._defer)
+            self.bridge = self._bridge_to(image, labels)
         except SamError as error:
             self._tell(error)
             if before is None:
                 return
-            self.bridge = LayerBridge(self.viewer, before.image, before.labels, self._defer)
+            self.bridge = self._bridge_to(before.image, before.labels)
+        self._remove_discarded()
         bridge, session = self.bridge, self.bridge.session
         bridge.notice.connect(self.status.show_idle)
         bridge.closed.connect(self._on_closed)
@@ -266,6 +270,22 @@ class SamWidget(QWidget):
         self._list_layers()
         for follower in self._followers:
             follower.attach(bridge)
+
+    def _bridge_to(self, image: Image, labels: Labels | None) -> LayerBridge:
+        return LayerBridge(self.viewer, image, labels, self._defer, self._discard)
+
+    def _discard(self, layers: Iterable[Layer]) -> None:
+        """Hide layers that are used no more, until their successors are there.
+
+        Removed before these are added, napari would draw with memory it has freed (Linux, Windows).
+        """
+        for layer in layers:
+            layer.visible, layer.name = False, f"{layer.name} before"
+            self._discarded.append(layer)
+
+    def _remove_discarded(self) -> None:
+        remove_layers(self.viewer, self._discarded)
+        self._discarded.clear()
 
     def _detach(self) -> None:
         if self.bridge is not None:
@@ -397,6 +417,7 @@ class SamWidget(QWidget):
         for timer in (self._soon, self._unseen, self._autosave):
             timer.stop()
         self._detach()
+        self._remove_discarded()
         self.saving.end()
         for worker in (self.worker, self.downloads, self.saver):
             worker.shutdown()
@@ -417,6 +438,16 @@ def _stop(saving: Saving, *workers: Worker | object) -> None:
     for worker in workers:
         if isinstance(worker, Worker):
             worker.shutdown()
+
+
+def _column(*panels: QWidget) -> QWidget:
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(6, 6, 6, 6)
+    layout.setSpacing(8)
+    for panel in panels:
+        layout.addWidget(panel)
+    return column
 
 
 def _timer(parent: QWidget, milliseconds: int, action: Callable[[], None]) -> QTimer:
