@@ -17,6 +17,7 @@ from napari_sam.cli import app
 from napari_sam.engine import read_image
 from napari_sam.session import Carried, Region, Session, objects, save
 
+DOUBT = "It shrank too much."
 WHY = "Object 4 ends before frame 1. It vanished."
 
 
@@ -28,7 +29,9 @@ def session() -> Session:
     run = session.new_run()
     for t in (1, 2, 3):
         mask = Region.from_mask(square(t, t))
-        session.carry(Carried(1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0)), run)
+        doubt = DOUBT if t == 2 else ""
+        carried = Carried(1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0), doubt=doubt)
+        session.carry(carried, run)
     paint(session, 3, square(6, 6), 2)
     objects.divide(session, 1, (1, 2), frame(3))
     land(session, 4, 0, CLICK, square(5, 5))
@@ -112,6 +115,7 @@ def test_show_as_json(saved: Path) -> None:
     assert shown["image"]["shape"] == list(SHAPE)
     assert shown["parents"] == {"2": [1], "3": [1]}
     assert [row["object_id"] for row in shown["objects"]] == [1, 2, 3, 4]
+    assert [row["doubts"] for row in shown["objects"]] == [[DOUBT], [], [], []]
     assert [row["ended"] for row in shown["objects"]] == [[], [], [], [WHY]]
 
 
@@ -132,12 +136,12 @@ def test_export(session: Session, saved: Path, tmp_path: Path, name: str) -> Non
     ]
     with scores.open() as file:
         carried = [row for row in csv.DictReader(file) if row["source"]]
-    columns = ("object_id", "frame", "score", "source", "stopped")
+    columns = ("object_id", "frame", "score", "source", "doubt", "stopped")
     assert {tuple(row[name] for name in columns) for row in carried} == {
-        ("1", "1", "0.5000", "0", ""),
-        ("1", "2", "0.5000", "0", ""),
-        ("3", "3", "0.5000", "0", ""),
-        ("4", "1", "", "0", WHY),
+        ("1", "1", "0.5000", "0", "", ""),
+        ("1", "2", "0.5000", "0", DOUBT, ""),
+        ("3", "3", "0.5000", "0", "", ""),
+        ("4", "1", "", "0", "", WHY),
     }
 
 

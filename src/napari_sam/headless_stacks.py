@@ -20,7 +20,7 @@ from napari_sam.engine import (
 )
 from napari_sam.session import Carried, Direction, Session, propagation
 
-SCORES = ("object_id", "frame", "score", "iou_prediction", "stability", "area", "stopped")
+SCORES = ("object_id", "frame", "score", "iou_prediction", "stability", "area", "doubt", "stopped")
 
 
 def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
@@ -119,4 +119,5 @@ def write_scores(path: Path, results: Iterable[Carried]) -> None:
             at = " ".join(str(position) for position in result.frame if position is not None)
             scores = (result.score, result.iou_prediction, result.stability)
             numbers = [f"{score:.4f}" for score in scores]
-            writer.writerow((result.object_id, at, *numbers, result.mask.area, result.stopped))
+            said = (result.doubt, result.stopped)
+            writer.writerow((result.object_id, at, *numbers, result.mask.area, *said))

@@ -193,6 +193,37 @@ def test_propagate_undo_redo(open_stack) -> None:
     assert len(widget.bridge.points.data) == 0
 
 
+def test_a_run_taken_back_is_run_again_from_the_frame_it_was_begun_in(open_stack) -> None:
+    user = open_stack(blobs(12))
+    widget, labels = user.widget, user.widget.bridge.labels
+    user.viewer.dims.set_current_step(0, 3)
+    user.ready()
+    user.click(at(3))
+    user.ready()
+    user.press(".")
+    carried_out(user)
+    user.press("z", CONTROL)
+    user.ready()
+    assert widget.bridge.frame == (3, None, None)
+    assert widget.stack.outcome.text() == ""
+    assert "Carried" not in widget.status.text.text()
+    widget.stack.reach.setValue(2)
+    user.press(".")
+    carried_out(user)
+    assert [bool(frame.any()) for frame in labels.data] == [3 <= t <= 5 for t in range(12)]
+    said = widget.stack.outcome.text()
+    assert "over 2 frames" in said
+
+    user.press("z", CONTROL)
+    user.press("z", CONTROL | SHIFT)
+    user.ready()
+    assert widget.bridge.frame == (3, None, None)
+    assert widget.stack.outcome.text() == said, "it stands again"
+    user.viewer.dims.set_current_step(0, 9)
+    user.press("z", CONTROL)
+    assert widget.bridge.frame[0] in (4, 5), "where neither is shown, the change is"
+
+
 def test_a_movie_whose_labels_are_compressed(open_stack) -> None:
     """Prompted, carried, painted, undone and saved like those in one array."""
     user = open_stack(blobs(12))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QScrollArea, QWidget
 
-from napari_sam.plugin.controls import ShortText
+from napari_sam.plugin.controls import Choice, Number, ShortText
 from napari_sam.plugin.object_menu import ObjectMenu
 from napari_sam.plugin.panels import ObjectPanel, StatusPanel
 from napari_sam.plugin.storage_panels import EmbeddingPanel, SessionPanel
@@ -152,6 +153,7 @@ SAID = (
     Said("two lines", LONG[:76], 2, RIGHT, LONG[:20], "lines. ", True),
     Said("too long", LONG, 2, RIGHT, LONG[:20], "…", False),
     Said("a path", PATH, 1, MIDDLE, "Saved 20:28 in very_", ".napari-sam", False),
+    Said("no path", f"{LONG[:75]}", 1, MIDDLE, LONG[:10], "lines.", False),
     Said("one word", "x" * 500, 2, RIGHT, "xxx", "x…", False),
 )
 
@@ -164,7 +166,7 @@ def test_texts_keep_their_height(case: Said, qtbot) -> None:
     label.show()
     before = label.height()
     label.say(case.text)
-    assert label.height() == before
+    assert label.minimumHeight() == label.maximumHeight() == before
     assert label.text() == case.text
     shown = lines_of(label)
     assert len(shown) <= case.n_lines
@@ -240,6 +242,31 @@ def test_the_menu_names_the_objects(qtbot) -> None:
     assert titles == {"Delete objects 3 and 7": False, "Merge objects 3 and 7": False}
 
 
+CONTROLS = {
+    "choice": lambda: Choice("", [("a", "A"), ("b", "B")]),
+    "number": lambda: Number("", ""),
+}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_the_wheel_changes_nothing(name: str, qtbot) -> None:
+    control = CONTROLS[name]()
+    qtbot.addWidget(control)
+    control.show()
+    before = value_of(control)
+    down, still = QPoint(0, -120), Qt.ScrollPhase.NoScrollPhase
+    middle = QPointF(control.rect().center())
+    event = QWheelEvent(middle, middle, down, down, Qt.MouseButton.NoButton, NONE, still, False)
+    QApplication.sendEvent(control, event)
+    assert value_of(control) == before
+    assert not event.isAccepted(), "the panel scrolls"
+
+
+def value_of(control: Choice | Number) -> object:
+    """What a control says now."""
+    return control.currentText() if isinstance(control, Choice) else control.text()
+
+
 # In a real window
 
 
@@ -265,6 +292,9 @@ def visible(widget: QWidget, *kinds: type) -> list[QWidget]:
 def test_keys_work_after_a_click_on_any_control(on_stack, monkeypatch) -> None:
     user, widget = on_stack, on_stack.widget
     monkeypatch.setattr(QComboBox, "showPopup", lambda combo: None)  # a window of its own
+    window = user.viewer.window._qt_window
+    window.activateWindow()
+    user.qtbot.waitUntil(window.isActiveWindow)
     user.click((1, 1, 20, 20))
     user.ready()
 
@@ -293,14 +323,15 @@ def test_keys_work_after_a_click_on_any_control(on_stack, monkeypatch) -> None:
     for box in (widget.source.cell_size, widget.stack.reach):
         widget.pages.tabs.setCurrentIndex(widget.stack_page)
         user.qtbot.mouseClick(box, LEFT, NONE, box.rect().center())
-        assert user.viewer.window._qt_window.focusWidget() is box
+        assert box.hasFocus()
+        QApplication.processEvents()
         user.qtbot.keyClick(box, "1")
         user.qtbot.keyClick(box, Qt.Key.Key_Return)
         keys_arrive(box)
         user.qtbot.mouseClick(box, LEFT, NONE, box.rect().center())
         user.qtbot.mouseClick(widget.pages.tabs, LEFT, NONE, widget.pages.tabs.tabRect(0).center())
         keys_arrive(box)
-    assert widget.source.cell_size.value() == 1
+    assert widget.source.cell_size.value() == widget.stack.reach.value() == 1
 
 
 def test_the_whole_panel_fits(on_stack, qtbot) -> None:
@@ -324,6 +355,8 @@ def test_words(on_stack) -> None:
     axes = [widget.stack.axis.itemText(i) for i in range(widget.stack.axis.count())]
     assert axes == [f"slider {label}" for label in labels[:2]]
     assert widget.status.text.text() == "Ready: pocket answers on the processor."
+    widget.object_actions.show_possible()
+    assert widget.objects.menu.entries["mother"].text() == "Object 1 divides …"
 
 
 def test_why_a_page_is_greyed_out(open_window) -> None:

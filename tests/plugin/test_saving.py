@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +19,15 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager
 
-from napari_sam.engine import EmbeddingCache, Prompts, SamError
+from napari_sam.engine import EmbeddingCache, FrameStack, Prompts, SamError
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.plugin.jobs import Worker
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.plugin.reopening import Reopening
 from napari_sam.plugin.saved_sessions import IMAGE_FILE, NOT_SAVED
-from napari_sam.plugin.saving import Saving
+from napari_sam.plugin.saving import IN_LAYERS, Saving
 from napari_sam.plugin.storage_panels import SessionPanel
-from napari_sam.session import SessionFile, session_path
+from napari_sam.session import Autosave, Session, SessionFile, save, session_path
 from painter import Painter, painting
 
 N_FRAMES, SIDE = 3, 32
@@ -91,6 +93,7 @@ class Opener:
 
     qtbot: object
     desks: list[Desk] = field(default_factory=list)
+    others: list[Autosave] = field(default_factory=list)  # who has sessions open beside
 
     def desk(self) -> Desk:
         self.desks.append(Desk())
@@ -128,8 +131,8 @@ def open_(qtbot):
     PluginManager.instance().discover()
     opener = Opener(qtbot)
     yield opener
-    for desk in opener.desks:
-        desk.close()
+    for each in (*opener.desks, *opener.others):
+        each.close()
 
 
 @pytest.fixture
@@ -291,6 +294,112 @@ def test_a_second_window_says_so_and_overwrites_nothing(open_, image_path) -> No
     assert first.panel.text.text().startswith("Saved")
 
 
+def test_a_folder_that_was_deleted_is_written_anew(open_, image_path) -> None:
+    desk = open_.image(image_path)
+    desk.click(1, FIRST, (8, 8))
+    open_.save(desk)
+    shutil.rmtree(session_path(image_path))
+    desk.click(2, LAST, (20, 20))
+    open_.save(desk)
+    assert desk.panel.text.text().startswith("Saved")
+    assert any("was gone. It is written anew" in text for text in desk.said)
+    labels, prompts = labels_of(desk), all_prompts(desk)
+    desk.saving._release()  # killed: nothing more is saved
+    assert_same(open_.image(image_path), labels, prompts)
+
+
+@dataclass(frozen=True)
+class NoWay:
+    """Why a session cannot be saved where it was."""
+
+    name: str
+    happen: Callable[[Opener, Path], object]
+    told: str
+
+
+def unplug(opener: Opener, image_path: Path) -> None:
+    image_path.parent.rename(image_path.parent.with_name("unplugged"))
+
+
+def change(opener: Opener, image_path: Path) -> None:
+    manifest = session_path(image_path) / "session.json"
+    manifest.write_text(manifest.read_text("utf-8").replace('"revision": "', '"revision": "f'))
+
+
+def put_a_file_there(opener: Opener, image_path: Path) -> None:
+    shutil.rmtree(session_path(image_path))
+    session_path(image_path).write_bytes(b"in the way")
+
+
+def take(opener: Opener, image_path: Path) -> None:
+    shutil.rmtree(session_path(image_path))
+    stack = FrameStack.from_array(tifffile.imread(image_path), rgb=False)
+    other = Session(stack, np.zeros(stack.shape, np.uint16))
+    opener.others.append(Autosave(other, session_path(image_path)))
+
+
+NO_WAYS = [
+    NoWay("drive unplugged", unplug, "cannot be saved in"),
+    NoWay("changed by someone", change, "was changed by someone else"),
+    NoWay("a file in its place", put_a_file_there, "cannot be saved in"),
+    NoWay("deleted and taken by someone", take, "is open elsewhere"),
+]
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+@pytest.mark.parametrize("case", NO_WAYS, ids=lambda c: c.name)
+def test_at_the_end_all_is_saved_with_the_user_if_it_cannot_be_in_its_place(
+    case: NoWay, seen: bool, open_, image_path, tmp_path
+) -> None:
+    desk = open_.image(image_path)
+    desk.click(1, FIRST, (8, 8))
+    open_.save(desk)
+    case.happen(open_, image_path)
+    desk.click(2, LAST, (20, 20))
+    if seen:  # while the window was still open
+        open_.save(desk)
+        assert desk.panel.warning.text().startswith("Not saved")
+    labels, prompts = labels_of(desk), all_prompts(desk)
+    desk.close()
+    folder = tmp_path / "data" / "sessions" / "cells.tif.napari-sam"
+    assert case.told in desk.said[-1]
+    assert f"all your work is saved in {folder}." in desk.said[-1]
+    np.testing.assert_array_equal(SessionFile(folder).fill(np.zeros_like(labels)), labels)
+    if case.happen is unplug:
+        image_path.parent.with_name("unplugged").rename(image_path.parent)
+    again = open_.image(image_path)
+    assert_same(again, labels, prompts)
+    assert str(folder) in again.said[-1], "one that does not lie beside its image"
+
+
+def test_a_second_window_loses_nothing_when_it_is_closed(open_, image_path, tmp_path) -> None:
+    first = open_.image(image_path)
+    first.click(1, FIRST, (8, 8))
+    open_.save(first)
+    content = (session_path(image_path) / "session.json").read_bytes()
+    seconds = [open_.image(image_path) for _ in range(2)]
+    for n, second in enumerate(seconds, start=2):
+        second.click(n, LAST, (20, 20))
+        open_.save(second)
+        second.close()
+    folders = [tmp_path / "data" / "sessions" / f"cells.tif{n}.napari-sam" for n in ("", "-2")]
+    for second, folder in zip(seconds, folders, strict=True):
+        assert str(folder) in second.said[-1]
+        labels = labels_of(second)
+        np.testing.assert_array_equal(SessionFile(folder).fill(np.zeros_like(labels)), labels)
+    assert (session_path(image_path) / "session.json").read_bytes() == content
+
+
+def test_where_nothing_can_be_saved_at_all_the_user_is_told(open_, image_path, tmp_path) -> None:
+    desk = open_.image(image_path)
+    desk.click(1, FIRST, (8, 8))
+    session_path(image_path).write_bytes(b"in the way")
+    (tmp_path / "data").write_bytes(b"in the way")
+    desk.close()
+    assert desk.said[-1].startswith(f"The folder {tmp_path / 'data' / 'sessions'} cannot be made: ")
+    assert desk.said[-1].endswith(IN_LAYERS)
+
+
 def test_a_session_of_an_image_that_changed_is_left_as_it_is(open_, image_path) -> None:
     desk = open_.image(image_path)
     desk.click(1, FIRST, (8, 8))
@@ -434,9 +543,6 @@ def test_what_is_no_session_cannot_be_opened(open_, image_path) -> None:
 
 
 def test_prompts_given_headless_are_there_in_the_window(open_, image_path) -> None:
-    from napari_sam.engine import FrameStack
-    from napari_sam.session import Session, save
-
     stack = FrameStack.from_array(tifffile.imread(image_path), rgb=False)
     session = Session(stack, np.zeros(stack.shape, np.uint16))
     predictor, cache = painting(Painter(1)), EmbeddingCache()

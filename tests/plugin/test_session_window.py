@@ -222,21 +222,25 @@ def test_why_objects_ended_is_there_to_review_after_reopening(open_window, movie
     why = f"Object 1 ends before frame {before[0]}. It vanished."
     run = session.new_run()
     session.carry(Carried(1, before, Region.empty(), 0, 0, 0, "pocket", frame, why), run)
+    small, after = Region(30, 50, np.ones((3, 3), bool)), (frame[0] + 1, None, None)
+    weak = Carried(1, after, small, 0.5, 0.5, 0.1, "pocket", frame, doubt="It shrank.")
+    session.carry(weak, run)
     first.viewer.close()
 
     again = open_window(movie)
     widget = again.widget
-    (doubt,) = widget.review.doubts
+    doubt, weak = widget.review.doubts
+    assert weak.why == f"Object 1 was carried here from frame {frame[0]}. It shrank."
     assert (doubt.key, doubt.source, doubt.why) == ((1, before), frame, why)
-    assert widget.pages.tabs.tabText(widget.review_page) == "Review (1)"
+    assert widget.pages.tabs.tabText(widget.review_page) == "Review (2)"
     again.press("u")
     again.ready()
     assert widget.bridge.frame == before
     assert widget.doubts.text.text() == why
     again.press("0")
-    assert widget.review.doubts == []
+    assert widget.review.doubts == [weak]
     again.press("z", CONTROL)
-    again.qtbot.waitUntil(lambda: len(widget.review.doubts) == 1, timeout=60_000)
+    again.qtbot.waitUntil(lambda: len(widget.review.doubts) == 2, timeout=60_000)
 
 
 @pytest.fixture

@@ -255,9 +255,155 @@ def test_labels_of_another_shape_are_refused_and_nothing_is_lost(open_window, co
     index = user.widget.source.labels.findText("small")
     user.widget.source.labels.setCurrentIndex(index)
     user.widget.source.labels.activated.emit(index)
-    assert "own shape" in notification_manager.records[-1].message
+    user.ready()
+    assert "own shape" in user.widget.status.text.text(), "it stays until something else is done"
+    assert not [r for r in notification_manager.records if "own shape" in r.message]
     assert user.widget.bridge.labels is before
     assert before.data[COIN] == 1
+
+
+def test_a_mistake_is_said_where_it_can_be_seen(open_window, coins) -> None:
+    user = open_window(np.stack([coins] * 2))
+    widget, records = user.widget, notification_manager.records
+    seen = len(records)
+    user.press(".")
+    said = widget.status.text.text()
+    assert said.startswith("⚠ ")
+    assert said.endswith(".")
+    user.ready()
+    assert widget.status.text.text() == said
+    assert len(records) == seen
+    widget.parentWidget().hide()
+    user.press(".")
+    assert [r.severity.value for r in records[seen:]] == ["warning"]
+    assert records[-1].message == said.removeprefix("⚠ ")
+
+
+def test_the_panel_shows_whether_a_tool_is_in_hand(open_window, coins) -> None:
+    user = open_window(coins)
+    bridge, widget, viewer = user.widget.bridge, user.widget, user.viewer
+    buttons = widget.tools.buttons
+
+    def shown() -> list[str]:
+        user.ready()
+        return [name for name, button in buttons.items() if button.isChecked()]
+
+    assert shown() == ["point"]
+    assert "Ready" in widget.status.text.text()
+    viewer.layers.selection.active = bridge.image  # as it is after setting the contrast
+    assert shown() == []
+    assert "Choose a tool" in widget.status.text.text()
+    user.click(COIN)
+    assert not len(bridge.points.data)
+    user.qtbot.mouseClick(buttons["point"], Qt.MouseButton.LeftButton)
+    assert shown() == ["point"]
+    assert "Ready" in widget.status.text.text()
+    bridge.points.visible = False
+    assert shown() == []
+    assert "Choose a tool" in widget.status.text.text()
+    user.press("q")
+    assert bridge.points.visible
+    assert shown() == ["point"]
+    user.click(COIN)
+    user.ready()
+    assert bridge.labels.data[COIN] == 1
+    user.press("w")
+    assert shown() == ["rectangle"]
+    viewer.layers.selection.active = bridge.points
+    assert shown() == ["point"]
+    user.click(COIN, modifiers=SHIFT)
+    assert shown() == ["point"]
+
+
+def colours(user, point_world, radius: int = 2) -> np.ndarray:
+    """Of the pixels on screen about a position, ``(n, 3)``."""
+    user.qtbot.wait(100)
+    drawn = user.viewer.screenshot(canvas_only=True, flash=False).astype(int)
+    ratio = drawn.shape[1] / user.canvas.native.width()
+    point = user._on_canvas(point_world)
+    y, x = round(point.y() * ratio), round(point.x() * ratio)
+    window = drawn[y - radius : y + radius + 1, x - radius : x + radius + 1, :3]
+    return window.reshape(-1, 3)
+
+
+def test_nothing_is_drawn_where_no_click_was(open_window) -> None:
+    user = open_window(np.zeros((3, 60, 80), np.uint8), contrast_limits=(0, 255))
+    user.viewer.dims.set_current_step(0, 0)
+    user.ready()
+    user.widget.bridge.points.add((0, 30, 40))
+    user.ready()
+    assert colours(user, (0, 30, 40)).max() > 150
+    user.viewer.dims.set_current_step(0, 2)
+    user.ready()
+    assert colours(user, (2, 0, 0), radius=12).max() < 60
+    assert colours(user, (2, 30, 40), radius=12).max() < 60
+
+
+def test_a_click_shows_its_colour_at_once(open_window, coins) -> None:
+    user = open_window(coins)
+    bridge = user.widget.bridge
+    user.click(COIN)
+    user.click(BETWEEN, modifiers=CONTROL)
+    user.ready()
+    assert not bridge.points.selected_data
+    red, green, _ = colours(user, BETWEEN, radius=0)[0]
+    assert red > 200 > green
+    red, green, _ = colours(user, COIN, radius=0)[0]
+    assert green > 180 > red
+    bridge.points.mode = "select"
+    bridge.points.selected_data = {0}
+    bridge.points.remove_selected()
+    user.ready()
+    assert bridge.session.prompts(1, FRAME).labels == (0,)
+
+
+def choose_labels(user, name: str) -> None:
+    combo = user.widget.source.labels
+    user.qtbot.waitUntil(lambda: combo.findText(name) >= 0)
+    combo.setCurrentIndex(combo.findText(name))
+    combo.activated.emit(combo.currentIndex())
+    user.ready()
+
+
+def test_labels_chosen_are_seen_and_blank_ones_go(open_window, coins) -> None:
+    user = open_window(coins, name="coins")
+    layers = user.viewer.layers
+    user.viewer.add_labels(np.zeros(coins.shape, np.uint16), name="mine")
+    layers.move(layers.index("mine"), 0)
+    user.ready()
+    choose_labels(user, "mine")
+    assert layers.index("mine") == layers.index("coins") + 1
+    assert "coins objects" not in layers
+    user.click(COIN)
+    user.ready()
+    assert layers["mine"].data[COIN] == 1
+    choose_labels(user, "New labels")
+    assert "mine" in layers, "the user's own stay"
+    user.click(COIN)
+    user.ready()
+    worked_in = user.widget.bridge.labels
+    choose_labels(user, "mine")
+    assert worked_in in layers, "what was annotated stays"
+
+
+def test_a_deleted_preview_comes_back_under_the_cursor(open_window, coins) -> None:
+    user = open_window(coins)
+    bridge = user.widget.bridge
+    user.press("h")
+    user.move(COIN)
+    user.qtbot.waitUntil(lambda: bridge.preview.visible, timeout=60_000)
+    deleted = bridge.preview
+    user.viewer.layers.remove(deleted)
+    user.ready()
+    user.move(OTHER_COIN)
+    user.qtbot.waitUntil(lambda: bridge.preview is not deleted, timeout=60_000)
+    user.qtbot.waitUntil(lambda: bridge.preview.visible, timeout=60_000)
+    assert bridge.preview in user.viewer.layers
+    user.ready()
+    assert user.widget.source.labels.findText(bridge.preview.name) < 0
+    user.click(OTHER_COIN)
+    user.ready()
+    assert bridge.labels.data[OTHER_COIN] == 1, "the tool is still in hand"
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(open_window, coins, tmp_path) -> None:
@@ -307,6 +453,7 @@ def test_a_model_is_fetched_from_the_panel_and_used(published, open_window, coin
     choose_model(widget, "vit_small")
     assert widget.source.fetch.isVisible()
     assert widget.predictor.model.name == "pocket", "the model in use stays until then"
+    assert "pocket goes on until vit_small is fetched" in widget.source.about.text()
     published.status = 503
     widget.source.fetch.click()
     user.qtbot.waitUntil(lambda: widget.downloads.idle)

@@ -214,6 +214,26 @@ def test_frames_of_the_user_are_never_overwritten(by: str) -> None:
     np.testing.assert_array_equal(session.labels, before)
 
 
+SETTLING = {
+    "confirmed": lambda s: s.confirm(1, frame(2)),
+    "prompted": lambda s: land(s, 1, 2, CLICK, square(1, 1)),
+    "painted": lambda s: paint(s, 2, square(6, 6), 1),
+    "carried anew": lambda s: s.carry(carried(1, 2, square(4, 4)), s.new_run()),
+}
+
+
+@pytest.mark.parametrize("settle", SETTLING.values(), ids=list(SETTLING))
+def test_a_doubt_stands_until_it_is_settled_and_comes_back_by_undo(settle) -> None:
+    session = new_session()
+    doubt = "There are two like it now: it may have divided."
+    session.carry(carried(1, 2, square(1, 1), doubt=doubt), session.new_run())
+    assert session.annotation(1, frame(2)).doubt == doubt
+    settle(session)
+    assert session.annotation(1, frame(2)).doubt == ""
+    session.undo()
+    assert session.annotation(1, frame(2)).doubt == doubt
+
+
 def test_a_second_run_replaces_the_first() -> None:
     session = new_session()
     for mask in (square(1, 1), square(4, 4)):

@@ -47,7 +47,9 @@ def segment(
     prompts: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.csv", help="A table of clicks and boxes: many objects, many frames."
+            metavar="FILE.csv",
+            help="A table of clicks and boxes for many objects, with the columns object_id, t and "
+            "z of a stack, kind (point or box), y, x, label, y0, x0, y1, x1.",
         ),
     ] = None,
     each: Annotated[

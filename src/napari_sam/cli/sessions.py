@@ -39,6 +39,7 @@ SCORES = (
     "model_hash",
     "precision",
     "source",
+    "doubt",
     "stopped",
 )
 
@@ -145,6 +146,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
             "prompts": sum(len(a.drawings) for a in standing),
             "lowest_score": min(scores, default=None),
             "parents": session.parents.get(object_id, ()),
+            "doubts": [a.doubt for a in standing if a.doubt],
             "ended": [a.stopped for a in standing if a.stopped],
         }
 
@@ -173,6 +175,7 @@ def _write_scores(session: SessionFile, path: Path) -> None:
                     a.model_hash,
                     a.precision,
                     "" if a.source is None else _positions(a.source),
+                    a.doubt,
                     a.stopped,
                 )
             )

@@ -54,7 +54,7 @@ def propagate(
     ] = "forward",
     frames: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="How many frames to go at most; to the end if none."),
+        typer.Option(min=1, metavar="N", help="How many frames to go at most; all by default."),
     ] = None,
     axis: Annotated[
         int | None,
@@ -69,7 +69,8 @@ def propagate(
     scores: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.csv", help="A table: how sure each mask is, 0 to 1; the place to check."
+            metavar="FILE.csv",
+            help="A table of how sure each mask is, from 0 to 1: where to look for mistakes.",
         ),
     ] = None,
 ) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .layers import LayerBridge
 
+OUT_OF_SIGHT = "Show the image in 2D, inside its range, to annotate it."
 SETTLE_MS = 150  # the slider rests this long before its frame is embedded
 FRAME = "frame"  # job slot; a request's own key is that of its job
 DEVICES = {"cpu": "processor", "cuda": "graphics card", "mps": "graphics processor"}
@@ -64,6 +65,7 @@ class Answering(QObject):
         self._bridge = bridge
         bridge.frame_changed.connect(self._on_frame)
         bridge.session.wanted.connect(self.answer)
+        self.show_ready()
         self.answer_all()
         self.embed_shown()
 
@@ -86,6 +88,7 @@ class Answering(QObject):
         self.embed_shown()
 
     def _on_frame(self, frame: FrameIndex | None) -> None:
+        self.show_ready()
         self._settled.start()
 
     def embed_shown(self) -> None:
@@ -94,7 +97,7 @@ class Answering(QObject):
             return
         frame = self._bridge.frame
         if frame is None:
-            self._status.show_idle("Show the image in 2D, inside its range, to annotate it.")
+            self._status.show_idle(OUT_OF_SIGHT)
             return
         stack = self._bridge.session.stack
         job = Job(
@@ -117,7 +120,8 @@ class Answering(QObject):
     def _on_embedded(
         self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, cached: object
     ) -> None:
-        self._show_ready()
+        if not self._status.bar.isHidden():  # else what the user was told last stays
+            self.show_ready()
         if self._bridge is not None and self._bridge.frame == frame and predictor is self.predictor:
             self._ahead.look_ahead(predictor, stack, frame)
 
@@ -144,13 +148,13 @@ class Answering(QObject):
         self._worker.submit(job)
 
     def _land(self, session: Session, answer: Answer) -> None:
+        if self._bridge is not None:
+            self._bridge.show_preview(Region.empty())
+        self.show_ready()
         try:
             session.land(answer)
         except SamError as error:
             self._tell(error)
-        if self._bridge is not None:
-            self._bridge.show_preview(Region.empty())
-        self._show_ready()
 
     def _on_unanswered(self, session: Session, request: Request, error: Exception) -> None:
         session.fail(request)
@@ -170,8 +174,15 @@ class Answering(QObject):
         text = f"Embedding {f'frame {what}' if what else 'the image'} with {predictor.model.name} …"
         self._status.show_busy(text, done, total)
 
-    def _show_ready(self) -> None:
-        if not self._worker.is_waited_for and self.predictor is not None:
-            model = self.predictor.model
-            where = DEVICES.get(model.device.type, model.device.type)
-            self._status.show_idle(f"Ready: {model.name} answers on the {where}.")
+    def show_ready(self) -> None:
+        """Say what the user can do now, unless there is something to wait for."""
+        if self._worker.is_waited_for or self.predictor is None:
+            return
+        model = self.predictor.model
+        where = DEVICES.get(model.device.type, model.device.type)
+        text = f"Ready: {model.name} answers on the {where}."
+        if self._bridge is not None and self._bridge.frame is None:
+            text = OUT_OF_SIGHT
+        elif self._bridge is not None and not self._bridge.tool_in_hand:
+            text = "Choose a tool to go on clicking."
+        self._status.show_idle(text)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 
-from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QKeyEvent, QMouseEvent, QTextLayout, QTextOption, QWheelEvent
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent, QMouseEvent, QTextLayout, QTextOption
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -16,12 +16,13 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QSizePolicy,
+    QSpinBox,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
 )
 
-LEAST_HEIGHT = 90  # pixels of a table: its head and two rows
+LEAST_HEIGHT = 84  # pixels of a table: its head and two rows
 INSETS = 12  # pixels at both sides that napari's style leaves free
 REFITTED = (QEvent.Type.Resize, QEvent.Type.Polish, QEvent.Type.FontChange, QEvent.Type.StyleChange)
 
@@ -81,6 +82,8 @@ class ShortText(QLabel):
         if self._cut == Qt.TextElideMode.ElideMiddle:  # of the last word, which is a path
             kept = last[: last.rfind(" ") + 1]
         room = width - metrics.horizontalAdvance(kept)
+        if room < metrics.horizontalAdvance("…"):
+            kept, room = "", width
         fitting = kept + metrics.elidedText(last.removeprefix(kept), self._cut, room)
         return [*whole, fitting], fitting == last
 
@@ -133,10 +136,35 @@ class Choice(QComboBox):
         for name, text in entries:
             self.addItem(text, name)
 
-    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802 Qt's name
-        """Leave it to the panel."""
-        if event is not None:
-            event.ignore()
+    def event(self, event: QEvent | None) -> bool:
+        """Leave the wheel to the panel."""
+        return False if _is_left_to_panel(event) else super().event(event)
+
+
+class Number(QSpinBox):
+    """A number to type, whose first digit takes the place of what was there.
+
+    Parameters
+    ----------
+    tip
+        The tool tip.
+    suffix
+        Follows the number.
+    """
+
+    def __init__(self, tip: str, suffix: str) -> None:
+        super().__init__()
+        self.setToolTip(tip)
+        self.setSuffix(suffix)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Leave the wheel to the panel; select all once the click that gave the focus is over."""
+        if _is_left_to_panel(event):
+            return False
+        if event is not None and event.type() == QEvent.Type.FocusIn:
+            QTimer.singleShot(0, self.selectAll)
+        return super().event(event)
 
 
 class Table(QTableWidget):
@@ -211,6 +239,13 @@ def keep_place(control: QWidget) -> None:
     policy = control.sizePolicy()
     policy.setRetainSizeWhenHidden(True)
     control.setSizePolicy(policy)
+
+
+def _is_left_to_panel(event: QEvent | None) -> bool:
+    if event is None or event.type() != QEvent.Type.Wheel:
+        return False
+    event.ignore()
+    return True
 
 
 def _between_words() -> QTextOption:

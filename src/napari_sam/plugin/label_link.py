@@ -43,7 +43,7 @@ class LabelLink:
         self._amid_stroke: list[Indices] = []  # what was while the user was painting
         self._is_refreshing = False
         self._ids_are_known = False  # of the frame on screen
-        session.write, session.widen = self.write, self.promote
+        session.write, session.widen, session.knows_ids = self.write, self.promote, self.knows_ids
         labels.events.paint.connect(self._on_paint)
         labels.events.set_data.connect(self._on_redrawn)
 
@@ -51,6 +51,7 @@ class LabelLink:
         """Hear of the layer no more. The session can still write to it."""
         self._labels.events.paint.disconnect(self._on_paint)
         self._labels.events.set_data.disconnect(self._on_redrawn)
+        self._session.knows_ids = lambda frame: False
 
     def write(self, indices: Indices, values: NDArray[Any]) -> None:
         """Write pixels through napari's own history; beside it a window, or what is not on screen.
@@ -100,6 +101,13 @@ class LabelLink:
         if frame is not None and not self._ids_are_known:
             self._session.note_ids(int(np.max(read_frame(self._labels.data, frame), initial=0)))
             self._ids_are_known = True
+
+    def knows_ids(self, frame: FrameIndex) -> bool:
+        """Whether the session knows all ids in a frame: it does in the one on screen."""
+        if frame != self._shown():
+            return False
+        self.note_ids()
+        return True
 
     def promote(self, object_id: int) -> None:
         """Widen the labels' type where an id would not fit; napari's undo history starts anew."""

@@ -20,7 +20,7 @@ from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.session import Drawing, Region, Session
 
 from .label_link import Defer, LabelLink
-from .own_layers import new_labels, new_preview, show_region
+from .own_layers import is_blank, new_labels, new_preview, show_region
 from .prompt_layers import PromptLayers
 
 Discard: TypeAlias = Callable[[Iterable[Layer]], None]
@@ -73,6 +73,7 @@ class LayerBridge:
     frame_changed = Signal(object)  # the FrameIndex, or None when no frame is shown
     cursor_moved = Signal(object)  # yx in the shown frame, or None outside of it
     also_chosen = Signal(int)  # an object pointed at to be chosen beside others
+    tool_changed = Signal(str)  # the tool in hand, or "" as long as a click is no prompt
     notice = Signal(str)
     closed = Signal()
 
@@ -107,9 +108,11 @@ class LayerBridge:
         for layer in (self.labels, self.preview, self.shapes, self.points):
             if layer not in viewer.layers:
                 viewer.layers.append(layer)
-        self._connect()
+        self._raise_labels()
         self.show_object()
         self.use("point")
+        self._told_tool = self.tool_in_hand
+        self._connect()
 
     def _resume(self, stack: FrameStack, highest_id: int | None) -> Session:
         """The session these labels hold, or a new one."""
@@ -120,6 +123,18 @@ class LayerBridge:
         session = Session(stack, self.labels.data, highest_id=highest_id)
         self.labels.metadata[HELD] = HeldSession(self.image, self.labels, session)
         return session
+
+    def _raise_labels(self) -> None:
+        """Labels that lie below the image could not be seen."""
+        layers = self.viewer.layers
+        if layers.index(self.labels) < layers.index(self.image):
+            layers.move(layers.index(self.labels), layers.index(self.image) + 1)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the labels were made here, and nobody has begun to annotate."""
+        is_begun = bool(self.session.pending()) or any(True for _ in self.session.annotations())
+        return not is_begun and is_blank(self.labels)
 
     # Which frame is shown, and where in it
 
@@ -175,6 +190,8 @@ class LayerBridge:
         newest = max((object_id for object_id, _ in drawings), default=0)
         if self.one_object_per_prompt and newest > self.session.active:
             self._select_shown(newest)
+        if self.points.mode == "add":  # napari selects a new point, which hides its colour
+            self.points.selected_data = set()
         self._set_defaults()
 
     # Session → layers
@@ -304,18 +321,46 @@ class LayerBridge:
         """Show a region of the shown frame without writing it; an empty one hides what is shown."""
         is_shown = False
         if region and self.frame is not None:
+            if self.preview not in self.viewer.layers:
+                self._add_preview()
             show_region(self.preview, region, self.image, self.frame)
             is_shown = True
         if self.preview.visible != is_shown:  # napari draws anew also if nothing changes
             self.preview.visible = is_shown
+
+    def _add_preview(self) -> None:
+        """The layer was deleted. What is in hand stays in hand."""
+        self.preview = new_preview(self.image, self.session.stack)
+        layers = self.viewer.layers
+        active = layers.selection.active
+        layers.insert(layers.index(self.labels) + 1, self.preview)
+        layers.selection.active = active
 
     # Tools, mouse and keys
 
     def use(self, tool: str) -> None:
         """Take a tool in hand: point, rectangle, ellipse, polygon or path."""
         self.tool = tool
-        self.viewer.layers.selection.active = self.points if tool == "point" else self.shapes
+        layer = self.points if tool == "point" else self.shapes
+        layer.visible = True
+        self.viewer.layers.selection.active = layer
         self._set_mode()
+
+    @property
+    def tool_in_hand(self) -> str:
+        """The tool that a click in the image is taken with; ``""`` if it would be no prompt."""
+        layer = self.viewer.layers.selection.active
+        if layer not in (self.points, self.shapes) or not layer.visible:
+            return ""
+        return next((tool for tool, mode in TOOL_MODES.items() if mode == layer.mode), "")
+
+    def _on_hand(self, event: object = None) -> None:
+        self._defer(self._tell_tool)
+
+    def _tell_tool(self) -> None:
+        if not self._closed and self.tool_in_hand != self._told_tool:
+            self._told_tool = self.tool_in_hand
+            self.tool_changed.emit(self._told_tool)
 
     def _set_mode(self) -> None:
         """Let napari draw with the tool in hand, unless there is no frame to draw in."""
@@ -335,11 +380,12 @@ class LayerBridge:
     def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:
         """Runs before napari adds the point or shape: button and modifiers decide what it means."""
         if "Shift" in event.modifiers and layer.mode == "add":
-            layer.mode = "pan_zoom"  # no point is added
-            yield
-            while event.type == "mouse_move":
+            with layer.events.mode.blocker(self._on_hand):
+                layer.mode = "pan_zoom"  # no point is added
                 yield
-            layer.mode = "add"
+                while event.type == "mouse_move":
+                    yield
+                layer.mode = "add"
             choose = self.choose_at if "Control" in event.modifiers else self.select_at
             choose(event.position)
             return
@@ -358,7 +404,10 @@ class LayerBridge:
         self.image.events.data.connect(self._on_image_data)
         self.labels.events.data.connect(self._on_labels_data)
         self.labels.events.selected_label.connect(self._on_selected_label)
+        self.viewer.layers.selection.events.active.connect(self._on_hand)
         for layer in (self.points, self.shapes):
+            layer.events.mode.connect(self._on_hand)
+            layer.events.visible.connect(self._on_hand)
             layer.events.data.connect(self._on_prompts)
             layer.mouse_drag_callbacks.insert(0, self._on_press)
         for layer in (self.labels, self.points, self.shapes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
@@ -14,6 +15,9 @@ from napari_sam.engine import ModelEntry, known_models, model_state
 from . import tasks
 from .jobs import Job, Worker
 from .panels import SourcePanel, StatusPanel
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Predictor
 
 DEFAULT_MODEL = "pocket"
 MODEL, FETCH = "model", "fetch"  # job slots
@@ -50,6 +54,8 @@ class ModelChoice(QObject):
         super().__init__()
         self._panel, self._status = panel, status
         self._worker, self._downloads, self._tell = worker, downloads, tell
+        self._in_use = ""
+        self.loaded.connect(self._on_loaded)
         panel.model.activated.connect(self.choose)
         panel.fetch_clicked.connect(self.fetch)
         panel.open_clicked.connect(self._open)
@@ -69,7 +75,10 @@ class ModelChoice(QObject):
         entry = self._entry()
         state = model_state(entry)
         text = STATE_TEXT.get(state, f"{entry.size} to fetch from the internet")
-        self._panel.about.say(f"{entry.suits} {text}; {entry.licence}.")
+        about = f"{entry.suits} {text}; {entry.licence}."
+        if state == "to fetch" and self._in_use:
+            about = f"{self._in_use} goes on until {entry.name} is fetched. {about}"
+        self._panel.about.say(about)
         self._panel.fetch.setText(f"Fetch {entry.name} ({entry.size})")
         self._panel.fetch.setVisible(state == "to fetch")
         if state != "to fetch":
@@ -80,6 +89,9 @@ class ModelChoice(QObject):
         self._status.show_busy(f"Loading {Path(name_or_path).stem} …")
         work = partial(tasks.load, name_or_path)
         self._worker.submit(Job(MODEL, work, self.loaded.emit, self._tell))
+
+    def _on_loaded(self, predictor: Predictor) -> None:
+        self._in_use = predictor.model.name
 
     def fetch(self) -> None:
         """Fetch the chosen model, then load it."""

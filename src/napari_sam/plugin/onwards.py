@@ -87,6 +87,7 @@ class Onwards(QObject):
         super().__init__()
         self.predictor: Predictor | None = None
         self.runs: dict[Hashable, Run] = {}  # by the slot of their job
+        self._told: Run | None = None  # whose outcome is shown
         self._bridge: LayerBridge | None = None
         self._panel, self._status = panel, status
         self._worker, self._cache = worker, cache
@@ -107,7 +108,7 @@ class Onwards(QObject):
         if self._bridge is not None:
             self.stop()
             self._bridge.session.landed.disconnect(self._on_landed)
-            self._bridge = None
+            self._bridge = self._told = None
 
     def propagate(self) -> None:
         """Carry objects on from the frame shown, as the page says."""
@@ -146,6 +147,7 @@ class Onwards(QObject):
         session, model = self._bridge.session, self.predictor.model
         session.models[model.name] = (model.hash, model.precision)
         run = self.runs[slot] = Run(session.new_run(), session, perf_counter())
+        self._tell_outcome(run, "")
         self._show_progress(run, 0, 0)
         job = Job(
             slot,
@@ -162,7 +164,7 @@ class Onwards(QObject):
         """Cancel all runs; what is there stays, and each is one step of undo."""
         for slot, run in self.runs.items():
             self._worker.cancel(slot)
-            self._panel.show_outcome(f"Cancelled. {run.outcome}")
+            self._tell_outcome(run, f"Cancelled. {run.outcome}")
         self.runs.clear()
         self.ended.emit()
 
@@ -197,15 +199,24 @@ class Onwards(QObject):
             self._bridge.show_one_of([carried.frame])
 
     def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
-        """A run that is taken back while it is going is not to go on."""
+        """A run that is taken back is not to go on, and not to be told of."""
         bridge = self._bridge
         if bridge is None or not bridge.is_replaying:
             return
         standing = bridge.session.standing(object_id, frame)
-        for run in self.runs.values():
-            if run.last == (object_id, frame) and standing is not run.landed:
+        for run in (*self.runs.values(), self._told):
+            if run is None or run.last != (object_id, frame):
+                continue
+            is_back = standing is run.landed
+            if not is_back:
                 self.stop()
-                return
+            self._tell_outcome(run, run.outcome if is_back else "")
+            self._status.show_idle("Done again." if is_back else "Undone.")
+            return
+
+    def _tell_outcome(self, run: Run, text: str) -> None:
+        self._told = run
+        self._panel.show_outcome(text)
 
     def _show_progress(self, run: Run, done: int, total: int) -> None:
         """Reports come in hundredths of a frame."""
@@ -216,14 +227,14 @@ class Onwards(QObject):
 
     def _end(self, run: Run) -> None:
         self.runs = {slot: each for slot, each in self.runs.items() if each is not run}
-        self._panel.show_outcome(run.outcome)
+        self._tell_outcome(run, run.outcome)
         self._status.show_idle(run.summary)
         self.ended.emit()
 
     def _on_failed(self, run: Run, error: Exception) -> None:
         self.stop()
         self._tell(error)
-        self._panel.show_outcome(f"Not finished. {run.outcome}")
+        self._tell_outcome(run, f"Not finished. {run.outcome}")
 
 
 def _between(session: Session, frame: FrameIndex) -> Sequence[int]:

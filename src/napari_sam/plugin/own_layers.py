@@ -18,6 +18,7 @@ PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 LABELS_OPACITY = 0.5
 MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
 CHUNK_SIDE = 512
+MADE_HERE = "made by napari_sam"  # in the metadata of labels
 
 
 def empty_labels(
@@ -31,6 +32,14 @@ def empty_labels(
 
     chunks = (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE)
     return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=MemoryStore())
+
+
+def is_blank(labels: Labels) -> bool:
+    """Whether labels were made here and nothing is in them."""
+    if not labels.metadata.get(MADE_HERE):
+        return False
+    data = labels.data
+    return not (data.any() if isinstance(data, np.ndarray) else data.nchunks_initialized)
 
 
 def widened(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:
@@ -53,6 +62,7 @@ def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
         empty_labels(stack.shape) if data is None else data,
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
+        metadata={MADE_HERE: True},
         **placement(image),
     )
 

@@ -17,14 +17,13 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam.session import ObjectSummary
 
-from .controls import LEAST_HEIGHT, Choice, ShortText, Table, keep_place, thin_bar
+from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, keep_place, thin_bar
 from .object_menu import ObjectMenu
 
 THUMBNAIL_SIDE = 56
@@ -99,15 +98,13 @@ class SourcePanel(QWidget):
         self.fetch = QPushButton()
         self.fetch.clicked.connect(self.fetch_clicked)
         self.fetch.hide()
-        self.cell_size = QSpinBox()
-        self.cell_size.setRange(0, LARGEST_CELL)
-        self.cell_size.setSuffix(" px across")
-        self.cell_size.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.cell_size.setToolTip(
+        self.cell_size = Number(
             "How large your cells are, in pixels of the image. It decides between candidates, and "
             "how closely the embedded model looks.\n"
-            "Automatic: as large as those you segmented lately"
+            "0, automatic: as large as those you segmented lately",
+            " px across",
         )
+        self.cell_size.setRange(0, LARGEST_CELL)
         self.show_cell_size(None)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)

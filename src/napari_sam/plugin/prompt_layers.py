@@ -116,8 +116,8 @@ def new_points(image: Image, stack: FrameStack) -> Points:
         face_color="label",
         face_color_cycle=COLOURS,
         border_color="white",
-        size=max(4.0, max(stack.frame_shape) / 80),
-        canvas_size_limits=(8, 14),
+        size=max(4.0, max(stack.frame_shape) / 60),
+        canvas_size_limits=(0, 14),  # where none is shown, napari draws one of size 0
         **placement(image),
     )
 

@@ -23,7 +23,7 @@ from napari_sam.session import Session, SessionFile, load, read_frame, session_p
 from .jobs import Job, Report, Worker
 from .layers import HELD, HeldSession, labels_with_session, stack_of
 from .own_layers import empty_labels, new_labels
-from .saved_sessions import SESSION_FOLDER, image_file, image_of, saved_sessions
+from .saved_sessions import SESSION_FOLDER, image_file, image_of, saved_sessions, user_folder
 
 OPEN = "open a session"  # job slot
 SESSION_FOLDERS = session_path("*").name + os.sep  # as napari's preferences write it
@@ -223,5 +223,6 @@ def _welcome(found: Found) -> str:
         return " ".join(found.notices)
     n = len(found.session.objects())
     objects = "1 object is" if n == 1 else f"{n} objects are"
-    back = f"{objects} back from {found.folder.name}, saved {found.saved:%d %b %Y, %H:%M}."
+    where = found.folder if found.folder.parent == user_folder() else found.folder.name
+    back = f"{objects} back from {where}, saved {found.saved:%d %b %Y, %H:%M}."
     return " ".join([back, *found.notices, "To begin anew, choose “New labels”."])

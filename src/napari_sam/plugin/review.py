@@ -125,9 +125,11 @@ class Review(QObject):
             if annotation.stopped and annotation.source is not None
         ]
         for object_id, frame, score in session.weakest(MOST_ROWS):
-            source = session.annotation(object_id, frame).source
+            annotation = session.annotation(object_id, frame)
+            source = annotation.source
             if source is not None and source != frame:
                 why = f"Object {object_id} was carried here from frame {frame_text(source)}."
+                why = f"{why} {annotation.doubt}".rstrip()
                 doubts.append(Doubt(object_id, frame, source, score, why))
         return doubts
 

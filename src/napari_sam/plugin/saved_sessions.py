@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,29 @@ def user_folder() -> Path:
 
 def image_file(image: Image) -> Path | None:
     """The file an image layer came from, if there is one."""
-    path = image.metadata.get(IMAGE_FILE) or image.source.path
-    return Path(path).absolute() if path and Path(path).exists() and not is_session(path) else None
+    file = _source(image)
+    return file if file and os.path.exists(file) else None
 
 
 def places_of(image: Image) -> list[Path]:
     """Where a session of an image may be, the best place first: beside it, or with the user."""
     file = image_file(image)
+    return (
+        [place_with_user(image)] if file is None else [session_path(file), place_with_user(image)]
+    )
+
+
+def place_with_user(image: Image) -> Path:
+    """Where a session of an image is that cannot be beside it, even if its file is gone now."""
+    file = _source(image)
     name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in image.name)
-    with_user = session_path(user_folder() / (name if file is None else file.name))
-    return [with_user] if file is None else [session_path(file), with_user]
+    return session_path(user_folder() / (file.name if file else name))
+
+
+def _source(image: Image) -> Path | None:
+    """The file an image layer was opened from, there or not."""
+    path = image.metadata.get(IMAGE_FILE) or image.source.path
+    return Path(path).absolute() if path and not is_session(path) else None
 
 
 def free_place(place: Path) -> Path:

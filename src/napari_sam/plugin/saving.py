@@ -20,6 +20,7 @@ from .saved_sessions import (
     NOT_SAVED,
     free_place,
     image_file,
+    place_with_user,
     placement_of,
     places_of,
     user_folder,
@@ -31,6 +32,7 @@ RETRY_AFTER = 15  # for so many rounds a folder is left alone that could not be 
 SAVE = "save"  # job slot
 ELSEWHERE = "“Save as …” takes another place."
 IN_MEMORY = "Until then your work is kept in this window only."
+IN_LAYERS = "It is kept in the layers of this window only: open the panel again, and save it."
 
 log = logging.getLogger(__name__)
 
@@ -87,14 +89,11 @@ class Saving:
         self._show()
 
     def end(self) -> None:
-        """Save what is left, and let go of the session and its folder."""
+        """Save what is left, in another place if need be; let go of the session and its folder."""
         self._note_placement()
         with self._one_at_a_time:
-            try:
-                if self._is_due() and self._find_place()[0] and self._autosave is not None:
-                    self._autosave.save()
-            except SamError as error:
-                self._say(str(error))
+            if self._is_due() and (problem := self._save_rest()):
+                self._save_with_user(problem)
             self._release()
             self._session = self._image = None
 
@@ -132,7 +131,7 @@ class Saving:
                 raise
             self._release()
             self._autosave = autosave
-        self._on_saved(None)
+        self._on_saved(True)
 
     def _on_save_chosen(self, name: str) -> None:
         path = Path(name)
@@ -175,8 +174,12 @@ class Saving:
         self._show()
         self.tick()
 
-    def _on_saved(self, result: object) -> None:
+    def _on_saved(self, is_saved: bool) -> None:
         self._forget_problems()
+        if not is_saved:
+            self._say(f"{self.folder} was gone. It is written anew, with everything.")
+            self.tick()
+            return
         self._saved_at = datetime.now()
         self._show()
 
@@ -209,6 +212,32 @@ class Saving:
 
     # Who touches the disk, here or in the worker
 
+    def _save_rest(self) -> str:
+        """Save in the session's own place; returns why that cannot be done, or nothing."""
+        is_found, problem = self._find_place()
+        if not is_found or self._autosave is None:
+            return problem
+        try:
+            self._autosave.save()
+        except SamError as error:
+            return str(error)
+        return ""
+
+    def _save_with_user(self, problem: str) -> None:
+        """Save all there is in the user's own folder, under a name that nothing has there."""
+        session, image = self._session, self._image
+        if session is None or image is None:
+            return
+        self._release()
+        try:
+            self._autosave = _take(session, image, free_place(place_with_user(image)))
+            self._autosave.save()
+            sentence = f"{problem} So all your work is saved in {self._autosave.folder}."
+        except SamError as error:
+            sentence = " ".join(dict.fromkeys([problem, str(error), IN_LAYERS]))
+        log.warning(sentence)  # the window may be gone before it is read
+        self._say(sentence, is_warning=True)
+
     def _take_place(self, report: Report) -> tuple[bool, str]:
         with self._one_at_a_time:
             return self._find_place()
@@ -221,28 +250,38 @@ class Saving:
         session, image = self._session, self._image
         if self._autosave is not None or session is None or image is None:
             return True, ""
-        file = image_file(image)
         known = None if session.saved is None else session.saved.folder
-        problem = "" if file or known else f"“{image.name}” has no file of its own."
+        problem = "" if image_file(image) or known else f"“{image.name}” has no file of its own."
         for place in places_of(image) if known is None else [known]:
             try:
-                if place.parent == user_folder():
-                    place.parent.mkdir(parents=True, exist_ok=True)
                 folder = free_place(place) if known is None else known
-                self._autosave = Autosave(session, folder, image_path=file)
-            except (SamError, OSError) as error:
+                self._autosave = _take(session, image, folder)
+            except SamError as error:
                 problem = str(error)
                 continue
             note = f"{problem} So its session is saved in {folder}. {ELSEWHERE}" if problem else ""
             return True, note
         return False, problem
 
-    def _write(self, autosave: Autosave, snapshot: Snapshot, report: Report) -> None:
+    def _write(self, autosave: Autosave, snapshot: Snapshot, report: Report) -> bool:
         with self._one_at_a_time:
             if autosave is self._autosave:  # else a newer state was saved at the end
-                autosave.write(snapshot)
+                return autosave.write(snapshot)
+        return True
 
     def _release(self) -> None:
         if self._autosave is not None:
             self._autosave.close()
             self._autosave = None
+
+
+def _take(session: Session, image: Image, folder: Path) -> Autosave:
+    """Take a session's folder; the user's own is made where there is none yet."""
+    try:
+        if folder.parent == user_folder():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SamError(
+            f"The folder {folder.parent} cannot be made: {error.strerror or error}. {ELSEWHERE}"
+        ) from error
+    return Autosave(session, folder, image_path=image_file(image))

@@ -10,13 +10,12 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QPushButton,
-    QSpinBox,
     QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
-from .controls import LEAST_HEIGHT, Choice, ShortText, Table, rule
+from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, rule
 
 WHICH = (  # name, as shown
     ("active", "This object"),
@@ -84,11 +83,11 @@ class StackPanel(QWidget):
         self.direction = Choice(
             "Frames that you prompted, painted or confirmed are never changed", DIRECTIONS
         )
-        self.reach = QSpinBox()
+        self.reach = Number(
+            "0: as far as it goes, or to the object's next annotated frame", " frames"
+        )
         self.reach.setRange(0, 0)
         self.reach.setSpecialValueText("to the end")
-        self.reach.setSuffix(" frames")
-        self.reach.setToolTip("0: as far as it goes, or to the object's next annotated frame")
         self.axis = Choice("The axis to go along, as its slider is named")
         self.follow = QCheckBox("Follow")
         self.follow.setToolTip("Show each frame as soon as it is done")

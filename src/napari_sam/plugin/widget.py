@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam.engine import EmbeddingCache, FrameStack, SamError
+from napari_sam.engine import EmbeddingCache, FrameStack, ModelError, SamError
 from napari_sam.installation import rival_distribution, rival_warning
 
 from .answering import Answering
@@ -224,10 +224,15 @@ class SamWidget(QWidget):
         self._begin(self.source.image.currentData())
 
     def _choose_labels(self, _: int = 0) -> None:
-        """Go on with other labels, or with new ones."""
-        if self.bridge is not None:
-            image, stack = self.bridge.image, self.bridge.session.stack
-            self._attach(image, self.source.labels.currentData() or new_labels(image, stack))
+        """Go on with other labels, or with new ones. Blank ones that were made here go."""
+        before = self.bridge
+        if before is None:
+            return
+        image, stack = before.image, before.session.stack
+        self._attach(image, self.source.labels.currentData() or new_labels(image, stack))
+        is_left = self.bridge is not None and self.bridge.labels is not before.labels
+        if is_left and before.is_blank:
+            remove_layers(self.viewer, [before.labels])
 
     def _begin(self, image: Image) -> None:
         """Annotate an image: with its session, where one is held here or was saved."""
@@ -248,14 +253,16 @@ class SamWidget(QWidget):
         before = self.bridge
         self._detach()
         try:
-            self.bridge = self._bridge_to(image, labels)
+            self._go_on(self._bridge_to(image, labels))
         except SamError as error:
+            if before is not None:
+                self._go_on(self._bridge_to(before.image, before.labels))
             self._tell(error)
-            if before is None:
-                return
-            self.bridge = self._bridge_to(before.image, before.labels)
+
+    def _go_on(self, bridge: LayerBridge) -> None:
+        """Let all parts of the window work on the layers of a bridge."""
+        self.bridge, session = bridge, bridge.session
         self._remove_discarded()
-        bridge, session = self.bridge, self.bridge.session
         bridge.notice.connect(self.status.show_idle)
         bridge.closed.connect(self._on_closed)
         session.explained.connect(self.status.show_idle)
@@ -264,9 +271,10 @@ class SamWidget(QWidget):
         session.protect_neighbours = self.tools.protect.isChecked()
         session.cell_diameter = float(self.source.cell_size.value()) or None
         session.learns_diameter = True
-        self.tools.show_tool("point")
+        bridge.tool_changed.connect(self._on_tool)
+        self._show_tool(bridge.tool_in_hand)
         self._show_pages(session.stack)
-        self.saving.begin(session, image)
+        self.saving.begin(session, bridge.image)
         self._list_layers()
         for follower in self._followers:
             follower.attach(bridge)
@@ -347,7 +355,18 @@ class SamWidget(QWidget):
     def _use(self, tool: str) -> None:
         if self.bridge is not None:
             self.bridge.use(tool)
-            self.tools.show_tool(tool)
+            self._show_tool(tool)
+
+    def _on_tool(self, tool: str) -> None:
+        self._show_tool(tool)
+        self.answering.show_ready()
+
+    def _show_tool(self, tool: str) -> None:
+        """Mark the tool in hand; none where a click in the image would be no prompt."""
+        for name, button in self.tools.buttons.items():
+            if group := button.group():
+                group.setExclusive(bool(tool))
+            button.setChecked(name == tool)
 
     def _set_negative(self, on: bool) -> None:
         if self.bridge is not None:
@@ -384,11 +403,15 @@ class SamWidget(QWidget):
         self.downloads.submit(Job(RIVAL, lambda report: rival_distribution(), warn, self._tell))
 
     def _tell(self, error: Exception) -> None:
-        """Errors written for the user go to napari's notifications as they are."""
-        self.status.show_idle("Something went wrong; see the notification.")
+        """Say in the panel what the user can mend, and in a notification what is not seen there."""
         if isinstance(error, SamError):
-            show_error(str(error))
+            self.status.show_idle(f"⚠ {error}")
+            if isinstance(error, ModelError):
+                show_error(str(error))
+            elif self.status.visibleRegion().isEmpty():
+                show_warning(str(error))
             return
+        self.status.show_idle("Something went wrong; see the notification.")
         log.error("unexpected error", exc_info=error)
         show_error(f"{type(error).__name__}: {error}. What was annotated so far is kept.")
 

@@ -57,6 +57,7 @@ class AnnotatedLabels:
         self.labels = labels
         self.write: Write = labels.__setitem__ if write is None else write
         self.widen: Callable[[int], object] = lambda object_id: None  # have labels hold an id
+        self.knows_ids: Callable[[FrameIndex], bool] = lambda frame: False  # all in a frame
         self.parents: Parents = {}  # which objects an object came from, by division or fusion
         self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
         self.saved: Saved | None = None  # what of it is on disk
@@ -89,7 +90,12 @@ class AnnotatedLabels:
         return tuple(int(i) for i in np.unique(read_frame(self.labels, frame)) if i > 0)
 
     def region(self, object_id: int, frame: FrameIndex) -> Region:
-        """The pixels of an object in the labels of a frame as they are now."""
+        """The pixels of an object in the labels of a frame as they are now.
+
+        A new object is nowhere yet: no huge frame is searched for it if all ids in it are known.
+        """
+        if self.knows_ids(frame) and object_id > self.highest_id:
+            return Region.empty()
         return region_of(object_id, self.labels, frame)
 
     def frames_of(self, object_id: int) -> list[FrameIndex]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -38,6 +38,7 @@ class Annotation:
     precision: str = ""
     source: FrameIndex | None = None  # the frame it was carried from; None: the user's own
     score: float | None = None  # of what was carried, 0 to 1: how far it can be trusted
+    doubt: str = ""  # what speaks against what was carried, in a sentence
     stopped: str = ""  # why it was carried up to the frame before only: it is not in this one
     base: Region = NO_REGION  # what was in the labels already when the first prompt was given
     footprint: Footprint = NO_FOOTPRINT
@@ -75,8 +76,14 @@ class Annotation:
             precision=precision,
             source=carried.source,
             score=carried.score,
+            doubt=carried.doubt,
             footprint=footprint,
         )
+
+    @property
+    def own(self) -> Annotation:
+        """The same as the user's own: carried from nowhere, and beyond doubt."""
+        return replace(self, source=None, score=None, doubt="", stopped="")
 
     @property
     def is_anchor(self) -> bool:

@@ -127,9 +127,14 @@ def divide(
     Raises
     ------
     SamError
-        If the mother is not there before, or goes on beside her daughters, or a daughter is not in
-        this frame.
+        If there are fewer than two daughters, the mother is not there before, or goes on beside
+        them, or a daughter is not in this frame.
     """
+    if len(set(daughters)) < 2:
+        raise SamError(
+            f"Object {mother} divides into two daughters at least. Go to the first frame in which "
+            "they are two, and choose both. If it only goes on with another number, join the two."
+        )
     onwards = set(frames_in(session.stack.shape, frame, "onwards", axis))
     here = session.ids_in(frame)
     if missing := [daughter for daughter in daughters if daughter not in here]:

@@ -26,9 +26,10 @@ PLAIN = (
     "model_hash",
     "precision",
     "score",
+    "doubt",
     "stopped",
 )
-BEFORE_VERSION_2: Record = {"stopped": ""}  # what was not yet written then
+BEFORE_VERSION_2: Record = {"doubt": "", "stopped": ""}  # what was not yet written then
 
 
 def write_annotation(object_id: int, annotation: Annotation) -> Record:

@@ -287,7 +287,7 @@ class Session(AnnotatedLabels):
         standing = self.standing(*key)
         if standing is None or standing.source is None:
             return False
-        own = replace(standing, source=None, score=None, base=self.region(*key))
+        own = replace(standing.own, base=self.region(*key))
         self.make(Change((), {key: standing}, {key: None if standing.stopped else own}))
         return True
 
@@ -311,6 +311,7 @@ class Session(AnnotatedLabels):
         """
         axes = displayed or self.stack.displayed
         edits = edits_of_stroke(atoms, self.stack.shape, axes)
+        self.note_ids(max((int(edit.values.max()) for edit in edits if edit), default=0))
         before: dict[Key, Annotation | None] = {}
         after: dict[Key, Annotation | None] = {}
         for edit in edits:
@@ -330,4 +331,4 @@ class Session(AnnotatedLabels):
         elif standing.source is not None:
             standing = replace(standing, base=standing.footprint.landed)
         footprint = standing.footprint.after_stroke(covered)
-        return replace(standing, source=None, score=None, stopped="", footprint=footprint)
+        return replace(standing.own, footprint=footprint)

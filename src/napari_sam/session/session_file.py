@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ def session_path(image_path: str | Path) -> Path:
 
 def is_session(path: str | Path) -> bool:
     """Whether a path is a session's folder, or the session.json in it."""
-    return (folder_of(path) / MANIFEST).is_file()
+    return os.path.isfile(folder_of(path) / MANIFEST)  # not, if it cannot be told
 
 
 def folder_of(path: str | Path) -> Path:

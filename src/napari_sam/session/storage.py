@@ -34,7 +34,15 @@ from .annotation import Annotation
 from .edits import read_frame
 from .records import Record, read_frame_name, write_annotation, write_frame, write_request
 from .session import Session
-from .session_file import FORMAT, MANIFEST, VERSION, FrameFiles, SessionFile, folder_of
+from .session_file import (
+    FORMAT,
+    MANIFEST,
+    VERSION,
+    FrameFiles,
+    SessionFile,
+    folder_of,
+    is_session,
+)
 
 OWNER, LOCK, FRAMES = "owner.json", "lock", "frames"
 SAMPLED_FRAMES, SAMPLED_SIDE = 5, 1024  # of an image, to know it again
@@ -56,6 +64,7 @@ class Snapshot:
     """What is to be saved, as it was at one moment. Nothing in it changes any more."""
 
     n_changes: int
+    is_whole: bool  # all that the session holds, not what changed since the last save only
     stack: FrameStack
     header: Record
     labels: Mapping[FrameIndex, NDArray[Any] | None]  # None: there are none in this frame
@@ -66,7 +75,8 @@ class Autosave:
     """Saves a session again and again. Owns the folder until it is closed.
 
     ``snapshot()`` belongs into the thread that changes the session and only copies the labels of
-    the frames that changed; ``write(snapshot)`` may run in another one, one at a time.
+    the frames that changed; ``write(snapshot)`` may run in another one, one at a time. A folder
+    that vanished meanwhile is made anew.
 
     Parameters
     ----------
@@ -89,11 +99,12 @@ class Autosave:
         self.folder = folder_of(path)
         self.image_path = image_path
         self._image: tuple[FrameStack, Record] | None = None
-        self._lock = _take(self.folder)
+        self._owner = _new_owner()
+        self._lock = _take(self.folder, self._owner)
         saved = session.saved
         self._saved = saved if saved and saved.folder == self.folder else None
         try:
-            self._check_ours()
+            self._hold()
         except SamError:
             self.close()
             raise
@@ -112,14 +123,21 @@ class Autosave:
         own = [frame for frame in frames if _is_own(frame, session.stack)]
         return Snapshot(
             session.n_changes,
+            self._saved is None,
             session.stack,
             _header(session, self.image_path),
             {frame: _copied(read_frame(session.labels, frame)) for frame in own},
             {frame: session.annotations_in(frame) for frame in frames},
         )
 
-    def write(self, snapshot: Snapshot) -> None:
+    def write(self, snapshot: Snapshot) -> bool:
         """Save a snapshot, all of it or nothing.
+
+        Returns
+        -------
+        bool
+            ``False`` if what was saved before is gone and this is but what changed since: the next
+            snapshot has everything.
 
         Raises
         ------
@@ -127,7 +145,9 @@ class Autosave:
             If it could not be written. What was saved before is untouched, and the next snapshot
             has all that this one had.
         """
-        self._check_ours()
+        self._hold()
+        if self._saved is None and not snapshot.is_whole:
+            return False
         saves = 1 if self._saved is None else self._saved.saves + 1
         files = dict(self._saved.files) if self._saved else {}
         written: list[Path] = []
@@ -152,16 +172,18 @@ class Autosave:
         self._saved = Saved(self.folder, revision, saves, snapshot.n_changes, files)
         self.session.saved = self._saved
         _remove_unnamed(self.folder, files)
+        return True
 
     def save(self) -> None:
         """Save now what changed."""
-        if snapshot := self.snapshot():
-            self.write(snapshot)
+        while (snapshot := self.snapshot()) and not self.write(snapshot):
+            pass  # once more, whole
 
     def close(self) -> None:
         """Let go of the folder. Saves nothing."""
         if self._lock.is_locked:
-            (self.folder / OWNER).unlink(missing_ok=True)
+            if _read_owner(self.folder) == self._owner:
+                (self.folder / OWNER).unlink(missing_ok=True)
             self._lock.release()
 
     def _image_record(self, stack: FrameStack) -> Record:
@@ -190,16 +212,26 @@ class Autosave:
                 _to_disk(file)
         return entry
 
+    def _hold(self) -> None:
+        """Make sure of the folder: one that was deleted is taken anew."""
+        try:
+            if not self._lock.is_locked or _read_owner(self.folder) != self._owner:
+                self._lock.release()
+                self._lock = _take(self.folder, self._owner)
+            self._check_ours()
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
     def _check_ours(self) -> None:
-        """Never write over what someone else saved."""
-        there = self.folder / MANIFEST
-        if self._saved is None:
-            if there.exists():
-                raise SamError(
-                    f"{self.folder} holds a session already. Open it to go on with it, or save "
-                    "this one in another place."
-                )
-        elif not there.exists() or SessionFile(self.folder).revision != self._saved.revision:
+        """Never write over what someone else saved; what is gone is not saved any more."""
+        if not (self.folder / MANIFEST).exists():
+            self._saved = None
+        elif self._saved is None:
+            raise SamError(
+                f"{self.folder} holds a session already. Open it to go on with it, or save this "
+                "one in another place."
+            )
+        elif SessionFile(self.folder).revision != self._saved.revision:
             raise SamError(
                 f"{self.folder} was changed by someone else since it was opened here. Save this "
                 "session in another place, then compare the two."
@@ -322,17 +354,16 @@ def _sample(stack: FrameStack) -> Iterator[tuple[int | slice, ...]]:
         yield tuple(where)
 
 
-def _take(folder: Path) -> FileLock:
+def _take(folder: Path, owner: Record) -> FileLock:
     """Lock a session's folder. The system lets go of the lock of a process that was killed."""
     try:
         folder.mkdir(exist_ok=True)
         lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
         lock.acquire()
-        owner = {"process": os.getpid(), "computer": platform.node(), "since": _now()}
         _replace(folder / OWNER, json.dumps(owner).encode())
     except Timeout as error:
         raise SamError(
-            f"{folder} is open elsewhere{_owner(folder)}. Close it there, or save this session in "
+            f"{folder} is open elsewhere{_whose(folder)}. Close it there, or save this session in "
             "another place."
         ) from error
     except OSError as error:
@@ -340,15 +371,28 @@ def _take(folder: Path) -> FileLock:
     return lock
 
 
-def _owner(folder: Path) -> str:
-    """Who has a session open, as far as that is known."""
+def _new_owner() -> Record:
+    computer, process = platform.node(), os.getpid()
+    return {"computer": computer, "process": process, "key": uuid.uuid4().hex, "since": _now()}
+
+
+def _read_owner(folder: Path) -> Any:
+    """Who has a session open; ``None`` if that cannot be read."""
     try:
-        owner = json.loads((folder / OWNER).read_bytes())
+        return json.loads((folder / OWNER).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _whose(folder: Path) -> str:
+    """Who has a session open, in words, as far as that is known."""
+    try:
+        owner = _read_owner(folder)
         since = datetime.fromisoformat(owner["since"]).astimezone()
         here = owner["computer"] == platform.node()
         where = "on this computer" if here else f"on the computer {owner['computer']}"
         return f": in a window or a program {where}, since {since:%d %b %Y, %H:%M}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return ""
 
 
@@ -397,7 +441,8 @@ def _remove_unnamed(folder: Path, files: Mapping[str, FrameFiles]) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> SamError:
+    untouched = "; what was saved before is untouched" if is_session(folder) else ""
     return SamError(
         f"The session cannot be saved in {folder}: {error.strerror or error}. Choose a folder that "
-        "can be written to and has room; what was saved before is untouched."
+        f"can be written to and has room{untouched}."
     )
