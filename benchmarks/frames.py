@@ -19,6 +19,7 @@ from PIL import Image
 
 from measuring import elsewhere, markdown, peak_memory, reset_peak_memory, save, seconds
 from napari_sam.engine import FrameStack
+from napari_sam.engine.contrast import resize_longest_side
 
 SIDE, INPUT = 8192, 1024
 
@@ -27,18 +28,14 @@ def naive(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Every pixel to 8 bit, then smaller."""
     low, high = np.percentile(pixels, (0.1, 99.9))
     grey = (np.clip((pixels - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    return resized(np.repeat(grey[..., None], 3, axis=-1))
+    rgb = Image.fromarray(np.repeat(grey[..., None], 3, axis=-1))
+    return np.array(rgb.resize((INPUT, INPUT), Image.Resampling.BILINEAR))
 
 
 def ours(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """As `EmbeddingCache.embed` and `Predictor.encode` do."""
     stack = FrameStack.from_array(pixels, rgb=False)
-    return resized(stack.frame(stack.index()))
-
-
-def resized(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """To the network's input, by the library of both implementations."""
-    return np.array(Image.fromarray(rgb).resize((INPUT, INPUT), Image.Resampling.BILINEAR))
+    return resize_longest_side(stack.frame(stack.index()), INPUT)
 
 
 VARIANTS: dict[str, Callable[[NDArray[np.uint16]], NDArray[np.uint8]]] = {

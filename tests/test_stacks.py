@@ -52,6 +52,8 @@ def test_seeds_that_do_not_fit() -> None:
         seeded_session(stack, labels[:, :-1], stack.index(0))
     with pytest.raises(FrameError, match="no object"):
         seeded_session(stack, np.zeros_like(labels), stack.index(0))
+    with pytest.raises(FrameError, match="whole numbers"):
+        seeded_session(stack, labels / 2, stack.index(0))
 
 
 def test_propagate_in_python() -> None:

@@ -1,4 +1,4 @@
-"""Contrast: pixels of any type → 8 bit, whatever hot pixels, dead pixels and NaN there are."""
+"""Pixels of any type and number → 8 bit and a network's size, hot pixels and NaN or not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Limits: TypeAlias = tuple[tuple[float, float], ...]
 """``(low, high)``, shown as 0 and 255: one pair a channel, or a single pair for all of them."""
@@ -137,3 +138,14 @@ def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
     if planes.shape[-1] == 2:
         return np.concatenate([planes, mean], axis=-1)
     return np.broadcast_to(mean, (*mean.shape[:2], 3))
+
+
+def resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
+    """Bilinear with antialiasing, by the reference implementation's library and rounding."""
+    height, width = rgb.shape[:2]
+    scale = long_side / max(height, width)
+    new_width, new_height = (max(1, int(side * scale + 0.5)) for side in (width, height))
+    is_grey = rgb.strides[-1] == 0  # three views of one channel
+    image = Image.fromarray(rgb[..., 0] if is_grey else rgb)
+    resized = np.array(image.resize((new_width, new_height), Image.Resampling.BILINEAR))
+    return np.repeat(resized[..., None], 3, axis=-1) if is_grey else resized

@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from .contrast import resize_longest_side
 from .frames import FrameIndex, FrameStack
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class EmbeddingCache:
         embedding = predictor.encode(frame, frame_shape=frame_shape, progress=progress)
         embedding.features.flatten()[0].item()  # waits for a GPU
         seconds = perf_counter() - start
-        picture = _picture(frame, predictor.model.network.config.mask_size)
+        picture = resize_longest_side(frame, predictor.model.network.config.mask_size)
         cached = CachedEmbedding(embedding, {}, picture)
         key, _ = self._key(predictor, stack, index)
         if self.store is not None and seconds > embedding.nbytes / SLOW_DISK:
@@ -211,12 +211,6 @@ def _trim_memory() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # other C libraries do not have it
             ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def _picture(frame: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
-    scale = long_side / max(frame.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
-    return np.array(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _content_hash(frame: NDArray[np.uint8], frame_shape: tuple[int, int]) -> str:

@@ -15,11 +15,11 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.nn import functional as F
 
 from napari_sam.model import NetworkConfig, PromptTensors, fitness, prepare, upscale_mask
 
+from .contrast import resize_longest_side
 from .errors import FrameError, PromptError
 from .frames import FrameStack
 from .masks import stability_score
@@ -135,7 +135,7 @@ class Predictor:
             If the image is not a single frame.
         """
         rgb = _as_rgb(image)
-        resized = _resize_longest_side(rgb, self.model.network.config.input_size)
+        resized = resize_longest_side(rgb, self.model.network.config.input_size)
         try:
             tensors = self._encode(resized, progress)
         except RuntimeError as error:
@@ -405,17 +405,6 @@ def _as_rgb(image: NDArray[np.generic]) -> NDArray[np.uint8]:
             "Take one frame of a stack with FrameStack.from_array(stack).frame(index)."
         )
     return stack.frame(stack.index())
-
-
-def _resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
-    """Bilinear with antialiasing, by the reference implementation's library and rounding."""
-    height, width = rgb.shape[:2]
-    scale = long_side / max(height, width)
-    new_width, new_height = (max(1, int(side * scale + 0.5)) for side in (width, height))
-    is_grey = rgb.strides[-1] == 0  # three views of one channel
-    image = Image.fromarray(rgb[..., 0] if is_grey else rgb)
-    resized = np.array(image.resize((new_width, new_height), Image.Resampling.BILINEAR))
-    return np.repeat(resized[..., None], 3, axis=-1) if is_grey else resized
 
 
 def _mask_logits(
