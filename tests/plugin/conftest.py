@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 import pytest
@@ -134,5 +134,24 @@ def longest_gap(qtbot) -> Callable[[Callable[[], None]], float]:
         action()
         timer.stop()
         return float(np.diff(ticks).max())
+
+    return measure
+
+
+@pytest.fixture
+def most_work(qtbot) -> Callable[[Callable[[], None]], float]:
+    """Processor seconds the window's thread took between two turns of its event loop, at most.
+
+    Unlike seconds of the clock they are the same on a busy computer.
+    """
+
+    def measure(action: Callable[[], None]) -> float:
+        turns = [thread_time()]
+        timer = QTimer()
+        timer.timeout.connect(lambda: turns.append(thread_time()))
+        timer.start(5)
+        action()
+        timer.stop()
+        return float(np.diff(turns).max())
 
     return measure

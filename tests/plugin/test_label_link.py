@@ -189,3 +189,16 @@ def test_ids_of_others_are_learnt_when_they_are_drawn_and_not_looked_for_all_the
     bridge.viewer.dims.set_point(0, 2)
     bridge.next_object()
     assert bridge.session.active == 51
+
+
+def test_ids_of_others_are_found_where_they_are_drawn(bridge: LayerBridge) -> None:
+    session, here, there = bridge.session, (2, None, None), (3, None, None)
+    bridge.labels.data[2:4, 20:25, 20:25] = 40
+    assert session.region(40, there).area == 25, "not on screen"
+    bridge.labels.refresh()
+    assert session.region(40, here).area == 25
+    assert session.next_id() == 41
+    assert session.knows_ids(here)
+    assert not session.knows_ids(there)
+    bridge.close()
+    assert not session.knows_ids(here), "nobody hears of what is drawn any more"

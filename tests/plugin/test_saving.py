@@ -185,6 +185,23 @@ def test_what_was_done_is_there_when_the_image_is_opened_again(open_, image_path
     assert labels_of(again)[0, 25, 25] == 1, "what was painted by hand stays through later clicks"
 
 
+def test_it_opens_where_one_worked_with_the_object_in_hand(open_, image_path) -> None:
+    desk = open_.image(image_path)
+    desk.viewer.dims.set_point(0, 1)
+    desk.click(1, FIRST, (8, 8))
+    desk.viewer.dims.set_point(0, 2)
+    desk.bridge.select(4)
+    desk.click(4, LAST, (20, 20))
+    desk.close()
+    again = open_.image(image_path)
+    assert again.bridge.frame == LAST
+    assert (again.session.active, again.bridge.labels.selected_label) == (4, 4)
+    assert len(again.bridge.points.data) == 1
+    again.viewer.dims.set_point(0, 1)
+    again._attach(again.bridge.image, None)
+    assert again.bridge.frame == (1, None, None), "moved by a session that is opened only"
+
+
 def test_nothing_is_written_before_anything_changes(open_, image_path) -> None:
     desk = open_.image(image_path)
     desk.session.select(5)
@@ -365,6 +382,7 @@ def test_at_the_end_all_is_saved_with_the_user_if_it_cannot_be_in_its_place(
     assert case.told in desk.said[-1]
     assert f"all your work is saved in {folder}." in desk.said[-1]
     np.testing.assert_array_equal(SessionFile(folder).fill(np.zeros_like(labels)), labels)
+    assert SessionFile(folder).manifest["image"]["path"] == str(image_path)
     if case.happen is unplug:
         image_path.parent.with_name("unplugged").rename(image_path.parent)
     again = open_.image(image_path)
@@ -549,5 +567,6 @@ def test_prompts_given_headless_are_there_in_the_window(open_, image_path) -> No
     session.annotate(1, FIRST, Prompts.from_points([(8, 8)]), predictor, cache)
     save(session, session_path(image_path))
     desk = open_.image(image_path)
+    assert desk.bridge.frame == FIRST, "that of the object in hand"
     assert len(desk.bridge.points.data) == 1
     np.testing.assert_array_equal(labels_of(desk), session.labels)

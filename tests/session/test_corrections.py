@@ -84,6 +84,47 @@ def test_what_is_found_and_where() -> None:
 # Strokes by hand
 
 
+class Read:
+    """Labels, and how often they were read."""
+
+    def __init__(self) -> None:
+        self.pixels = np.zeros(SHAPE, np.uint16)
+        self.shape, self.dtype, self.ndim = self.pixels.shape, self.pixels.dtype, 3
+        self.n = 0
+
+    def __getitem__(self, where: object) -> np.ndarray:
+        self.n += 1
+        return self.pixels[where]
+
+    def __setitem__(self, where: object, values: object) -> None:
+        self.pixels[where] = values
+
+
+def test_a_new_object_is_not_looked_for_where_all_ids_are_known() -> None:
+    labels = Read()
+    session = new_session(labels, highest_id=0)
+    labels.pixels[1, 2, 2] = 5  # by a script, and nobody was told
+    assert session.region(5, frame(1)).area == 1
+    session.knows_ids = lambda its: its == frame(0)
+    assert session.region(5, frame(1)).area == 1, "of this frame they are not known"
+    labels.n = 0
+    assert not session.region(5, frame(0))
+    assert labels.n == 0
+    session.note_ids(5)
+    session.region(5, frame(0))
+    assert labels.n == 1
+
+
+def test_the_id_of_a_stroke_is_known_also_when_it_is_undone() -> None:
+    session = new_session(highest_id=0)
+    session.knows_ids = lambda its: True
+    paint(session, 1, square(2, 2), 7)
+    assert session.region(7, frame(1)).area == 4
+    assert session.annotation(7, frame(1)).footprint.painted.area == 4
+    session.undo()
+    assert session.next_id() == 8
+
+
 def test_a_stroke_is_one_step_and_stays_through_clicks() -> None:
     session = new_session()
     paint(session, 0, square(0, 0), 3)

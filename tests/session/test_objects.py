@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from annotating import state
+from annotating import answer, state
 from napari_sam.engine import FrameStack, Prompts, SamError
 from napari_sam.session import Region, Session, objects
 
@@ -224,7 +224,14 @@ REFUSALS = [
         "All of object 1",
     ),
     Refusal(
-        "daughters elsewhere", "1. .2", lambda s: objects.divide(s, 1, (5,), at(1)), "5 is not in"
+        "daughters elsewhere", "1. .2", lambda s: objects.divide(s, 1, (2, 5), at(1)), "5 is not in"
+    ),
+    Refusal("one daughter", "1. .2", lambda s: objects.divide(s, 1, (2,), at(1)), "two daughters"),
+    Refusal(
+        "one daughter twice",
+        "1. .2",
+        lambda s: objects.divide(s, 1, (2, 2), at(1)),
+        "two daughters",
     ),
     Refusal(
         "no mother before",
@@ -251,6 +258,44 @@ def test_refused(case: Refusal) -> None:
         case.act(session)
     np.testing.assert_array_equal(session.labels, drawn(case.before))
     assert not session.undo()
+
+
+CHANGING = {
+    "deleted here": lambda s: objects.delete(s, [2], at(1)),
+    "deleted onwards": lambda s: objects.delete(s, [2], at(0), "onwards"),
+    "deleted everywhere": lambda s: objects.delete(s, [2], at(0), "everywhere"),
+    "merged": lambda s: objects.merge(s, 1, [2], at(1)),
+    "swapped": lambda s: objects.swap(s, 1, 2, at(1)),
+    "joined": lambda s: objects.join(s, 1, 2, at(1)),
+    "a daughter": lambda s: objects.divide(s, 4, (2, 3), at(1)),
+    "its own daughter": lambda s: objects.divide(s, 2, (2, 3), at(1)),
+}
+
+
+THERE, NEW = "24.. 23.1 2...", "24.. .3.1 ...."  # in the second frame
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, THERE) for name in CHANGING),
+        *((name, NEW) for name in CHANGING if "daughter" not in name),
+    ],
+)
+def test_what_is_decoded_meanwhile_does_not_land_under_the_old_id(name: str, text: str) -> None:
+    session = session_of(text)
+    request = session.edit(2, at(1), Prompts.from_points([(0, 2)]))
+    elsewhere = session.edit(1, at(2), Prompts.from_points([(0, 3)]))
+    CHANGING[name](session)
+    assert request not in session.pending()
+    after = session.labels.copy()
+    assert session.land(answer(request, np.array([[0, 0, 1, 0]], bool))) is None
+    np.testing.assert_array_equal(session.labels, after)
+    assert session.prompts(2, at(1)) == Prompts()
+    assert session.next_id() > 4, "not given again"
+    if name != "swapped":
+        session.land(answer(elsewhere, np.array([[0, 0, 0, 1]], bool)))
+        assert session.labels[2, 0, 3] == 1
 
 
 def test_new_ids_are_never_old_ones() -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jsonschema
@@ -99,6 +99,7 @@ def rich_session() -> Session:
     session.select(2)
     session.protect_neighbours = False
     session.placement = PLACEMENT
+    session.shown = frame(3)
     return session
 
 
@@ -113,7 +114,7 @@ def test_all_comes_back(folder: Path) -> None:
     assert opened.weakest() == session.weakest()
     assert opened.annotation(2, frame(2)).stopped == "Object 2 ends before frame 2. It vanished."
     assert opened.annotation(1, frame(1)).doubt.startswith("There are two like it now")
-    assert opened.placement == PLACEMENT
+    assert (opened.placement, opened.shown) == (PLACEMENT, frame(3))
     assert len(session.pending()) == 2
     assert waiting(opened) == waiting(session)
     assert opened.objects() == session.objects()
@@ -153,7 +154,7 @@ def test_sessions_of_the_first_version_open(folder: Path) -> None:
         path.write_text(json.dumps(kept), "utf-8")
     opened = load(folder, new_stack())
     assert opened.labels.tolist() == session.labels.tolist()
-    standing = {key: a for key, a in session.annotations() if not a.stopped}
+    standing = {k: replace(a, doubt="") for k, a in session.annotations() if not a.stopped}
     assert dict(opened.annotations()) == standing
     assert (opened.pending(), opened.placement) == ((), None)
     land(opened, 1, 0, CLICK, square(1, 1))
@@ -163,7 +164,7 @@ def test_sessions_of_the_first_version_open(folder: Path) -> None:
 
 def as_version_1(manifest: dict) -> None:
     manifest["version"] = 1
-    del manifest["image"]["placement"], manifest["waiting"]
+    del manifest["image"]["placement"], manifest["waiting"], manifest["shown"]
 
 
 def test_what_is_written_keeps_to_the_schema(folder: Path) -> None:

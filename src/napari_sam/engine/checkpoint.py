@@ -64,8 +64,9 @@ def read_network(path: Path, encoder_dtype: torch.dtype = torch.float32) -> Netw
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"{path} is nearly a {network.config.name} network, but its weights do not fit: "
-            f"{problem}. Save the state dict of an unmodified Segment Anything network."
+            f"This is nearly a {network.config.name} network, but its weights do not fit: "
+            f"{problem}. Save the state dict of an unmodified Segment Anything network. It is "
+            f"{path}"
         ) from error
     return network.requires_grad_(False)
 
@@ -95,18 +96,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
         return unwrap(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path} holds more than weights, and code in it could do harm: it was not loaded. "
+            "The file holds more than weights, and code in it could do harm: it was not loaded. "
             "Save the state dict alone, in micro-sam with export_custom_sam_model; or as "
-            "safetensors."
+            f"safetensors. It is {path}"
         ) from error
     except OSError as error:
         raise ModelError(
-            f"{path} cannot be read ({error.strerror or error}). Check the path."
+            f"The model cannot be read ({error.strerror or error}). Check the path: {path}"
         ) from error
     except (RuntimeError, SafetensorError, EOFError, LookupError, ValueError) as error:
         raise ModelError(
-            f"{path} is no whole checkpoint: cut off, in PyTorch's format of before 2020, or "
-            "something else. Fetch it anew, or save it again with torch.save or as safetensors."
+            "This is no whole checkpoint: cut off, in PyTorch's format of before 2020, or "
+            "something else. Fetch it anew, or save it again with torch.save or as safetensors. "
+            f"It is {path}"
         ) from error
 
 
@@ -202,6 +204,7 @@ def _named(config: SamConfig) -> SamConfig:
 
 def _unknown_network(path: Path) -> ModelError:
     return ModelError(
-        f"{path} holds no network known here. ViT-B, ViT-L and ViT-H of Segment Anything 1, "
-        "MobileSAM, and what was trained from them can be loaded; SAM 2 and others cannot."
+        "The file holds no network known here. ViT-B, ViT-L and ViT-H of Segment Anything 1, "
+        "MobileSAM, and what was trained from them can be loaded; SAM 2 and others cannot. "
+        f"It is {path}"
     )

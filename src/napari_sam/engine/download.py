@@ -80,12 +80,12 @@ def is_disk_full(error: OSError) -> bool:
 def disk_error(error: OSError, folder: Path) -> ModelError:
     """What the operating system refused, in the user's words."""
     if is_disk_full(error):
-        problem = f"The disk of {folder} is full; nothing was left behind there."
+        problem = "The disk of the models is full; nothing was left behind there."
     else:
-        problem = f"{folder} cannot be written to ({error.strerror or error})."
+        problem = f"The folder of the models cannot be written to ({error.strerror or error})."
     return ModelError(
         f"{problem} Free some space, or set NAPARI_SAM_MODELS to a folder with room that you "
-        "may write to."
+        f"may write to. Now it is {folder}"
     )
 
 
@@ -94,8 +94,8 @@ def check_space(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise ModelError(
-            f"{folder} has {readable_size(free)} free, {readable_size(wanted)} are needed. Free "
-            "some space, or set NAPARI_SAM_MODELS to a folder on a larger disk."
+            f"There are {readable_size(free)} free, {readable_size(wanted)} are needed. Free some "
+            f"space, or set NAPARI_SAM_MODELS to a folder on a larger disk than that of {folder}"
         )
 
 

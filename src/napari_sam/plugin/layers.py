@@ -101,6 +101,7 @@ class LayerBridge:
         self.labels = found or new_labels(image, stack)
         self.session = self._resume(stack, highest_id=None if found else 0)
         self.frame = self.shown_frame()
+        self.session.shown = self.frame or self.session.shown
         self._link = LabelLink(self.labels, self.session, lambda: self.frame, defer)
         self.prompts = PromptLayers(image, stack, self.notice.emit)
         self.points, self.shapes = self.prompts.points, self.prompts.shapes
@@ -165,6 +166,7 @@ class LayerBridge:
         if frame == self.frame:
             return
         self.frame = frame
+        self.session.shown = frame or self.session.shown
         self.show_preview(Region.empty())
         self._set_defaults()
         self._set_mode()
@@ -227,13 +229,8 @@ class LayerBridge:
 
     def show_frame(self, frame: FrameIndex) -> None:
         """Move the sliders to a frame, unless a shape is being drawn."""
-        if self.is_drawing:
-            return
-        point_world = self.image.data_to_world([i or 0 for i in frame])
-        offset = self.viewer.dims.ndim - len(frame)
-        for axis, i in enumerate(frame):
-            if i is not None:
-                self.viewer.dims.set_point(axis + offset, point_world[axis])
+        if not self.is_drawing:
+            go_to_frame(self.viewer, self.image, frame)
 
     def next_object(self) -> None:
         """Begin a new object."""
@@ -488,6 +485,15 @@ def remove_layers(viewer: ViewerModel, layers: Iterable[Layer]) -> None:
     for layer in layers:
         if layer in viewer.layers:
             viewer.layers.remove(layer)
+
+
+def go_to_frame(viewer: ViewerModel, image: Image, frame: FrameIndex) -> None:
+    """Move the sliders to a frame of an image."""
+    point_world = image.data_to_world([i or 0 for i in frame])
+    offset = viewer.dims.ndim - len(frame)
+    for axis, i in enumerate(frame):
+        if i is not None:
+            viewer.dims.set_point(axis + offset, point_world[axis])
 
 
 def stack_of(image: Image) -> FrameStack:

@@ -16,12 +16,12 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.settings import get_settings
 
-from napari_sam.engine import FrameStack, SamError
+from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session import Session, SessionFile, load, read_frame, session_path
 
 from .jobs import Job, Report, Worker
-from .layers import HELD, HeldSession, labels_with_session, stack_of
+from .layers import HELD, HeldSession, go_to_frame, labels_with_session, stack_of
 from .own_layers import empty_labels, new_labels
 from .saved_sessions import SESSION_FOLDER, image_file, image_of, saved_sessions, user_folder
 
@@ -122,6 +122,8 @@ class Reopening:
             return  # another one was chosen meanwhile
         self.image = None
         if image in self._viewer.layers:
+            if found.session is not None and (frame := _last_frame(found.session)):
+                go_to_frame(self._viewer, image, frame)
             self._attach(image, _hold(found, image, self._viewer))
             if text := _welcome(found):
                 self._inform(text, bool(found.notices))
@@ -200,6 +202,12 @@ def _waits_for(layer: object, found: Found) -> bool:
         and found.session is not None
         and layer.data.shape == found.session.stack.shape
     )
+
+
+def _last_frame(session: Session) -> FrameIndex | None:
+    """Where to go on: the frame that was shown last, or one that holds the object in hand."""
+    annotated = (frame for (each, frame), _ in session.annotations() if each == session.active)
+    return session.shown or next(annotated, None)
 
 
 def _adopt(session: Session, labels: Labels) -> None:

@@ -26,31 +26,31 @@ def user_folder() -> Path:
     return platformdirs.user_data_path(DISTRIBUTION, appauthor=False) / "sessions"
 
 
+def source_of(image: Image) -> Path | None:
+    """The file an image layer was opened from, there or not."""
+    path = image.metadata.get(IMAGE_FILE) or image.source.path
+    is_file = path and "://" not in str(path) and not is_session(path)
+    return Path(path).absolute() if is_file else None
+
+
 def image_file(image: Image) -> Path | None:
     """The file an image layer came from, if there is one."""
-    file = _source(image)
+    file = source_of(image)
     return file if file and os.path.exists(file) else None
 
 
 def places_of(image: Image) -> list[Path]:
     """Where a session of an image may be, the best place first: beside it, or with the user."""
     file = image_file(image)
-    return (
-        [place_with_user(image)] if file is None else [session_path(file), place_with_user(image)]
-    )
+    beside = [] if file is None else [session_path(file)]
+    return [*beside, place_with_user(image)]
 
 
 def place_with_user(image: Image) -> Path:
     """Where a session of an image is that cannot be beside it, even if its file is gone now."""
-    file = _source(image)
+    file = source_of(image)
     name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in image.name)
     return session_path(user_folder() / (file.name if file else name))
-
-
-def _source(image: Image) -> Path | None:
-    """The file an image layer was opened from, there or not."""
-    path = image.metadata.get(IMAGE_FILE) or image.source.path
-    return Path(path).absolute() if path and not is_session(path) else None
 
 
 def free_place(place: Path) -> Path:

@@ -23,6 +23,7 @@ from .saved_sessions import (
     place_with_user,
     placement_of,
     places_of,
+    source_of,
     user_folder,
 )
 from .storage_panels import SessionPanel
@@ -123,7 +124,7 @@ class Saving:
             return
         self._note_placement()
         with self._one_at_a_time:
-            autosave = Autosave(self._session, path, image_path=image_file(self._image))
+            autosave = Autosave(self._session, path, image_path=source_of(self._image))
             try:
                 autosave.save()
             except SamError:
@@ -284,4 +285,4 @@ def _take(session: Session, image: Image, folder: Path) -> Autosave:
         raise SamError(
             f"The folder {folder.parent} cannot be made: {error.strerror or error}. {ELSEWHERE}"
         ) from error
-    return Autosave(session, folder, image_path=image_file(image))
+    return Autosave(session, folder, image_path=source_of(image))

@@ -16,7 +16,7 @@ from napari_sam.engine import FrameIndex, SamError
 
 from .annotation import Annotation, Key
 from .edits import LabelEdit, rename
-from .renaming import change_to, make_room, renamed_annotations
+from .renaming import change_to, give_up, make_room, renamed_annotations
 from .scopes import axis_along, frames_in
 from .session import Session
 from .tracking import LinkRules, Tracks, find_tracks, link
@@ -111,4 +111,6 @@ def make_links(session: Session, links: Links) -> None:
     change = change_to(session, links.edits, after, {**stay, **links.tracks.parents})
     if change.edits or change.parents_after is not None:
         session.note_ids(highest)
+        for frame, ids in links.ids.items():
+            give_up(session, ids, [frame])
         session.make(change)

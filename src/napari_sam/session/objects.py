@@ -20,7 +20,7 @@ from .annotation import Annotation, Key, as_found
 from .edits import Region, fill
 from .history import Change
 from .linking import Links, find_links, make_links
-from .renaming import change_to, frames_with, make_room, merged, renaming
+from .renaming import change_to, frames_with, give_up, make_room, merged, renaming
 from .scopes import Scope, frames_in
 from .session import Session
 from .tracking import LinkRules
@@ -160,6 +160,7 @@ def divide(
     named = tuple(ids.get(daughter, daughter) for daughter in daughters)
     parents = session.parents if change.parents_after is None else change.parents_after
     parents = {**parents, **dict.fromkeys(named, (mother,))}
+    give_up(session, ids, onwards)
     session.make(replace(change, parents_before=session.parents, parents_after=parents))
     return named
 
@@ -211,10 +212,13 @@ def _give_ids(
     frames = list(frames_in(session.stack.shape, frame, scope, axis))
     if scope == "everywhere":  # prompts given in other views go along
         annotated = {f for (i, f), _ in session.annotations() if i in ids}
+        annotated |= {r.frame for r in session.pending() if r.object_id in ids}
         frames += sorted(annotated.difference(frames), key=repr)
     change = renaming(session, ids, frames)
-    if any(change.edits) or change.after:
+    was_wanted = give_up(session, ids, frames)
+    if was_wanted or any(change.edits) or change.after:
         session.note_ids(max(ids))  # one that is free now is still not given again
+    if any(change.edits) or change.after:
         session.make(change)
 
 

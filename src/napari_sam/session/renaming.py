@@ -31,6 +31,15 @@ def renaming(session: Session, ids: Mapping[int, int], frames: Sequence[FrameInd
     return change_to(session, edits, after, parents)
 
 
+def give_up(session: Session, ids: Iterable[int], frames: Iterable[FrameIndex]) -> bool:
+    """Wait no longer for masks of objects that get other ids; ``False`` if none was wanted."""
+    keys = {(object_id, frame) for frame in frames for object_id in ids}
+    waiting = [request for request in session.pending() if request.key in keys]
+    for request in waiting:
+        session.fail(request)
+    return bool(waiting)
+
+
 def change_to(
     session: Session,
     edits: Iterable[LabelEdit],

@@ -73,6 +73,7 @@ class Session(AnnotatedLabels):
         self.learns_diameter = False  # else from the objects segmented lately
         self.protect_neighbours = protect_neighbours
         self.placement: Placement | None = None  # of the image in the world, if it is known
+        self.shown: FrameIndex | None = None  # the frame on screen, to go on there another day
         self.notices: list[str] = []  # what to tell the user about a session that was opened
         self.models: dict[str, tuple[str, str]] = {}  # their hash and precision, by name
         self._sizes = CellSizes()

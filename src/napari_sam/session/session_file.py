@@ -83,6 +83,15 @@ class SessionFile:
         except (AttributeError, TypeError) as error:
             raise _broken(self.folder / MANIFEST, error) from error
 
+    @property
+    def shown(self) -> FrameIndex | None:
+        """The frame that was on screen at the last save, if there was a screen."""
+        name = self.manifest.get("shown")  # from version 2 on
+        try:
+            return None if name is None else read_frame_name(name)
+        except (AttributeError, ValueError) as error:
+            raise _broken(self.folder / MANIFEST, error) from error
+
     def labels(self) -> Iterator[tuple[FrameIndex, NDArray[Any]]]:
         """The labels of each frame that has any."""
         for name, entry in self.manifest["frames"].items():

@@ -279,6 +279,7 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
     )
     session.protect_neighbours = manifest["protect_neighbours"]
     session.placement = file.placement
+    session.shown = file.shown
     session.models = {n: (m["hash"], m["precision"]) for n, m in manifest["models"].items()}
     session.select(manifest["active"])
     session.changed = {read_frame_name(name): 0 for name in manifest["frames"]}
@@ -322,6 +323,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "waiting": [write_request(request) for request in session.pending()],
         "protect_neighbours": session.protect_neighbours,
         "active": session.active,
+        "shown": None if session.shown is None else write_frame(session.shown),
         "highest_id": session.highest_id,
     }
 
