@@ -467,6 +467,7 @@ class LayerBridge:
         self._closed = True
         self.viewer.dims.events.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_hand)
         if self._on_move in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self._on_move)
         self.image.events.data.disconnect(self._on_image_data)

@@ -166,10 +166,12 @@ class ToolPanel(QWidget):
         boxes.setColumnStretch(1, 1)
         layout.addLayout(boxes)
 
-    def show_tool(self, name: str) -> None:
-        """Mark the tool in hand."""
-        if name in self.buttons:
-            self.buttons[name].setChecked(True)
+    def show_tool(self, tool: str) -> None:
+        """Mark the tool in hand; none ("") where a click in the image would be no prompt."""
+        for name, button in self.buttons.items():
+            if group := button.group():
+                group.setExclusive(bool(tool))
+            button.setChecked(name == tool)
 
 
 class CandidatePanel(QWidget):

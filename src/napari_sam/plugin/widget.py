@@ -272,7 +272,7 @@ class SamWidget(QWidget):
         session.cell_diameter = float(self.source.cell_size.value()) or None
         session.learns_diameter = True
         bridge.tool_changed.connect(self._on_tool)
-        self._show_tool(bridge.tool_in_hand)
+        self.tools.show_tool(bridge.tool_in_hand)
         self._show_pages(session.stack)
         self.saving.begin(session, bridge.image)
         self._list_layers()
@@ -355,18 +355,11 @@ class SamWidget(QWidget):
     def _use(self, tool: str) -> None:
         if self.bridge is not None:
             self.bridge.use(tool)
-            self._show_tool(tool)
+            self.tools.show_tool(tool)
 
     def _on_tool(self, tool: str) -> None:
-        self._show_tool(tool)
+        self.tools.show_tool(tool)
         self.answering.show_ready()
-
-    def _show_tool(self, tool: str) -> None:
-        """Mark the tool in hand; none where a click in the image would be no prompt."""
-        for name, button in self.tools.buttons.items():
-            if group := button.group():
-                group.setExclusive(bool(tool))
-            button.setChecked(name == tool)
 
     def _set_negative(self, on: bool) -> None:
         if self.bridge is not None:
