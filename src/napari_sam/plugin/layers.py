@@ -7,7 +7,6 @@ never found by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -19,6 +18,7 @@ from psygnal import Signal
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.session import Drawing, Region, Session
 
+from .held_sessions import held_session, hold, labels_with_session
 from .label_link import Defer, LabelLink
 from .own_layers import is_blank, new_labels, new_preview, show_region
 from .prompt_layers import PromptLayers
@@ -34,16 +34,6 @@ TOOL_MODES = {
     "path": "add_path",
 }
 UNFINISHED = ("adding", "changing", "removing")  # napari's events before a change of data is done
-HELD = "napari_sam"  # in the metadata of the labels: the work outlives the dock widget
-
-
-@dataclass(frozen=True, eq=False)
-class HeldSession:
-    """A session kept with its labels. In a copy of the layer it is still the original's."""
-
-    image: Image
-    labels: Labels
-    session: Session
 
 
 class LayerBridge:
@@ -122,7 +112,7 @@ class LayerBridge:
             held.stack = stack
             return held
         session = Session(stack, self.labels.data, highest_id=highest_id)
-        self.labels.metadata[HELD] = HeldSession(self.image, self.labels, session)
+        hold(session, self.image, self.labels)
         return session
 
     def _raise_labels(self) -> None:
@@ -501,20 +491,3 @@ def stack_of(image: Image) -> FrameStack:
     """An image layer's frames. Colours are what the layer says, never guessed from the shape."""
     levels = list(image.data) if image.multiscale else image.data
     return FrameStack.from_array(levels, rgb=bool(image.rgb))
-
-
-def held_session(labels: Labels, image: Image, stack: FrameStack) -> Session | None:
-    """The session that labels hold for an image, if both still have the size of its frames."""
-    held = labels.metadata.get(HELD)
-    if not isinstance(held, HeldSession) or held.image is not image or held.labels is not labels:
-        return None
-    fits = tuple(labels.data.shape) == stack.shape == held.session.stack.shape
-    return held.session if fits else None
-
-
-def labels_with_session(viewer: ViewerModel, image: Image, stack: FrameStack) -> Labels | None:
-    """The labels in a viewer that hold a session of an image."""
-    for layer in viewer.layers:
-        if isinstance(layer, Labels) and held_session(layer, image, stack) is not None:
-            return layer
-    return None

@@ -20,8 +20,9 @@ from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session import Session, SessionFile, load, read_frame, session_path
 
+from .held_sessions import HELD, HeldSession, hold, labels_with_session
 from .jobs import Job, Report, Worker
-from .layers import HELD, HeldSession, go_to_frame, labels_with_session, stack_of
+from .layers import go_to_frame, stack_of
 from .own_layers import empty_labels, new_labels
 from .saved_sessions import SESSION_FOLDER, image_file, image_of, saved_sessions, user_folder
 
@@ -189,7 +190,7 @@ def _hold(found: Found, image: Image, viewer: ViewerModel) -> Labels | None:
         session.labels = labels.data
     else:
         _adopt(session, labels)
-    labels.metadata[HELD] = HeldSession(image, labels, session)
+    hold(session, image, labels)
     return labels
 
 
