@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Channel, Device, Json, Model, Precision, read_stack
+from .options import Channel, Device, Json, Model, Precision, open_predictor, read_stack
 from .printing import one_line, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -68,15 +68,12 @@ def embed(
     is passed over: stopped, the same command goes on from there. An image that cannot be read is
     left out, with a line that says why; the exit code is 1 then.
     """
-    from napari_sam.engine import EmbeddingCache, FrameError, Predictor, load_model
+    from napari_sam.engine import EmbeddingCache, FrameError
 
     positions = None if frames == "all" else parse_frames(frames)
     store = open_store()
     cache = EmbeddingCache(store=store)
-    loaded = load_model(model, device=device, precision=precision, compiled=compiled)
-    predictor = Predictor(loaded)
-    for notice in predictor.model.notices:
-        tell(notice)
+    predictor = open_predictor(model, device, precision, compiled=compiled)
     results: list[Done] = []
     for path in images:
         try:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .printing import tell
+
 if TYPE_CHECKING:
-    from napari_sam.engine import FrameStack
+    from napari_sam.engine import FrameStack, Predictor
     from napari_sam.training import Item
 
 Model = Annotated[
@@ -49,6 +51,16 @@ def read_stack(path: Path, channel: list[int] | None) -> tuple[FrameStack, str |
     pixels, axes = read_image(path)
     stack = FrameStack.from_array(pixels, axes=axes, channel=channel)
     return stack, axes and "".join(axis for axis in axes if axis not in "CS")
+
+
+def open_predictor(model: str, device: str, precision: str, *, compiled: bool = False) -> Predictor:
+    """A model ready to predict; what could not be done as asked is told."""
+    from napari_sam.engine import Predictor, load_model
+
+    loaded = load_model(model, device=device, precision=precision, compiled=compiled)
+    for notice in loaded.notices:
+        tell(notice)
+    return Predictor(loaded)
 
 
 def numbers(option: str, text: str, wanted: str, counts: tuple[int, ...]) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from .options import (
     Precision,
     check_outputs,
     numbers,
+    open_predictor,
     read_stack,
     weights_file,
     whole_numbers,
@@ -81,21 +82,14 @@ def segment(
     the one with the lower number keeps the pixels.
     """
     from napari_sam import headless
-    from napari_sam.engine import (
-        EmbeddingCache,
-        Predictor,
-        load_model,
-        write_labels,
-    )
+    from napari_sam.engine import EmbeddingCache, write_labels
 
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
     boxes = [numbers("--box", text, "Y0,X0,Y1,X1", (4,)) for text in box or ()]
     stack, axes = read_stack(image, channel)
     wanted = gather(stack, frame, prompts, headless.group(clicks, boxes, each=each))
     check_outputs((image, prompts, weights_file(model)), out, overlay)
-    predictor = Predictor(load_model(model, device=device, precision=precision))
-    for notice in predictor.model.notices:
-        tell(notice)
+    predictor = open_predictor(model, device, precision)
     session = headless.new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
     for notice in headless.blank_notices(stack, (frame for _, frame in wanted)):
         tell(notice)

@@ -15,6 +15,7 @@ from .options import (
     Model,
     Precision,
     check_outputs,
+    open_predictor,
     read_stack,
     weights_file,
     whole_numbers,
@@ -80,7 +81,7 @@ def propagate(
     printed.
     """
     from napari_sam import headless_stacks as headless
-    from napari_sam.engine import Predictor, load_model, read_labels, write_labels
+    from napari_sam.engine import read_labels, write_labels
     from napari_sam.headless import blank_notices
 
     way = direction_of(direction)
@@ -93,9 +94,7 @@ def propagate(
     session = headless.seeded_session(stack, seeds, index)
     for notice in blank_notices(stack, [index]):
         tell(notice)
-    predictor = Predictor(load_model(model, device=device, precision=precision))
-    for notice in predictor.model.notices:
-        tell(notice)
+    predictor = open_predictor(model, device, precision)
     with progress_bar("propagating", "%") as progress:
         results = list(
             headless.propagate(
