@@ -1,6 +1,6 @@
 """Where the time of ViT-B's encoder goes, and what its products alone would take.
 
-    python benchmarks/shares.py [--threads 1]
+    python benchmarks/shares.py
 
 Operators by their own time, from PyTorch's profiler; the floor is the time of all products of
 matrices at the rate of a single large one in the same process.
@@ -8,7 +8,6 @@ matrices at the rate of a single large one in the same process.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 
@@ -61,9 +60,7 @@ def rate(dtype: torch.dtype) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
+    torch.set_num_threads(1)
     columns = [shares(precision) for precision in DTYPES]
     rows = [
         (

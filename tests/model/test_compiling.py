@@ -38,7 +38,7 @@ def test_compiled_blocks_say_the_same(noise: torch.Generator) -> None:
     for _ in range(3):
         (embedding,) = network.encode(image)
         assert relative_error(embedding, expected) < 1e-5
-    assert all(block.forward.is_compiled for block in network.image_encoder.blocks)
+    assert all(block.forward.compiled for block in network.image_encoder.blocks)
 
 
 def test_without_a_compiler_they_go_on_as_they_are(
@@ -53,7 +53,7 @@ def test_without_a_compiler_they_go_on_as_they_are(
     for _ in range(3):
         (embedding,) = network.encode(image)
         assert torch.equal(embedding, expected)
-    assert not any(block.forward.is_compiled for block in network.image_encoder.blocks)
+    assert not any(block.forward.compiled for block in network.image_encoder.blocks)
 
 
 def test_an_encoder_without_such_blocks_stays_as_it_is() -> None:

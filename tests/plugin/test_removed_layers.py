@@ -13,15 +13,21 @@ def coins():
     return data.coins()
 
 
+@pytest.fixture
+def user(open_window, coins):
+    """Somebody who has clicked one coin."""
+    user = open_window(coins, name="image")
+    user.click((54, 45))
+    user.ready()
+    return user
+
+
 def names(viewer) -> set[str]:
     return {layer.name for layer in viewer.layers}
 
 
-def test_deleted_labels_make_way_for_new_ones(open_window, coins, qtbot) -> None:
+def test_deleted_labels_make_way_for_new_ones(user, qtbot) -> None:
     """What is drawn after the layers' memory is freed once ended the whole program."""
-    user = open_window(coins, name="image")
-    user.click((54, 45))
-    user.ready()
     before = user.widget.bridge
     user.viewer.layers.remove(before.labels)
     qtbot.waitUntil(lambda: user.widget.bridge not in (None, before))
@@ -33,10 +39,7 @@ def test_deleted_labels_make_way_for_new_ones(open_window, coins, qtbot) -> None
     assert user.widget.bridge.labels.data[54, 45] == 1
 
 
-def test_all_layers_are_deleted_at_once(open_window, coins, qtbot) -> None:
-    user = open_window(coins, name="image")
-    user.click((54, 45))
-    user.ready()
+def test_all_layers_are_deleted_at_once(user, coins, qtbot) -> None:
     user.viewer.layers.select_all()
     user.viewer.layers.remove_selected()
     qtbot.waitUntil(lambda: user.widget.bridge is None)
@@ -49,10 +52,7 @@ def test_all_layers_are_deleted_at_once(open_window, coins, qtbot) -> None:
     assert user.widget.bridge.labels.data[54, 45] == 1
 
 
-def test_the_image_is_deleted_its_labels_stay(open_window, coins, qtbot) -> None:
-    user = open_window(coins, name="image")
-    user.click((54, 45))
-    user.ready()
+def test_the_image_is_deleted_its_labels_stay(user, qtbot) -> None:
     user.viewer.layers.remove("image")
     qtbot.waitUntil(lambda: user.widget.bridge is None)
     qtbot.wait(100)

@@ -29,51 +29,58 @@ if TYPE_CHECKING:
 DIRECTIONS = ("forward", "backward", "both")
 
 
+Seeds = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="The objects to begin with: labels of that one frame, or of the whole stack, of "
+        "which only that frame is used.",
+    ),
+]
+Ids = Annotated[
+    str | None,
+    typer.Option(metavar="1,2", help="Numbers of the objects to carry; all by default."),
+]
+Reach = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="How many frames to go at most; all by default."),
+]
+Axis = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Axis to go along, counted from 0; the first (time) by default."
+    ),
+]
+Scores = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="A table of how sure each mask is, from 0 to 1: where to look for mistakes.",
+    ),
+]
+
+
 def propagate(
     image: Annotated[
         Path,
         typer.Argument(metavar="IMAGE", help="A time-lapse or volume: TIFF or Zarr."),
     ],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            help="The objects to begin with: labels of that one frame, or of the whole stack, of "
-            "which only that frame is used.",
-        ),
-    ],
+    labels: Seeds,
     frame: Annotated[
         str, typer.Option(metavar="T[,Z]", help="The frame in which they are, counted from 0.")
     ],
     out: LabelsOut,
-    ids: Annotated[
-        str | None,
-        typer.Option(metavar="1,2", help="Numbers of the objects to carry; all by default."),
-    ] = None,
+    ids: Ids = None,
     direction: Annotated[
         str, typer.Option(metavar="WAY", help="forward, backward or both.")
     ] = "forward",
-    frames: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="How many frames to go at most; all by default."),
-    ] = None,
-    axis: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Axis to go along, counted from 0; the first (time) by default."
-        ),
-    ] = None,
+    frames: Reach = None,
+    axis: Axis = None,
     channel: Channel = None,
     model: Model = "pocket",
     device: Device = "auto",
     precision: Precision = "auto",
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="A table of how sure each mask is, from 0 to 1: where to look for mistakes.",
-        ),
-    ] = None,
+    scores: Scores = None,
 ) -> None:
     """Carry objects from one frame to those after or before it.
 

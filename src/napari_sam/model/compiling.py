@@ -26,18 +26,15 @@ class CompiledBlock:
     def __init__(self, plain: Callable[[Tensor], Tensor]) -> None:
         self.plain = plain
         self.compiled: Callable[[Tensor], Tensor] | None = torch.compile(plain)
-        self.has_run = self.is_compiled = False
+        self.has_run = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """As the block itself, (B, H, W, C) to (B, H, W, C)."""
         if self.has_run and self.compiled is not None:
             try:
-                y = self.compiled(x)
+                return self.compiled(x)
             except (RuntimeError, ImportError, OSError) as error:  # whatever compilers raise
                 log.info("torch.compile failed, the encoder runs without it: %s", error)
                 self.compiled = None
-            else:
-                self.is_compiled = True
-                return y
         self.has_run = True
         return self.plain(x)

@@ -18,6 +18,7 @@ from .own_layers import new_tracks
 
 if TYPE_CHECKING:
     import pandas as pd
+    from psygnal import SignalInstance
 
 SETTLE_MS = 300  # nothing landed for so long before layer and table are made anew
 AT_ONCE_S = 0.02  # so long labels are read before the window has its turn
@@ -55,10 +56,8 @@ class TracksView(QObject):
         """Follow the session of an image."""
         self._bridge, self._seen, self._tabled = bridge, -1, -1
         self._rows.clear()
-        bridge.frame_changed.connect(self._on_change)
-        bridge.session.landed.connect(self._on_change)
-        bridge.session.relabelled.connect(self._on_change)
-        bridge.session.parents_changed.connect(self._on_change)
+        for signal in _changes(bridge):
+            signal.connect(self._on_change)
         bridge.viewer.layers.events.removed.connect(self._on_removed)
         self.update()
 
@@ -69,10 +68,8 @@ class TracksView(QObject):
             return
         self._settled.stop()
         self._reading.stop()
-        bridge.frame_changed.disconnect(self._on_change)
-        bridge.session.landed.disconnect(self._on_change)
-        bridge.session.relabelled.disconnect(self._on_change)
-        bridge.session.parents_changed.disconnect(self._on_change)
+        for signal in _changes(bridge):
+            signal.disconnect(self._on_change)
         bridge.viewer.layers.events.removed.disconnect(self._on_removed)
         self._remove(bridge)
 
@@ -188,3 +185,9 @@ def _changed_since(session: Session, number: int) -> list[int]:
     if number < 0 or None in changed:
         return list(range(n))
     return sorted(position for position in changed if position is not None)
+
+
+def _changes(bridge: LayerBridge) -> tuple[SignalInstance, ...]:
+    """What says that objects, their ids or their parents may be others now."""
+    session = bridge.session
+    return (bridge.frame_changed, session.landed, session.relabelled, session.parents_changed)

@@ -430,8 +430,6 @@ class SamWidget(QWidget):
 
     def shutdown(self) -> None:
         """Stop the threads and let go of the viewer. Labels and session stay."""
-        for timer in (self._soon, self._unseen, self._autosave):
-            timer.stop()
         self._detach()
         self._remove_discarded()
         self.saving.end()
@@ -440,6 +438,8 @@ class SamWidget(QWidget):
         self._forget_preferences()
         self.viewer.layers.events.inserted.disconnect(self._on_layers)
         self.viewer.layers.events.removed.disconnect(self._on_layers)
+        for timer in (self._soon, self._unseen, self._autosave):
+            timer.stop()  # letting go asked for more
         for key in self._keys:
             self.viewer.bind_key(key, None, overwrite=True)
         self._keys = {}
