@@ -1,9 +1,14 @@
-# make setup   a Python environment in .venv, with the versions of constraints.txt
-# make demo    real images, clicks and boxes, masks: results in demo/
-# make test    everything that has to hold: tests, style, types, layers, manifest
-# make bench   speed against segment-anything 1.0, into docs/benchmarks.md; ROWS="click frames"
-# make docs    the pictures of the documentation, made again from the running program
-# make pocket  the embedded model, made again from the images in DATA: runs/, in MINUTES
+# make demo         real images, clicks and boxes, masks, the window: results in demo/
+# make test         everything that has to hold: style, types, layers, manifest, tests
+#
+# make quick        the tests that need neither a window nor patience, in about a minute
+# make test-oldest  the same tests with the lowest versions that pyproject.toml allows
+# make dist         wheel and source archive in dist/, checked, installed and used as by a stranger
+# make site         the documentation as a website, in site/
+# make docs         the pictures of the documentation, made again from the running program
+# make bench        speed against segment-anything 1.0, into docs/benchmarks.md; ROWS="click frames"
+# make pocket       the embedded model, made again from the images in DATA: runs/, in MINUTES
+# make setup        only the environment in .venv, with the versions of constraints.txt
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -14,7 +19,10 @@ DATA    ?= ../shared/data
 MINUTES ?= 170
 WORKERS ?= 2
 
-.PHONY: setup system demo test docs pocket clean
+# Tests side by side: a file stays with one process, each process has a screen of its own
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: demo test quick lint test-oldest dist site docs bench pocket setup system clean
 
 setup: $(STAMP)
 	@:
@@ -30,15 +38,39 @@ system:
 	@.ci/system-packages
 
 demo: setup
+	@test -n "$$DISPLAY" || .ci/system-packages "The picture of the window needs" || \
+	  echo "The demo goes on without a picture of the window." >&2
 	$(BIN)/napari-sam demo
 
-test: setup system
+test: lint system
+	$(PYTEST)
+
+quick: setup
+	@.ci/system-packages || echo "The tests go on with what is there." >&2
+	$(PYTEST) -m "not window and not slow" --no-xvfb
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate napari-sam-annotator --imports
-	$(BIN)/pytest
+
+test-oldest: system
+	.ci/test-oldest
+
+dist: setup system
+	$(PIP) install --quiet -c constraints.txt --group dist
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	DIST=dist $(BIN)/pytest -q tests/test_packaging.py
+	.ci/check-install dist/*.whl
+
+site: setup
+	$(PIP) install --quiet -c constraints.txt --group docs
+	$(BIN)/sphinx-build --quiet -W --keep-going -c docs . site
+	@echo "site/index.html"
 
 bench: setup
 	$(BIN)/python benchmarks $(ROWS)
@@ -54,4 +86,4 @@ pocket: setup
 	$(BIN)/python -m napari_sam.training.pocket $(DATA) runs/pocket.safetensors
 
 clean:
-	rm -rf $(VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

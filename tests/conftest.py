@@ -22,6 +22,14 @@ settings.register_profile("napari-sam", deadline=None)
 settings.load_profile("napari-sam")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+WINDOW_FIXTURES = {"qapp", "qtbot", "make_napari_viewer"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that open a window: `-m "not window"` runs without a display."""
+    for item in items:
+        if WINDOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("window")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from packaging.requirements import Requirement
@@ -29,9 +31,12 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the source archive of this tree."""
+    """A folder with the wheel and the source archive of this tree; DIST names those to check."""
     folder = tmp_path_factory.mktemp("dist")
-    build(REPOSITORY, "-d", str(folder))
+    if given := os.environ.get("DIST"):
+        shutil.copytree(given, folder, dirs_exist_ok=True)
+    else:
+        build(REPOSITORY, "-d", str(folder))
     return folder
 
 
@@ -169,6 +174,15 @@ def imported_distributions() -> set[str]:
     owners = packages_distributions()
     names -= {"napari_sam", *sys.stdlib_module_names}
     return {canonicalize_name(owners[name][0]) for name in names}
+
+
+def test_citation_names_this_version() -> None:
+    citation = yaml.safe_load(REPOSITORY.joinpath("CITATION.cff").read_text())
+    project = tomllib.loads(REPOSITORY.joinpath("pyproject.toml").read_text())["project"]
+    assert citation["title"] == project["name"]
+    assert str(citation["version"]) == project["version"] == distribution(DISTRIBUTION).version
+    assert citation["license"] == project["license"]
+    assert f"## {project['version']}" in REPOSITORY.joinpath("CHANGELOG.md").read_text()
 
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
