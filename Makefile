@@ -83,7 +83,7 @@ pocket: setup
 	mkdir -p runs
 	OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node $(WORKERS) -m napari_sam train \
 	  $(DATA) --pocket-split --from scratch --minutes $(MINUTES) --out runs/pocket.safetensors --resume
-	$(BIN)/python -m napari_sam.training.pocket $(DATA) runs/pocket.safetensors
+	$(BIN)/python -m napari_sam.training.pocket.scores $(DATA) runs/pocket.safetensors
 
 clean:
 	rm -rf $(VENV) demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -17,8 +17,8 @@ import tifffile
 
 from checkpoints import small_state
 from commands import NapariSam, Refusal
-from lessons import write_folder
 from napari_sam.engine import load_model
+from small_runs import write_folder
 
 STOPS = [signal.SIGTERM] + ([signal.SIGKILL] if hasattr(signal, "SIGKILL") else [])
 RUN = "--from nothing.safetensors --steps 20 --device cpu --json"
@@ -48,10 +48,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_better_model(train: NapariSam, folder: Path) -> None:
     ended = train(f"data --out mine.safetensors {RUN}")
     assert ended.code == 0, ended.err
-    judgements = [json.loads(line) for line in ended.out.splitlines()]
-    assert [j["step"] for j in judgements] == [0, *range(2, 21, 2)]
-    assert judgements[0]["mean"] == 0
-    assert max(j["mean"] for j in judgements) > 0
+    validations = [json.loads(line) for line in ended.out.splitlines()]
+    assert [j["step"] for j in validations] == [0, *range(2, 21, 2)]
+    assert validations[0]["mean"] == 0
+    assert max(j["mean"] for j in validations) > 0
     assert "10 objects in 5 frames to learn from; 2 objects in 1 frame kept out" in ended.err
     assert "10 objects to learn from are few" in ended.err
     assert "mine.safetensors holds the best weights" in ended.err

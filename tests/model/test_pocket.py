@@ -19,8 +19,8 @@ from napari_sam.model import (
     build_network,
     click_kernel,
 )
-from napari_sam.model.pocket import OUTSIDE
-from napari_sam.model.pocket_decoder import box_prior, sample
+from napari_sam.model.pocket.decoder import box_prior, sample
+from napari_sam.model.pocket.network import OUTSIDE
 
 TINY = PocketConfig(
     name="tiny",

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-from napari_sam.training.curves import COLOURS
-from napari_sam.training.history import BINS, History, Judgement
+from napari_sam.training.evaluation.curves import COLOURS
+from napari_sam.training.history import BINS, History, ValidationResult
 from napari_sam.training.loop import Progress
 from napari_sam.training.run_plot import FIGURES_BOX, SIZE, draw_run
 from napari_sam.training.validation import Figures
@@ -19,11 +19,13 @@ def figures(mean: float) -> Figures:
 
 def history(n_steps: int = 1000) -> History:
     """Judged at the start, better in the middle, worse at the end."""
-    grown = History([], [Judgement(0, 0.0, figures(0.3), kept=False)])
+    grown = History([], [ValidationResult(0, 0.0, figures(0.3), kept=False)])
     for step in range(1, n_steps + 1):
         grown.add(Progress(step, step / n_steps, 1000 / (100 + step)), 0.6 * step)
-    grown.judgements.append(Judgement(n_steps // 2, 0.005 * n_steps, figures(0.6), kept=True))
-    grown.judgements.append(Judgement(n_steps, 0.01 * n_steps, figures(0.5), kept=False))
+    grown.validations.append(
+        ValidationResult(n_steps // 2, 0.005 * n_steps, figures(0.6), kept=True)
+    )
+    grown.validations.append(ValidationResult(n_steps, 0.01 * n_steps, figures(0.5), kept=False))
     return grown
 
 
@@ -39,7 +41,7 @@ def test_losses_are_means_over_stretches_of_the_run() -> None:
 def test_the_best_is_what_was_kept_last() -> None:
     assert history().start.figures == figures(0.3)
     assert history().best.step == 500
-    assert History([], [Judgement(0, 0.0, figures(0.3), kept=False)]).best.step == 0
+    assert History([], [ValidationResult(0, 0.0, figures(0.3), kept=False)]).best.step == 0
 
 
 def test_there_and_back_as_json() -> None:

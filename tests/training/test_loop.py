@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from lessons import POCKET_RUN, material, tiny_pocket
 from napari_sam.engine import ModelError
 from napari_sam.model import Pocket
 from napari_sam.training.augment import Source
 from napari_sam.training.loop import Training, TrainingConfig
-from napari_sam.training.pocket_lesson import PocketLesson, sources_of
+from napari_sam.training.pocket.task import PocketTask, sources_of
+from small_runs import POCKET_RUN, tiny_pocket, training_data
 
 
 @pytest.fixture(scope="module")
 def sources() -> list[list[Source]]:
-    return sources_of(material().training, n_synthetic=2, seed=0)
+    return sources_of(training_data().training, n_synthetic=2, seed=0)
 
 
 def training(config: TrainingConfig, sources: list[list[Source]]) -> Training:
     network = tiny_pocket().network
     assert isinstance(network, Pocket)
-    return Training(PocketLesson(network, sources, config), config)
+    return Training(PocketTask(network, sources, config), config)
 
 
 def test_training_lowers_the_loss(sources: list[list[Source]]) -> None:
@@ -61,4 +61,4 @@ def test_a_loss_that_is_no_number_stops_before_it_does_harm(sources: list[list[S
     with pytest.raises(ModelError, match=r"broke down in step \d+: .* --resume and another --seed"):
         list(broken.run())
     assert 0 < broken.step < 50
-    assert all(tensor.isfinite().all() for tensor in broken.learner.parameters())
+    assert all(tensor.isfinite().all() for tensor in broken.trained.parameters())

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from lessons import DECODER_RUN, POCKET_RUN, disks, material, tiny_pocket, tiny_sam
 from napari_sam.engine import LoadedModel, ModelError, SamError, load_model
 from napari_sam.model import POCKET, Pocket, Sam
-from napari_sam.training import Material, Report, TrainingConfig, begin_from, config_for, train
+from napari_sam.training import Report, TrainingConfig, TrainingData, begin_from, config_for, train
 from napari_sam.training.run import DECODER_ONLY, FINE_TUNING, FROM_SCRATCH
 from napari_sam.training.run_plot import SIZE
 from napari_sam.training.saving import save_weights
+from small_runs import DECODER_RUN, POCKET_RUN, disks, tiny_pocket, tiny_sam, training_data
 
 
 def files(folder: Path) -> set[str]:
@@ -28,7 +28,7 @@ def files(folder: Path) -> set[str]:
 def test_an_embedded_network_learns_within_a_minute(tmp_path: Path) -> None:
     """Random weights find nothing; 160 small steps later, masks of disks never seen."""
     config = replace(POCKET_RUN, steps=160)
-    first, *_, last = train(material(), tiny_pocket(), tmp_path / "a.safetensors", config)
+    first, *_, last = train(training_data(), tiny_pocket(), tmp_path / "a.safetensors", config)
     assert first.start.figures.mean < 0.1
     assert last.best.figures.mean > first.start.figures.mean + 0.3
     assert last.best.kept
@@ -40,7 +40,7 @@ def test_an_embedded_network_learns_within_a_minute(tmp_path: Path) -> None:
 def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Report], Path]:
     """A decoder after 110 steps, and the reports of its run."""
     out = tmp_path_factory.mktemp("learned") / "small.safetensors"
-    return list(train(material(), tiny_sam(), out, replace(DECODER_RUN, steps=110))), out
+    return list(train(training_data(), tiny_sam(), out, replace(DECODER_RUN, steps=110))), out
 
 
 def test_a_decoder_learns_from_images_encoded_once(learned: tuple[list[Report], Path]) -> None:
@@ -69,13 +69,13 @@ def test_reports_and_log_tell_the_same(learned: tuple[list[Report], Path]) -> No
     log = json.loads(out.with_suffix(".json").read_text())
     assert log["complete"]
     assert log["from"] == "vit"
-    assert log["material"] == ["Disks."]
+    assert log["data"] == ["Disks."]
     assert log["config"]["steps"] == 110
-    judged = [report.judgement for report in reports if report.judgement is not None]
-    assert log["judgements"] == [judgement.as_json() for judgement in judged]
-    assert [judgement.step for judgement in judged] == [0, *range(11, 111, 11)]
-    kept = [judgement for judgement in judged if judgement.kept]
-    means = [judged[0].figures.mean, *(judgement.figures.mean for judgement in kept)]
+    judged = [report.validation for report in reports if report.validation is not None]
+    assert log["validations"] == [validation.as_json() for validation in judged]
+    assert [validation.step for validation in judged] == [0, *range(11, 111, 11)]
+    kept = [validation for validation in judged if validation.kept]
+    means = [judged[0].figures.mean, *(validation.figures.mean for validation in kept)]
     assert means == sorted(means)
     assert reports[-1].best == kept[-1]
     with Image.open(out.with_suffix(".png")) as plot:
@@ -86,9 +86,11 @@ def test_never_worse_than_the_start(learned: tuple[list[Report], Path], tmp_path
     """Steps that are far too long spoil a good model: nothing is written, the reports say so."""
     start = load_model(learned[1], device="cpu", precision="fp32")
     out = tmp_path / "spoilt.safetensors"
-    *_, last = train(material(), start, out, replace(DECODER_RUN, rate=0.3, warm_up=1, steps=5))
-    assert last.judgement is not None
-    assert last.judgement.figures.mean < last.start.figures.mean - 0.1
+    *_, last = train(
+        training_data(), start, out, replace(DECODER_RUN, rate=0.3, warm_up=1, steps=5)
+    )
+    assert last.validation is not None
+    assert last.validation.figures.mean < last.start.figures.mean - 0.1
     assert not last.best.kept
     assert last.best == last.start
     assert files(tmp_path) == {"spoilt.json", "spoilt.png"}
@@ -113,14 +115,14 @@ def test_resumed_equals_uninterrupted(case: Kind, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "stopped").mkdir()
     whole, stopped = (tmp_path / name / "a.safetensors" for name in ("whole", "stopped"))
-    *_, expected = train(material(4), case.start(), whole, config)
+    *_, expected = train(training_data(4), case.start(), whole, config)
 
-    run = train(material(4), case.start(), stopped, config)
+    run = train(training_data(4), case.start(), stopped, config)
     while next(run).step < 4:
         pass
     run.close()
     assert stopped.with_suffix(".checkpoint").exists()
-    first, *_, last = train(material(4), case.start(), stopped, config, resume=True)
+    first, *_, last = train(training_data(4), case.start(), stopped, config, resume=True)
     assert first.step == 4
     assert [j.figures for j in (last.start, last.best)] == [
         j.figures for j in (expected.start, expected.best)
@@ -134,21 +136,21 @@ def test_resumed_equals_uninterrupted(case: Kind, tmp_path: Path) -> None:
 
 def test_resume_begins_where_there_is_nothing_yet(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
-    first, *_ = train(material(4), tiny_sam(), out, replace(DECODER_RUN, steps=2), resume=True)
+    first, *_ = train(training_data(4), tiny_sam(), out, replace(DECODER_RUN, steps=2), resume=True)
     assert first.step == 0
 
 
 def test_minutes_end_a_run(tmp_path: Path) -> None:
     """However short: it begins, makes a step, and is judged at its end."""
     config = replace(DECODER_RUN, steps=None, minutes=1e-6)
-    reports = list(train(material(4), tiny_sam(), tmp_path / "a.safetensors", config))
+    reports = list(train(training_data(4), tiny_sam(), tmp_path / "a.safetensors", config))
     assert [report.step for report in reports] == [0, 1]
     assert [report.done for report in reports] == [0, 1]
-    assert all(report.judgement is not None for report in reports)
+    assert all(report.validation is not None for report in reports)
 
 
 def stopped_run(out: Path) -> None:
-    run = train(material(4), tiny_sam(), out, DECODER_RUN)
+    run = train(training_data(4), tiny_sam(), out, DECODER_RUN)
     next(run)
     run.close()
 
@@ -196,7 +198,7 @@ def test_refusals(case: Refusal, tmp_path: Path) -> None:
     out = tmp_path / case.out
     case.before(out)
     with pytest.raises(SamError, match=case.says):
-        list(train(material(4), case.start(), out, case.config, resume=case.resume))
+        list(train(training_data(4), case.start(), out, case.config, resume=case.resume))
     assert not out.exists()
 
 
@@ -229,6 +231,6 @@ def test_no_such_start(start: str, device: str) -> None:
 
 
 def test_one_frame_is_enough_to_run(tmp_path: Path) -> None:
-    one = Material([disks(0, 5)], [disks(0, 5)])
+    one = TrainingData([disks(0, 5)], [disks(0, 5)])
     *_, last = train(one, tiny_pocket(), tmp_path / "a.safetensors", replace(POCKET_RUN, steps=2))
     assert last.step == 2

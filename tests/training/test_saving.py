@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from lessons import tiny_pocket, tiny_sam
 from napari_sam.engine import ModelError
 from napari_sam.training.saving import (
     is_complete,
@@ -26,6 +25,7 @@ from napari_sam.training.saving import (
     save_weights,
     write_arrays,
 )
+from small_runs import tiny_pocket, tiny_sam
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lessons import disks, tiny_sam
 from napari_sam.engine import Predictor
 from napari_sam.training.data import AnnotatedFrame
 from napari_sam.training.validation import MAX_OBJECTS, Figures, Validation
 from painter import SIZE, Painter, painting
+from small_runs import disks, tiny_sam
 
 
 def square(source: str, size: int) -> AnnotatedFrame:

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from checkpoints import SMALL
-from lessons import disks, tiny_sam
 from napari_sam.engine import FrameError, Predictor
 from napari_sam.training.data import AnnotatedFrame
 from napari_sam.training.views import encode_views, random_part
+from small_runs import disks, tiny_sam
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def evaluate(
         inputs = (*files_of(data, items), *map(weights_file, names))
         check_outputs(inputs, None, *(report / name for name in ("index.html", "scores.json")))
     loaded = [load_model(name, device=device, precision=precision) for name in names]
-    evaluations = judge_models(names, loaded, items, max_objects)
+    evaluations = evaluate_models(names, loaded, items, max_objects)
     for item in training.empty_items(evaluations[0], items):
         tell(f"{item.labels} holds no object that is large enough: left out.")
     if as_json:
@@ -67,12 +67,12 @@ def evaluate(
         tell(f"The report is {page}.")
 
 
-def judge_models(
+def evaluate_models(
     names: list[str], loaded: list[LoadedModel], items: list[Item], max_objects: int
 ) -> list[Evaluation]:
     """Judge one model after the other. Two files of one name are called as they were given."""
     from napari_sam.engine import Predictor
-    from napari_sam.training import judge
+    from napari_sam.training import evaluate_model
 
     own_names = [model.name for model in loaded]
     evaluations = []
@@ -81,7 +81,9 @@ def judge_models(
         predictor = Predictor(model)
         with progress_bar(name, " images") as progress:
             evaluations.append(
-                judge(predictor, items, name=name, max_objects=max_objects, progress=progress)
+                evaluate_model(
+                    predictor, items, name=name, max_objects=max_objects, progress=progress
+                )
             )
         for notice in predictor.model.notices:
             tell(notice)
@@ -91,9 +93,9 @@ def judge_models(
 def print_evaluations(evaluations: list[Evaluation]) -> None:
     """A table a model and one of the classical tools: a line a source, the mean last."""
     header = ("source", "objects", "IoU 1 click", "box", "3 clicks", "5 clicks", "clicks to 0.8")
-    standings = [evaluation.standing for evaluation in evaluations]
-    for standing in (*standings, evaluations[0].classical):
-        scores = [*standing.per_source.items(), ("mean over the sources", standing.overall)]
+    model_scores = [evaluation.scores for evaluation in evaluations]
+    for each in (*model_scores, evaluations[0].classical):
+        scores = [*each.per_source.items(), ("mean over the sources", each.overall)]
         rows = [
             (
                 source,
@@ -104,6 +106,6 @@ def print_evaluations(evaluations: list[Evaluation]) -> None:
             )
             for source, score in scores
         ]
-        typer.echo(standing.name)
+        typer.echo(each.name)
         print_table(header, rows)
         typer.echo()

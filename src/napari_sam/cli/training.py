@@ -54,7 +54,7 @@ def train(
         bool, typer.Option("--resume", help="Go on where a run was stopped.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on stdout: a line for each judgement.")
+        bool, typer.Option("--json", help="Print JSON on stdout: a line for each validation.")
     ] = False,
     own_split: Annotated[
         bool, typer.Option("--pocket-split", hidden=True, help="The embedded model's own split.")
@@ -72,17 +72,21 @@ def train(
     items = training.find_items(data)
     inputs = (*files_of(data, items), weights_file(start))
     check_outputs(inputs, None, out, out.with_suffix(".json"), out.with_suffix(".png"))
-    material = training.gather_split(items) if own_split else training.gather(items)
+    training_data = (
+        training.read_pocket_data(items) if own_split else training.read_training_data(items)
+    )
     with training.joined_workers():
         begun = training.begin_from(start, device=device, seed=seed)
         advised = training.config_for(begun)
         config = replace(advised, minutes=minutes, steps=steps, seed=seed)
         with progress_bar("encoding", " images") as progress:
-            reports = training.train(material, begun, out, config, resume=resume, progress=progress)
+            reports = training.train(
+                training_data, begun, out, config, resume=resume, progress=progress
+            )
             first = next(reports, None)
         if first is None:  # not the first of several workers: that one tells everything
             return
-        for note in (*material.notes, *begun.notices):
+        for note in (*training_data.notes, *begun.notices):
             tell(note)
         last = follow(first, reports, as_json=as_json)
     conclude(last, out, as_json=as_json)
@@ -97,7 +101,7 @@ def follow(first: Report, reports: Generator[Report, None, None], *, as_json: bo
         show(first, as_json=as_json)
         for report in reports:
             progress(int(100 * report.done), 100)
-            if report.judgement is not None:
+            if report.validation is not None:
                 with tqdm.external_write_mode(sys.stderr):
                     show(report, as_json=as_json)
             last = report
@@ -129,18 +133,20 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 def show(report: Report, *, as_json: bool) -> None:
-    """A judgement, as a line for the person or as one for a program."""
-    judgement = report.judgement
-    if judgement is None:
+    """A validation, as a line for the person or as one for a program."""
+    validation = report.validation
+    if validation is None:
         return
     if as_json:
-        values = {**judgement.as_json(), "done": report.done, "loss": report.loss}
+        values = {**validation.as_json(), "done": report.done, "loss": report.loss}
         typer.echo(json.dumps({**values, "remaining_minutes": report.remaining_minutes}))
         return
     state = "start" if report.loss is None else f"step {report.step}, loss {report.loss:.2f}"
-    kept = ", written" if judgement.kept else ""
+    kept = ", written" if validation.kept else ""
     left = report.remaining_minutes
-    tell(f"{state}: {judgement.figures}{kept}" + ("" if left is None else f"; {left:.1f} min left"))
+    tell(
+        f"{state}: {validation.figures}{kept}" + ("" if left is None else f"; {left:.1f} min left")
+    )
 
 
 def conclude(last: Report, out: Path, *, as_json: bool) -> None:
@@ -148,12 +154,12 @@ def conclude(last: Report, out: Path, *, as_json: bool) -> None:
     better = last.best.kept
     if not as_json:
         header = ("IoU", "one click", "box", "three clicks", "mean")
-        standings = {"start": last.start, **({"best": last.best} if better else {})}
-        if last.judgement is not None and last.judgement.step != last.best.step:
-            standings["end"] = last.judgement
+        results = {"start": last.start, **({"best": last.best} if better else {})}
+        if last.validation is not None and last.validation.step != last.best.step:
+            results["end"] = last.validation
         rows = [
             (name, *(f"{v:.3f}" for v in (f.iou_click_1, f.iou_box, f.iou_click_3, f.mean)))
-            for name, f in ((name, standing.figures) for name, standing in standings.items())
+            for name, f in ((name, result.figures) for name, result in results.items())
         ]
         print_table(header, rows)
     if better:

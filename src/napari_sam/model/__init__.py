@@ -8,9 +8,7 @@ from torch import Tensor
 from .compiling import compile_blocks
 from .fitness import fitness
 from .image_encoder import Progress, ViTConfig
-from .pocket import Pocket, stack_windows
-from .pocket_decoder import click_kernel
-from .pocket_encoder import POCKET, PocketConfig, PocketFeatures
+from .pocket import POCKET, Pocket, PocketConfig, PocketFeatures, click_kernel, stack_windows
 from .prompt_encoder import PromptTensors
 from .sam import VIT_B, VIT_H, VIT_L, VIT_T, Network, NetworkConfig, Sam, SamConfig
 from .tiny_vit import TinyViTConfig

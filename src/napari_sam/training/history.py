@@ -22,7 +22,7 @@ class LossBin:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ValidationResult:
     """What a state of the network reached on the objects kept out."""
 
     step: int
@@ -44,20 +44,20 @@ class Judgement:
 
 @dataclass
 class History:
-    """Grows with the run; the first judgement is of the start."""
+    """Grows with the run; the first validation is of the start."""
 
     losses: list[LossBin] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
+    validations: list[ValidationResult] = field(default_factory=list)
 
     @property
-    def start(self) -> Judgement:
+    def start(self) -> ValidationResult:
         """Before the first step."""
-        return self.judgements[0]
+        return self.validations[0]
 
     @property
-    def best(self) -> Judgement:
+    def best(self) -> ValidationResult:
         """The best so far; the start, while nothing was better."""
-        return next((j for j in reversed(self.judgements) if j.kept), self.start)
+        return next((j for j in reversed(self.validations) if j.kept), self.start)
 
     def add(self, progress: Progress, seconds: float) -> None:
         """Count a step in, at so many seconds of training."""
@@ -71,7 +71,7 @@ class History:
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "judgements": [judgement.as_json() for judgement in self.judgements],
+            "validations": [validation.as_json() for validation in self.validations],
             "losses": [asdict(loss) for loss in self.losses],
         }
 
@@ -80,5 +80,5 @@ class History:
         """What `as_json` made plain."""
         return cls(
             [LossBin(**loss) for loss in values["losses"]],
-            [Judgement.from_json(judgement) for judgement in values["judgements"]],
+            [ValidationResult.from_json(validation) for validation in values["validations"]],
         )

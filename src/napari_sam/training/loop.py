@@ -1,8 +1,8 @@
-"""The training loop, for any network: what a step learns is a lesson's affair.
+"""The training loop, for any network: what a step learns is up to its task.
 
 The rate warms up and falls as a cosine over the run; what is kept is a running average of the
 weights. Workers of one process group train together, each on images of its own. Everything random
-is drawn anew at every step, so that a resumed run goes on as an uninterrupted one.
+is drawn again at every step, so that a resumed run goes on as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -56,24 +56,24 @@ class Progress:
     loss: float
 
 
-class Lesson(Protocol):
+class TrainingTask(Protocol):
     """What is learned in a step, and by which part of a network."""
 
     @property
-    def learner(self) -> nn.Module: ...  # all of its parameters change
+    def trained(self) -> nn.Module: ...  # all of its parameters change
     def loss(self, rng: np.random.Generator, n_rounds: int, done: float) -> Tensor: ...
-    def graduate(self, average: nn.Module) -> Network: ...  # as it will be saved
+    def averaged_network(self, average: nn.Module) -> Network: ...  # as it will be saved
 
 
 class Training:
-    """A learner, its optimiser and its running average, one step at a time."""
+    """The trained part of a network, its optimiser and its running average, one step at a time."""
 
-    def __init__(self, lesson: Lesson, config: TrainingConfig) -> None:
-        self.lesson, self.config = lesson, config
+    def __init__(self, task: TrainingTask, config: TrainingConfig) -> None:
+        self.task, self.config = task, config
         self.worker, self.n_workers = workers()
-        self.learner = lesson.learner.requires_grad_()
-        self.average = copy.deepcopy(self.learner).requires_grad_(False).eval()
-        self.parameters: list[Tensor] = list(self.learner.parameters())
+        self.trained = task.trained.requires_grad_()
+        self.average = copy.deepcopy(self.trained).requires_grad_(False).eval()
+        self.parameters: list[Tensor] = list(self.trained.parameters())
         self.device = self.parameters[0].device
         self.bf16 = fast_in_bf16(self.device) if config.bf16 is None else config.bf16
         self.optimiser = torch.optim.AdamW(
@@ -119,7 +119,7 @@ class Training:
     def state(self) -> dict[str, Any]:
         """Everything needed to go on."""
         return {
-            "network": self.learner.state_dict(),
+            "network": self.trained.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
@@ -128,7 +128,7 @@ class Training:
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a ``state``."""
-        self.learner.load_state_dict(state["network"])
+        self.trained.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
@@ -142,7 +142,7 @@ class Training:
         rng = np.random.default_rng((self.config.seed, self.step, self.worker))
         self.optimiser.zero_grad()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss = self.lesson.loss(rng, n_rounds, self.done)
+            loss = self.task.loss(rng, n_rounds, self.done)
         torch.autograd.backward([loss])
         self._share_gradients()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip)

@@ -1,4 +1,4 @@
-"""One training run, from a start to a better model: prepare, learn, judge, keep what is better.
+"""One training run, from a start to a better model: prepare, train, validate, keep the best.
 
 Beside the weights lie the run's log (.json), its plot (.png) and, until it is complete, a
 checkpoint from which it goes on when it was stopped.
@@ -25,11 +25,10 @@ from napari_sam.engine import (
 )
 from napari_sam.model import POCKET, Pocket, Sam, build_network
 
-from .decoder_lesson import DecoderLesson
-from .history import History, Judgement
-from .loop import Lesson, Training, TrainingConfig, wait_for_workers, workers
-from .material import Material
-from .pocket_lesson import PocketLesson, sources_of
+from .decoder_task import DecoderTask
+from .history import History, ValidationResult
+from .loop import Training, TrainingConfig, TrainingTask, wait_for_workers, workers
+from .pocket.task import PocketTask, sources_of
 from .run_plot import draw_run
 from .saving import (
     is_complete,
@@ -39,12 +38,13 @@ from .saving import (
     save_picture,
     save_weights,
 )
+from .training_data import TrainingData
 from .validation import Validation
 from .views import encode_views
 
 SCRATCH = "scratch"
-PAUSE_MINUTES = 5.0  # between judgements, and so between checkpoints
-JUDGING_SHARE = 0.1  # of the time at most is spent on judging, but for the first and the last
+PAUSE_MINUTES = 5.0  # between validations, and so between checkpoints
+VALIDATION_SHARE = 0.1  # of the time at most is spent on judging, but for the first and the last
 
 FROM_SCRATCH = TrainingConfig()
 FINE_TUNING = replace(
@@ -75,9 +75,9 @@ class Report:
     done: float  # 0 to 1, share of the run
     remaining_minutes: float | None  # None: not known yet
     loss: float | None  # of this step
-    judgement: Judgement | None  # of this state, where it was judged
-    start: Judgement
-    best: Judgement  # the start's as long as nothing was better, and nothing was written
+    validation: ValidationResult | None  # of this state, where it was judged
+    start: ValidationResult
+    best: ValidationResult  # the start's as long as nothing was better, and nothing was written
 
 
 def begin_from(name_or_path: str | Path, *, device: str = "auto", seed: int = 0) -> LoadedModel:
@@ -126,7 +126,7 @@ def check_out(out: Path) -> None:
 
 
 def train(
-    material: Material,
+    data: TrainingData,
     start: LoadedModel,
     out: Path,
     config: TrainingConfig,
@@ -161,13 +161,13 @@ def train(
     """
     check_out(out)
     try:
-        run = Run(material, start, out, config, resume=resume, progress=progress)
+        run = Run(data, start, out, config, resume=resume, progress=progress)
         if run.leads:
             yield run.report(None)
         for step in run.training.run():
             run.history.add(step, run.training.seconds)
             if run.is_due():
-                run.judge()
+                run.validate()
             if run.leads:
                 yield from run.reported(step.loss)
     except torch.OutOfMemoryError as error:
@@ -183,7 +183,7 @@ class Run:
 
     def __init__(
         self,
-        material: Material,
+        data: TrainingData,
         start: LoadedModel,
         out: Path,
         config: TrainingConfig,
@@ -191,47 +191,47 @@ class Run:
         resume: bool,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        self.start, self.config, self.notes = start, config, material.notes
+        self.start, self.config, self.notes = start, config, data.notes
         self.out, self.views = out, out.with_suffix(".views")
         self.checkpoint, self.log = out.with_suffix(".checkpoint"), out.with_suffix(".json")
         begun = self._begun(resume)
         wait_for_workers()  # the first one writes from here on
         bf16 = fast_in_bf16(start.device) if config.bf16 is None else config.bf16
         with torch.autocast(start.device.type, torch.bfloat16, enabled=bf16):
-            lesson = self._lesson(material, progress)
+            task = self._task(data, progress)
             frozen = Predictor(start) if isinstance(start.network, Sam) else None
-            self.validation = Validation(material.validation, frozen)
-        self.training = Training(lesson, config)
+            self.validation = Validation(data.validation, frozen)
+        self.training = Training(task, config)
         self.leads = self.training.worker == 0
-        self.history, self.judged_at, self.pause = History(), 0.0, 0.1
+        self.history, self.validated_at, self.pause = History(), 0.0, 0.1
         if begun is None:
             self._begin()
         else:
             self.training.load(begun["training"])
             self.history = History.from_json(begun["history"])
-            self.judged_at, self.pause = begun["judged_at"], begun["pause"]
+            self.validated_at, self.pause = begun["validated_at"], begun["pause"]
 
     def is_due(self) -> bool:
         """Whether it is time to judge: now and then, and at the end."""
         done = self.training.done
-        due = int(done / self.pause + 1e-9) > int(self.judged_at / self.pause + 1e-9)
+        due = int(done / self.pause + 1e-9) > int(self.validated_at / self.pause + 1e-9)
         return done >= 1 or due
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Put the averaged network through the validation, keep it if it is the best, and save."""
         started = time.monotonic()
         if self.leads:
-            network = self.training.lesson.graduate(self.training.average)
+            network = self.training.task.averaged_network(self.training.average)
             figures = self.validation.figures(Predictor(replace(self.start, network=network)))
-            best = self.history.best.figures.mean if self.history.judgements else 1.0
+            best = self.history.best.figures.mean if self.history.validations else 1.0
             kept = figures.mean > best
             if kept:
                 save_weights(network, self.out)
             minutes = self.training.seconds / 60
-            judgement = Judgement(self.training.step, minutes, figures, kept)
-            self.history.judgements.append(judgement)
+            validation = ValidationResult(self.training.step, minutes, figures, kept)
+            self.history.validations.append(validation)
         self.training.spend(time.monotonic() - started)
-        self.judged_at = self.training.done
+        self.validated_at = self.training.done
         self.save()
 
     def save(self) -> None:
@@ -242,7 +242,7 @@ class Run:
             "start": self.start.hash,
             "training": self.training.state(),
             "history": self.history.as_json(),
-            "judged_at": self.judged_at,
+            "validated_at": self.validated_at,
             "pause": self.pause,
         }
         save_checkpoint(state, self.checkpoint)
@@ -258,7 +258,7 @@ class Run:
 
     def report(self, loss: float | None) -> Report:
         """Where the run stands."""
-        training, latest = self.training, self.history.judgements[-1]
+        training, latest = self.training, self.history.validations[-1]
         done, remaining = min(1.0, training.done), None
         if self.config.steps is None:
             remaining = self.config.minutes * (1 - done)
@@ -288,7 +288,7 @@ class Run:
         if there and not resume:
             raise ModelError(
                 f"{self.checkpoint} is of a run that was stopped. Go on with --resume, or delete "
-                "it to begin anew."
+                "it to begin again."
             )
         if not there:
             if resume and is_complete(self.log):
@@ -301,32 +301,38 @@ class Run:
         if begun.get("start") != self.start.hash:
             raise ModelError(
                 f"{self.checkpoint} is of a run that began from another model than "
-                f"{self.start.name}. Give the same --from, or delete it to begin anew."
+                f"{self.start.name}. Give the same --from, or delete it to begin again."
             )
         return begun
 
-    def _lesson(self, material: Material, progress: Callable[[int, int], None] | None) -> Lesson:
-        """What there is to learn from the material, for the start's network."""
+    def _task(
+        self, data: TrainingData, progress: Callable[[int, int], None] | None
+    ) -> TrainingTask:
+        """What the start's network is trained to do with the data."""
         network, seed = self.start.network, self.config.seed
         if isinstance(network, Sam):
             views = encode_views(
-                Predictor(self.start), material.training, self.views, seed=seed, progress=progress
+                Predictor(self.start),
+                data.training,
+                self.views,
+                seed=seed,
+                progress=progress,
             )
-            return DecoderLesson(network, views, self.config)
+            return DecoderTask(network, views, self.config)
         own = seed + workers()[0]
-        sources = sources_of(material.training, self.config.synthetic_images, own)
-        return PocketLesson(cast(Pocket, network), sources, self.config)
+        sources = sources_of(data.training, self.config.synthetic_images, own)
+        return PocketTask(cast(Pocket, network), sources, self.config)
 
     def _begin(self) -> None:
         """Judge the start, and see how long that takes: it decides how often to judge."""
-        self.judge()
+        self.validate()
         if self.config.steps is None:
             pause = max(
                 min(self.config.minutes * self.pause, PAUSE_MINUTES),
-                self.training.seconds / 60 / JUDGING_SHARE,
+                self.training.seconds / 60 / VALIDATION_SHARE,
             )
             self.pause = pause / self.config.minutes
-        self.training.seconds = self.judged_at = 0.0
+        self.training.seconds = self.validated_at = 0.0
         self.save()
 
     def _tell(self, *, complete: bool) -> None:
@@ -336,7 +342,7 @@ class Run:
             "hash": self.start.hash,
             "device": str(self.start.device),
             "config": asdict(self.config),
-            "material": list(self.notes),
+            "data": list(self.notes),
             "complete": complete,
         }
         save_json({**about, **self.history.as_json()}, self.log)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .curves import COLOURS, GREY
+from .evaluation.curves import COLOURS, GREY
 from .history import History
 from .validation import Figures
 
@@ -34,7 +34,7 @@ def draw_run(history: History, title: str) -> Image.Image:
     font = ImageFont.load_default(TEXT)
     draw.text((LOSS_BOX[0], 28), title, INK, font)
     minutes = [loss.minutes for loss in history.losses] + [
-        judgement.minutes for judgement in history.judgements
+        validation.minutes for validation in history.validations
     ]
     last = max(*minutes, 1e-3)
     losses = [(loss.minutes / last, loss.loss) for loss in history.losses]
@@ -47,7 +47,7 @@ def draw_run(history: History, title: str) -> Image.Image:
     draw.line([_at(FIGURES_BOX, (best, 0)), _at(FIGURES_BOX, (best, 1))], GREY, 2)
     taken: list[float] = []
     for colour, (name, figure) in zip(COLOURS, LINES, strict=False):
-        points = [(j.minutes / last, figure(j.figures)) for j in history.judgements]
+        points = [(j.minutes / last, figure(j.figures)) for j in history.validations]
         _polyline(draw, FIGURES_BOX, points, colour, dots=True)
         y = _beside(taken, _at(FIGURES_BOX, points[-1])[1])
         text = f"{name} {points[-1][1]:.2f}"

@@ -13,7 +13,7 @@ from napari_sam.engine import Embedding, Predictor, Prompts, iou
 
 from .clicks import Mask, bounding_box
 from .data import AnnotatedFrame
-from .evaluation import MIN_AREA, corrections
+from .evaluation.protocol import MIN_AREA, corrections
 
 MAX_OBJECTS = 100  # of all frames together: an answer in seconds, from one to the next the same
 MAX_PER_FRAME = 10

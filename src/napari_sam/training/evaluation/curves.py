@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .evaluation import NOC_IOU, Score
-from .judging import Standing
+from .evaluate import ModelScores
+from .protocol import NOC_IOU, Score
 
 # Okabe and Ito 2008: told apart by colour-blind eyes as well
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -16,19 +16,19 @@ GREY = "#7a8394"
 
 @dataclass(frozen=True)
 class Entrant:
-    """A standing and how it is drawn; the classical tools come last, grey and dashed."""
+    """A model's scores and how they are drawn; the classical tools come last, grey and dashed."""
 
-    standing: Standing
+    scores: ModelScores
     colour: str
     classical: bool = False
 
     def score(self, source: str | None) -> Score:
         """Of a source, or on average."""
-        return self.standing.overall if source is None else self.standing.per_source[source]
+        return self.scores.overall if source is None else self.scores.per_source[source]
 
     def curve(self, source: str | None) -> tuple[float, ...]:
         """IoU after 1, 2, … clicks."""
-        return self.standing.curve if source is None else self.standing.curves[source]
+        return self.scores.curve if source is None else self.scores.curves[source]
 
 
 def chart(entrants: Sequence[Entrant], source: str | None, width: int, height: int) -> str:
@@ -63,7 +63,7 @@ def _line(
     places = [at(n, value) for n, value in enumerate(entrant.curve(source), start=1)]
     kind = ' class="classical"' if entrant.classical else ""
     points = " ".join(f"{x},{y}" for x, y in places)
-    colour, name = entrant.colour, escape(entrant.standing.name)
+    colour, name = entrant.colour, escape(entrant.scores.name)
     drawn = [f'<polyline{kind} stroke="{colour}" points="{points}"/>']
     for n, (value, (x, y)) in enumerate(zip(entrant.curve(source), places, strict=True), start=1):
         about = f"<title>{name}, {n} clicks: {value:.2f}</title>"

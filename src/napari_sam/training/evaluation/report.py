@@ -16,12 +16,12 @@ from string import Template
 from typing import Any
 
 from napari_sam.engine import FrameError
+from napari_sam.training.data import Item
 
 from .contact_sheet import choose, draw_cases
 from .curves import COLOURS, GREY, Entrant, chart
-from .data import Item
-from .evaluation import CORRECTED, MAX_CLICKS, MIN_AREA, NOC_IOU, Score
-from .judging import CLASSICAL, Evaluation
+from .evaluate import CLASSICAL, Evaluation
+from .protocol import CORRECTED, MAX_CLICKS, MIN_AREA, NOC_IOU, Score
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,11 @@ def page(
 ) -> str:
     """The page as HTML."""
     entrants = [
-        Entrant(evaluation.standing, COLOURS[n % len(COLOURS)])
+        Entrant(evaluation.scores, COLOURS[n % len(COLOURS)])
         for n, evaluation in enumerate(evaluations)
     ]
     entrants.append(Entrant(evaluations[0].classical, GREY, classical=True))
-    sources = list(entrants[0].standing.per_source)
+    sources = list(entrants[0].scores.per_source)
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
     return template.substitute(
         data=escape(data),
@@ -176,7 +176,7 @@ def headline(evaluation: Evaluation, entrant: Entrant, classical: Entrant) -> st
 def _legend(entrant: Entrant) -> str:
     key = f'<i class="key" style="background:{entrant.colour}"></i>'
     what = " (Otsu and watershed; for the box, its ellipse)" if entrant.classical else ""
-    return f"<span>{key}{escape(entrant.standing.name)}{what}</span>"
+    return f"<span>{key}{escape(entrant.scores.name)}{what}</span>"
 
 
 def table(entrants: Sequence[Entrant], sources: Sequence[str]) -> str:
@@ -184,7 +184,7 @@ def table(entrants: Sequence[Entrant], sources: Sequence[str]) -> str:
     span = len(entrants)
     titles = "".join(f'<th class="first" colspan="{span}">{m.title}</th>' for m in MEASURES)
     names = "".join(
-        f"<th{_first(n)}>{'classical' if e.classical else _breakable(e.standing.name)}</th>"
+        f"<th{_first(n)}>{'classical' if e.classical else _breakable(e.scores.name)}</th>"
         for _ in MEASURES
         for n, e in enumerate(entrants)
     )

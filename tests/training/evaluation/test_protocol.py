@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_sam.training.data import AnnotatedFrame
-from napari_sam.training.evaluation import (
+from napari_sam.training.evaluation.protocol import (
     ObjectScore,
     PackedMask,
     ellipse_in,

@@ -20,9 +20,8 @@ from scipy import ndimage
 from skimage import filters, segmentation
 
 from napari_sam.engine import Embedding, Prediction, Predictor, Prompts, iou
-
-from .clicks import Mask, bounding_box, corrective_click, interior_point
-from .data import AnnotatedFrame, FrameName
+from napari_sam.training.clicks import Mask, bounding_box, corrective_click, interior_point
+from napari_sam.training.data import AnnotatedFrame, FrameName
 
 MIN_AREA = 16  # px; smaller specks are debris of the annotation
 MAX_CLICKS = 10

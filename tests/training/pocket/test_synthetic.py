@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam.training import synthetic
-from napari_sam.training.synthetic import MIN_VISIBLE, synthesise
+from napari_sam.training.pocket import synthetic
+from napari_sam.training.pocket.synthetic import MIN_VISIBLE, synthesise
 
 LAYOUTS = (synthetic.scattered, synthetic.clustered, synthetic.tissue, synthetic.rods)
 APPEARANCES = (

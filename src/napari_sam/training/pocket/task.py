@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam.model import Pocket, PocketConfig, PocketFeatures, click_kernel, stack_windows
+from napari_sam.training.augment import Source, random_crop
+from napari_sam.training.clicks import bounding_box
+from napari_sam.training.data import AnnotatedFrame
+from napari_sam.training.loop import TrainingConfig
+from napari_sam.training.losses import decoder_loss, mask_loss
+from napari_sam.training.prompting import first_prompts, next_prompts, placed
 
-from .augment import Source, random_crop
-from .clicks import bounding_box
-from .data import AnnotatedFrame
-from .loop import TrainingConfig
-from .losses import decoder_loss, mask_loss
-from .prompting import first_prompts, next_prompts, placed
 from .synthetic import synthesise
 
 MIN_AREA = 10  # pixels at stride 2 below which an object is not asked for
@@ -43,7 +43,7 @@ class Batch:
     beyond: Tensor  # (B,), pixels of `masks` that the object has outside of the window
 
 
-class PocketLesson:
+class PocketTask:
     """All of a pocket network learns, from crops of annotated and of synthetic images."""
 
     def __init__(
@@ -52,7 +52,7 @@ class PocketLesson:
         self.network, self.sources, self.config = network, sources, config
 
     @property
-    def learner(self) -> nn.Module:
+    def trained(self) -> nn.Module:
         """The whole network."""
         return self.network
 
@@ -68,7 +68,7 @@ class PocketLesson:
             prompted = prompted_loss(network, features, batch, n_rounds, rng)
         return prompted + 0.5 * kernel_loss
 
-    def graduate(self, average: nn.Module) -> Pocket:
+    def averaged_network(self, average: nn.Module) -> Pocket:
         """The averaged network, rounded to half precision as the file will be."""
         network = copy.deepcopy(self.network).requires_grad_(False).eval()
         rounded = {name: tensor.half().float() for name, tensor in average.state_dict().items()}

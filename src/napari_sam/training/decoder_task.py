@@ -23,7 +23,7 @@ from .prompting import first_prompts, next_prompts, only_given, placed, random_k
 from .views import View
 
 
-class DecoderLesson:
+class DecoderTask:
     """Prompt encoder and mask decoder learn; the objects of a view share one kind of prompt."""
 
     def __init__(self, network: Sam, views: Sequence[View], config: TrainingConfig) -> None:
@@ -34,10 +34,10 @@ class DecoderLesson:
                 "mask_decoder": copy.deepcopy(network.mask_decoder),
             }
         )
-        self.trained = _assembled(network, self.parts)
+        self.whole = _assembled(network, self.parts)
 
     @property
-    def learner(self) -> nn.Module:
+    def trained(self) -> nn.Module:
         """All but the image encoder, its parameters named as in the whole network."""
         return self.parts
 
@@ -47,7 +47,7 @@ class DecoderLesson:
         losses = [self._view_loss(self.views[i], n_rounds, rng) for i in chosen]
         return torch.stack(losses).mean()
 
-    def graduate(self, average: nn.Module) -> Sam:
+    def averaged_network(self, average: nn.Module) -> Sam:
         """The averaged decoder behind the encoder it was trained on."""
         return _assembled(self.network, average)
 
@@ -66,7 +66,7 @@ class DecoderLesson:
         losses = []
         for round_ in range(n_rounds):
             given = only_given(placed(prompts, device))
-            logits, ious = self.trained.decode((embedding,), given)
+            logits, ious = self.whole.decode((embedding,), given)
             losses.append(decoder_loss(logits, ious, masks))
             if round_ + 1 < n_rounds:
                 answer = logits.detach().cpu(), ious.detach().cpu()

@@ -21,13 +21,24 @@ from napari_sam.training import (
     Item,
     as_json,
     empty_items,
+    evaluate_model,
     find_items,
-    judge,
     write_report,
 )
-from napari_sam.training.contact_sheet import choose, draw, outline, quality, window_around
 from napari_sam.training.data import FrameName
-from napari_sam.training.evaluation import ObjectScore, PackedMask, Trial, ellipse_in
+from napari_sam.training.evaluation.contact_sheet import (
+    choose,
+    draw,
+    outline,
+    quality,
+    window_around,
+)
+from napari_sam.training.evaluation.protocol import (
+    ObjectScore,
+    PackedMask,
+    Trial,
+    ellipse_in,
+)
 from painter import SIZE, Painter, painting
 
 SQUARE, BAR = "squares & co", "<bars>"
@@ -50,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def judged(items: list[Item], name: str = "painter") -> Evaluation:
-    return judge(painting(Painter(1)), items, name=name)
+    return evaluate_model(painting(Painter(1)), items, name=name)
 
 
 def test_figures_worked_out_by_hand(folder: Path) -> None:
@@ -61,7 +72,7 @@ def test_figures_worked_out_by_hand(folder: Path) -> None:
     these and 33 px beside the bar, so that 102 of 138 px are common.
     """
     progress = []
-    evaluation = judge(
+    evaluation = evaluate_model(
         painting(Painter(1)), find_items(folder), progress=lambda *step: progress.append(step)
     )
     figures = json.loads(json.dumps(as_json([evaluation])))

@@ -12,7 +12,7 @@ import torch
 from checkpoints import SMALL
 from napari_sam.engine import LoadedModel
 from napari_sam.model import PocketConfig, SamConfig, build_network
-from napari_sam.training import Material
+from napari_sam.training import TrainingData
 from napari_sam.training.data import AnnotatedFrame, FrameName
 from napari_sam.training.run import DECODER_ONLY, FROM_SCRATCH
 
@@ -44,9 +44,9 @@ def disks(seed: int, n: int = 1) -> AnnotatedFrame:
     return AnnotatedFrame("disks", np.repeat(grey[..., None], 3, -1), labels, name)
 
 
-def material(n_training: int = 8, n_validation: int = 3) -> Material:
+def training_data(n_training: int = 8, n_validation: int = 3) -> TrainingData:
     """Frames of one disk each, all of them different."""
-    return Material(
+    return TrainingData(
         [disks(seed) for seed in range(n_training)],
         [disks(100 + seed) for seed in range(n_validation)],
         ("Disks.",),

@@ -8,29 +8,29 @@ import numpy as np
 import pytest
 import torch
 
-from lessons import POCKET_RUN, SIDE, TINY, disks, material, tiny_pocket
 from napari_sam.model import Pocket
-from napari_sam.training import pocket_lesson
 from napari_sam.training.augment import Source, random_crop
-from napari_sam.training.pocket_lesson import PocketLesson, draw_batch, sources_of
+from napari_sam.training.pocket import task
+from napari_sam.training.pocket.task import PocketTask, draw_batch, sources_of
+from small_runs import POCKET_RUN, SIDE, TINY, disks, tiny_pocket, training_data
 
 
 @pytest.fixture(scope="module")
 def sources() -> list[list[Source]]:
-    return sources_of(material().training, n_synthetic=2, seed=0)
+    return sources_of(training_data().training, n_synthetic=2, seed=0)
 
 
 def test_sources_are_grouped_and_the_synthetic_ones_last(sources: list[list[Source]]) -> None:
     disks_, synthetic = sources
     assert len(disks_) == 8
     assert len(synthetic) == 2
-    assert [len(group) for group in sources_of(material().training, 0, seed=0)] == [8, 0]
+    assert [len(group) for group in sources_of(training_data().training, 0, seed=0)] == [8, 0]
 
 
 def test_large_frames_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Into pieces of at most so many pixels, those without objects left out."""
     frame = disks(0)
-    monkeypatch.setattr(pocket_lesson, "MAX_SIDE", 16)
+    monkeypatch.setattr(task, "MAX_SIDE", 16)
     (pieces,) = sources_of([frame], 0, seed=0)[:-1]
     assert {piece.labels.shape for piece in pieces} == {torch.Size([16, 16])}
     assert sum(int((piece.labels > 0).sum()) for piece in pieces) == (frame.labels > 0).sum()
@@ -76,6 +76,6 @@ def test_windows_show_their_objects(sources: list[list[Source]]) -> None:
 def test_a_graduate_is_rounded_as_its_file_is(sources: list[list[Source]]) -> None:
     network = tiny_pocket().network
     assert isinstance(network, Pocket)
-    graduate = PocketLesson(network, sources, POCKET_RUN).graduate(network)
+    graduate = PocketTask(network, sources, POCKET_RUN).averaged_network(network)
     for name, tensor in graduate.state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name].half().float())

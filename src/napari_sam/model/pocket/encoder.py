@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import LayerNorm2d
+from napari_sam.model.layers import LayerNorm2d
 
 
 @dataclass(frozen=True)

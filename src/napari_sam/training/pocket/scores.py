@@ -1,6 +1,6 @@
 """Scores a model on the sources kept out of the embedded one's training, as its card gives them.
 
-``python -m napari_sam.training.pocket DATA WEIGHTS``. DATA is a folder with an ``index.json``.
+``python -m napari_sam.training.pocket.scores DATA WEIGHTS``, DATA with an ``index.json``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Annotated
 import typer
 
 from napari_sam.engine import Predictor, load_model
-
-from .data import frames_of, load_index, split_items
-from .evaluation import Score, evaluate, macro
+from napari_sam.training.data import frames_of, load_index, split_items
+from napari_sam.training.evaluation.protocol import Score, evaluate, macro
 
 app = typer.Typer(add_completion=False, help=__doc__)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional as F
 
-from .data import AnnotatedFrame
+from napari_sam.training.data import AnnotatedFrame
 
 Layout: TypeAlias = NDArray[np.int32]  # (H, W), 0 = background
 Image: TypeAlias = NDArray[np.floating[Any]]  # (H, W) or (H, W, 3), about 0 to 1

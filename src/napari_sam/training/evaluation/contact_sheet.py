@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import measure
 
-from .clicks import Mask
-from .data import AnnotatedFrame, Item, frames_of
-from .evaluation import CORRECTED, PackedMask, Trial
+from napari_sam.training.clicks import Mask
+from napari_sam.training.data import AnnotatedFrame, Item, frames_of
+
+from .protocol import CORRECTED, PackedMask, Trial
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from napari_sam.engine import FrameError, Predictor
+from napari_sam.training.data import AnnotatedFrame, Item, frames_of
 
-from .data import AnnotatedFrame, Item, frames_of
-from .evaluation import MIN_AREA, ObjectScore, Score, Trial, macro, trials
+from .protocol import MIN_AREA, ObjectScore, Score, Trial, macro, trials
 
 CLASSICAL = "classical tools"
 
 
 @dataclass(frozen=True)
-class Standing:
+class ModelScores:
     """What a model, or the classical tools, reached: on average over the sources, and in each."""
 
     name: str
@@ -28,7 +28,7 @@ class Standing:
     curves: dict[str, tuple[float, ...]]  # the same of each source
 
     @classmethod
-    def of(cls, name: str, scores: Sequence[ObjectScore]) -> Standing:
+    def of(cls, name: str, scores: Sequence[ObjectScore]) -> ModelScores:
         """Means over the objects of each source, and over the sources."""
         overall, per_source = macro(scores)
         curves = {
@@ -60,14 +60,14 @@ class Evaluation:
     trials: tuple[Trial, ...]
 
     @property
-    def standing(self) -> Standing:
+    def scores(self) -> ModelScores:
         """What the model reached."""
-        return Standing.of(self.model, [trial.score for trial in self.trials])
+        return ModelScores.of(self.model, [trial.score for trial in self.trials])
 
     @property
-    def classical(self) -> Standing:
+    def classical(self) -> ModelScores:
         """What the classical tools reach with the same prompts."""
-        return Standing.of(CLASSICAL, [classical_score(trial) for trial in self.trials])
+        return ModelScores.of(CLASSICAL, [classical_score(trial) for trial in self.trials])
 
     @property
     def encode_ms(self) -> float:
@@ -85,7 +85,7 @@ class Evaluation:
         return {
             "model": self.model,
             "hash": self.hash,
-            **self.standing.as_json(),
+            **self.scores.as_json(),
             "classical": self.classical.as_json(),
             "timing": {
                 "device": self.device,
@@ -97,7 +97,7 @@ class Evaluation:
         }
 
 
-def judge(
+def evaluate_model(
     predictor: Predictor,
     items: Sequence[Item],
     *,

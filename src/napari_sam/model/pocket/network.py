@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .fitness import fitness
-from .pocket_decoder import PocketDecoder
-from .pocket_encoder import POCKET, PocketConfig, PocketEncoder, PocketFeatures
-from .prompt_encoder import PromptTensors
+from napari_sam.model.fitness import fitness
+from napari_sam.model.prompt_encoder import PromptTensors
+
+from .decoder import PocketDecoder
+from .encoder import POCKET, PocketConfig, PocketEncoder, PocketFeatures
 
 PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
 STRIDES = (16, 8, 4, 2, 4)  # of the tensors of PocketFeatures

@@ -1,4 +1,4 @@
-"""What is learned from, and what is kept out of it to judge by.
+"""Training data, and what is kept out of it for validation.
 
 Whole images are kept out, never a frame that is also learned from. Where there is one image only, a
 part of it is, and the figures say so.
@@ -16,7 +16,7 @@ from napari_sam.engine import FrameError
 
 from .clicks import bounding_box
 from .data import FRAMES_PER_STACK, AnnotatedFrame, Item, frames_of, split_items
-from .evaluation import MIN_AREA
+from .evaluation.protocol import MIN_AREA
 
 VALIDATION = 5  # one image of so many is kept out
 MIN_OBJECTS = 5
@@ -38,7 +38,7 @@ NOTHING_KEPT = (
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class TrainingData:
     """Frames to learn from, others to judge by, and what is to be said about them."""
 
     training: list[AnnotatedFrame]
@@ -46,7 +46,7 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def gather(items: Sequence[Item]) -> Material:
+def read_training_data(items: Sequence[Item]) -> TrainingData:
     """Read annotated images; every fifth is kept out, or a part of one where there are too few.
 
     Raises
@@ -67,17 +67,17 @@ def gather(items: Sequence[Item]) -> Material:
         )
     training, validation, note = _divided(images)
     notes = (*empty, _summary(training, validation), *([note] if note else []))
-    return _checked(Material(training, validation, notes))
+    return _checked(TrainingData(training, validation, notes))
 
 
-def gather_split(items: Sequence[Item]) -> Material:
+def read_pocket_data(items: Sequence[Item]) -> TrainingData:
     """Read the images that the embedded network learns from: its sources are split by name."""
     parts = split_items(list(items))
     training, validation = (
         [frame for item in parts[part] for frame in _frames(item, FRAMES_PER_STACK)]
         for part in ("train", "validation")
     )
-    return _checked(Material(training, validation, (_summary(training, validation),)))
+    return _checked(TrainingData(training, validation, (_summary(training, validation),)))
 
 
 def n_objects(frames: Sequence[AnnotatedFrame]) -> int:
@@ -132,22 +132,22 @@ def _cut(frame: AnnotatedFrame) -> tuple[AnnotatedFrame, AnnotatedFrame] | None:
     return sides[0], sides[1]
 
 
-def _checked(material: Material) -> Material:
+def _checked(data: TrainingData) -> TrainingData:
     """Refuse what is too little to learn from, and warn about what is little."""
-    n = n_objects(material.training)
-    if n < MIN_OBJECTS or not material.validation:
+    n = n_objects(data.training)
+    if n < MIN_OBJECTS or not data.validation:
         raise FrameError(
             f"There {'is' if n == 1 else 'are'} {_count(n, 'object')} of {MIN_AREA} pixels or more "
             f"to learn from; at least {MIN_OBJECTS} are needed, and some images besides to judge "
             f"by. Annotate more: {FEW_OBJECTS} objects in several images are a beginning."
         )
     if n >= FEW_OBJECTS:
-        return material
+        return data
     few = (
         f"{_count(n, 'object')} to learn from are few: the figures will jump about, and other "
         "images may gain little. Annotate more when it pays."
     )
-    return replace(material, notes=(*material.notes, few))
+    return replace(data, notes=(*data.notes, few))
 
 
 def _summary(training: Sequence[AnnotatedFrame], validation: Sequence[AnnotatedFrame]) -> str:

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 
 from napari_sam.engine import FrameError
-from napari_sam.training import Material, find_items, gather, gather_split
-from napari_sam.training.material import MIN_OBJECTS, n_objects
+from napari_sam.training import TrainingData, find_items, read_pocket_data, read_training_data
+from napari_sam.training.training_data import MIN_OBJECTS, n_objects
 
 
 def write(folder: Path, name: str, labels: np.ndarray) -> None:
@@ -81,7 +81,7 @@ DIVISIONS = (
 @pytest.mark.parametrize("case", DIVISIONS, ids=lambda c: c.name)
 def test_divisions(case: Division, tmp_path: Path) -> None:
     case.make(tmp_path)
-    found = gather(find_items(tmp_path))
+    found = read_training_data(find_items(tmp_path))
     assert (len(found.training), len(found.validation)) == (case.training, case.validation)
     assert case.says in " ".join(found.notes)
     if "too few objects to keep any out" not in case.says:
@@ -94,7 +94,7 @@ def contents(frames: list) -> set[bytes]:
 
 def test_a_cut_goes_through_no_object_judged(tmp_path: Path) -> None:
     wide(tmp_path)
-    found = gather(find_items(tmp_path))
+    found = read_training_data(find_items(tmp_path))
     (learned,), (judged,) = found.training, found.validation
     assert learned.image.shape == (20, 75, 3)
     assert judged.image.shape == (20, 25, 3)
@@ -108,7 +108,7 @@ def test_large_ids_and_negative_ones(tmp_path: Path) -> None:
     labels[30:] = -1
     for name in ("a", "b"):
         write(tmp_path, name, labels)
-    found = gather(find_items(tmp_path))
+    found = read_training_data(find_items(tmp_path))
     for frame in (*found.training, *found.validation):
         assert np.unique(frame.labels).tolist() == list(range(10))
 
@@ -116,7 +116,7 @@ def test_large_ids_and_negative_ones(tmp_path: Path) -> None:
 def test_images_without_objects_are_left_out(tmp_path: Path) -> None:
     images(3)(tmp_path)
     write(tmp_path, "im99", np.zeros((40, 40), np.uint8))
-    found = gather(find_items(tmp_path))
+    found = read_training_data(find_items(tmp_path))
     assert (len(found.training), len(found.validation)) == (2, 1)
     assert "im99.labels.tif holds no object: left out." in found.notes[0]
 
@@ -159,7 +159,7 @@ REFUSALS = (
 def test_refusals(case: Refusal, tmp_path: Path) -> None:
     case.make(tmp_path)
     with pytest.raises(FrameError, match=case.says):
-        gather(find_items(tmp_path))
+        read_training_data(find_items(tmp_path))
 
 
 def test_the_embedded_models_own_split(tmp_path: Path) -> None:
@@ -167,6 +167,6 @@ def test_the_embedded_models_own_split(tmp_path: Path) -> None:
     for n in range(8):
         write(tmp_path / "cells", f"c{n}", squares())
         write(tmp_path / "axon_sem", f"a{n}", squares((40, 41)))
-    found: Material = gather_split(find_items(tmp_path))
+    found: TrainingData = read_pocket_data(find_items(tmp_path))
     assert (len(found.training), len(found.validation)) == (7, 1)
     assert {frame.source for frame in found.training + found.validation} == {"cells"}

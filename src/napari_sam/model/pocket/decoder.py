@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .pocket_encoder import Block, PocketConfig, PocketFeatures, conv, upsample
-from .prompt_encoder import PromptTensors
+from napari_sam.model.prompt_encoder import PromptTensors
+
+from .encoder import Block, PocketConfig, PocketFeatures, conv, upsample
 
 FINE = 4  # stride at which the prompts are drawn
 KERNEL_UNIT = 8.0  # input pixels per unit of the spatial embedding

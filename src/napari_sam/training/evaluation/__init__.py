@@ -1,0 +1,1 @@
+"""The evaluation protocol, models and classical tools compared by it, and their report."""

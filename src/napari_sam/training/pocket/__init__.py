@@ -1,0 +1,1 @@
+"""Training of the embedded network: crops, synthetic images, losses, and its scores."""
