@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from measuring import elsewhere, markdown, peak_memory, save
-from napari_sam.engine.checkpoint import read_network
+from napari_sam.engine.models.checkpoint import read_network
 from napari_sam.model import VIT_B, VIT_H, VIT_L
 from oracles import fill_with_noise, reference_sam, relative_error
 

@@ -4,7 +4,7 @@
 
 A disc of 12,000 pixels is written into napari's Labels layer through its undo history, and shown
 as a preview, in frames of 1024 x 1024 and of 8192 x 8192: the cost belongs to the mask, not to the
-frame. Then five objects are carried over 500 frames of 1024 x 1024, and all of it is undone and
+frame. Then five objects are propagated over 500 frames of 1024 x 1024, and all of it is undone and
 redone at once.
 """
 
@@ -23,9 +23,9 @@ from napari.layers import Labels
 
 from measuring import markdown, seconds
 from napari_sam.engine import FrameStack
-from napari_sam.plugin.label_link import Defer
-from napari_sam.plugin.layers import LayerBridge
-from napari_sam.session import Carried, Region, mask_to_edit
+from napari_sam.plugin.layers.bridge import LayerBridge
+from napari_sam.plugin.layers.label_link import Defer
+from napari_sam.session import Propagated, Region, mask_to_edit
 from napari_sam.session.edits import Footprint
 
 SIDES = (1024, 8192)
@@ -67,7 +67,7 @@ def preview(side: int, repeats: int) -> float:
 
 
 def long_run() -> tuple[float, float, float]:
-    """Seconds to land one carried object, to undo the whole run, and to redo it."""
+    """Seconds to land one propagated object, to undo the whole run, and to redo it."""
     waiting: set[Callable[[], None]] = set()
     bridge = bridge_on((N_FRAMES, 1024, 1024), waiting.add)
 
@@ -83,9 +83,9 @@ def long_run() -> tuple[float, float, float]:
         for n in range(N_CARRIED):
             region = Region(150 * n, 100 + t % 300, DISC)
             there, source = (t, None, None), (t - 1, None, None)
-            carried = Carried(n + 1, there, region, 0.9, 0.9, 0.9, "pocket", source)
+            propagated = Propagated(n + 1, there, region, 0.9, 0.9, 0.9, "pocket", source)
             start = perf_counter()
-            bridge.session.carry(carried, run)
+            bridge.session.land_propagated(propagated, run)
             landing.append(perf_counter() - start)
     return median(landing), once(bridge.undo), once(bridge.redo)
 

@@ -33,7 +33,7 @@ from napari_sam.engine import (
     load_model,
 )
 from napari_sam.model import PocketConfig, PromptTensors
-from napari_sam.plugin.layers import LayerBridge
+from napari_sam.plugin.layers.bridge import LayerBridge
 from napari_sam.session import Autosave
 
 ROWS = 10  # of the table

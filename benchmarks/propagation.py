@@ -1,11 +1,11 @@
-"""Objects carried through real time-lapses and volumes from the truth of one frame only.
+"""Objects propagated through real time-lapses and volumes from the truth of one frame only.
 
     python benchmarks/propagation.py [--data DIR] [--clips NAME …] [--frames N] [--model NAME]
 
 Against two baselines in the same run: the mask of the first frame copied to all others, and the
 network prompted again in every frame with nothing but the box of its last answer. Then somebody
 corrects the weakest results, one after the other: the truth is painted there, and the object
-carried on from it. Prints a Markdown table.
+propagated from it. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from napari_sam import EmbeddingCache, FrameStack, Predictor, Prompts, load_model, read_image
 from napari_sam.engine import FrameIndex, iou, mask_to_box
-from napari_sam.headless_stacks import propagate, seeded_session
+from napari_sam.headless.stacks import propagate, seeded_session
 from napari_sam.session import Session, objects
 from napari_sam.training import Item, find_items
 
@@ -32,7 +32,7 @@ DATA = Path(
     os.environ.get("NAPARI_SAM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 )
 MEMORY = 6 * 2**30  # bytes for embeddings, so that a clip is encoded once
-SMALLEST = 16  # pixels in the first frame; what is smaller is not carried
+SMALLEST = 16  # pixels in the first frame; what is smaller is not propagated
 CORRECTIONS = 5
 LATER = (5, 10, 20)  # frames after which ids are compared
 
@@ -52,7 +52,7 @@ class Clip:
 
     @property
     def ids(self) -> list[int]:
-        """The objects that are carried."""
+        """The objects that are propagated."""
         ids, areas = np.unique(self.truth[self.seed], return_counts=True)
         return [int(i) for i, area in zip(ids, areas, strict=True) if i and area >= SMALLEST]
 
@@ -64,7 +64,7 @@ class Clip:
 
 @dataclass
 class Score:
-    """How well the objects of a clip were carried."""
+    """How well the objects of a clip were propagated."""
 
     ious: list[float] = field(default_factory=list)
     right: dict[int, list[bool]] = field(default_factory=lambda: {n: [] for n in LATER})
@@ -109,8 +109,8 @@ def boxed(clip: Clip, predictor: Predictor, cache: EmbeddingCache) -> Masks:
     return masks
 
 
-def carried(clip: Clip, predictor: Predictor, cache: EmbeddingCache) -> Session:
-    """A session in which everything was carried on from the first frame."""
+def propagated(clip: Clip, predictor: Predictor, cache: EmbeddingCache) -> Session:
+    """A session in which everything was propagated from the first frame."""
     frame = clip.stack.index(clip.seed)
     seeds = np.where(np.isin(clip.truth[clip.seed], clip.ids), clip.truth[clip.seed], 0)
     session = seeded_session(clip.stack, seeds, frame)
@@ -208,7 +208,7 @@ def row(clip: Clip, predictor: Predictor) -> list[str]:
     """One line of the table."""
     cache = EmbeddingCache(MEMORY)
     baselines = [score(clip, copied(clip)), score(clip, boxed(clip, predictor, cache))]
-    session = carried(clip, predictor, cache)
+    session = propagated(clip, predictor, cache)
     masks = masks_of(session, clip)
     ours = score(clip, masks)
     smooth = "–"

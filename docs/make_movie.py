@@ -1,4 +1,4 @@
-"""The animated picture of the documentation: cells carried on in the real window.
+"""The animated picture of the documentation: cells propagated in the real window.
 
 `make_pictures.py` runs this where there is a display, or a virtual one.
 """
@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
 from napari_sam.engine import Prompts
-from napari_sam.plugin.saved_sessions import NOT_SAVED
+from napari_sam.plugin.sessions.places import NOT_SAVED
 
 N_FRAMES, SHAPE = 14, (260, 300)
 PATIENCE = 300  # seconds
@@ -83,9 +83,9 @@ def film(path: Path) -> None:
         if step != shown[-1]:
             shown.append(step)
             shoot()
-        return not widget.onwards.runs and widget.worker.idle
+        return not widget.propagation.runs and widget.worker.idle
 
-    widget.onwards.propagate()
+    widget.propagation.propagate()
     wait(carried_on)
     shoot()
     viewer.close()

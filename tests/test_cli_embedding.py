@@ -16,7 +16,7 @@ import tifffile
 from checkpoints import small_state
 from commands import NapariSam, Refusal
 from napari_sam import EmbeddingCache, FrameStack, Predictor, load_model, read_image
-from napari_sam.cli import embedding
+from napari_sam.cli import embed as embedding
 from napari_sam.engine import EmbeddingStore
 
 MODEL = "--model small.safetensors"

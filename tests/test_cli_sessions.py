@@ -15,27 +15,31 @@ from annotating import CLICK, SHAPE, frame, land, new_session, paint, square
 from commands import NapariSam, Refusal
 from napari_sam.cli import app
 from napari_sam.engine import read_image
-from napari_sam.session import Carried, Region, Session, objects, save
+from napari_sam.session import Propagated, Region, Session, objects, save
 
-DOUBT = "It shrank too much."
+WARNING = "It shrank too much."
 WHY = "Object 4 ends before frame 1. It vanished."
 
 
 @pytest.fixture
 def session() -> Session:
-    """One object prompted and carried, and divided in the last frame."""
+    """One object prompted and propagated, and divided in the last frame."""
     session = new_session()
     land(session, 1, 0, CLICK, square(1, 1))
     run = session.new_run()
     for t in (1, 2, 3):
         mask = Region.from_mask(square(t, t))
-        doubt = DOUBT if t == 2 else ""
-        carried = Carried(1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0), doubt=doubt)
-        session.carry(carried, run)
+        warning = WARNING if t == 2 else ""
+        propagated = Propagated(
+            1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0), warning=warning
+        )
+        session.land_propagated(propagated, run)
     paint(session, 3, square(6, 6), 2)
     objects.divide(session, 1, (1, 2), frame(3))
     land(session, 4, 0, CLICK, square(5, 5))
-    session.carry(Carried(4, frame(1), Region.empty(), 0, 0, 0, "pocket", frame(0), WHY), run)
+    session.land_propagated(
+        Propagated(4, frame(1), Region.empty(), 0, 0, 0, "pocket", frame(0), WHY), run
+    )
     session.edit(4, frame(3), CLICK)
     return session
 
@@ -115,7 +119,7 @@ def test_show_as_json(saved: Path) -> None:
     assert shown["image"]["shape"] == list(SHAPE)
     assert shown["parents"] == {"2": [1], "3": [1]}
     assert [row["object_id"] for row in shown["objects"]] == [1, 2, 3, 4]
-    assert [row["doubts"] for row in shown["objects"]] == [[DOUBT], [], [], []]
+    assert [row["warnings"] for row in shown["objects"]] == [[WARNING], [], [], []]
     assert [row["ended"] for row in shown["objects"]] == [[], [], [], [WHY]]
 
 
@@ -135,11 +139,11 @@ def test_export(session: Session, saved: Path, tmp_path: Path, name: str) -> Non
         ("4", "", "0"),
     ]
     with scores.open() as file:
-        carried = [row for row in csv.DictReader(file) if row["source"]]
-    columns = ("object_id", "frame", "score", "source", "doubt", "stopped")
-    assert {tuple(row[name] for name in columns) for row in carried} == {
+        propagated = [row for row in csv.DictReader(file) if row["source"]]
+    columns = ("object_id", "frame", "score", "source", "warning", "stopped")
+    assert {tuple(row[name] for name in columns) for row in propagated} == {
         ("1", "1", "0.5000", "0", "", ""),
-        ("1", "2", "0.5000", "0", DOUBT, ""),
+        ("1", "2", "0.5000", "0", WARNING, ""),
         ("3", "3", "0.5000", "0", "", ""),
         ("4", "1", "", "0", "", WHY),
     }

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam.engine import Embedding, ModelEntry, Predictor, Prompts, load_model
-from napari_sam.headless import one_thread
+from napari_sam.headless.image import one_thread
 
 SIDE = 1024  # pixels of the picture's sides
 GRID = 8  # discs along each side: 64 boxes

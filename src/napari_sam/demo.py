@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from napari_sam.engine import FrameStack, Predictor, Prompts, SamError, overlay, write_labels
-from napari_sam.headless import Segmented, segment
+from napari_sam.headless.image import Segmented, segment
 from napari_sam.session import Session
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def open_window(scene: Scene) -> tuple[napari.Viewer, SamWidget]:
         import napari
         from qtpy.QtWidgets import QApplication
 
-        from napari_sam.plugin.saved_sessions import NOT_SAVED
+        from napari_sam.plugin.sessions.places import NOT_SAVED
 
         viewer = napari.Viewer(title="napari: Segment Anything")
     except ImportError as error:

@@ -17,9 +17,9 @@ def rival_distribution() -> str | None:
 
 
 def rival_warning(rival: str) -> str:
-    """What is wrong and how to mend it, for the user."""
+    """What is wrong and how to fix it, for the user."""
     return (
         f"{rival} is installed beside {DISTRIBUTION}, and both use the package name napari_sam: "
-        f"one hides the other. To mend it: pip uninstall {rival} {DISTRIBUTION}, "
+        f"one hides the other. To fix it: pip uninstall {rival} {DISTRIBUTION}, "
         f"then pip install {DISTRIBUTION}."
     )

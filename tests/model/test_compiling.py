@@ -18,7 +18,7 @@ pytestmark = [
 
 
 def noise_network(width: int) -> Sam:
-    """Blocks of another width are compiled anew."""
+    """Blocks of another width are compiled again."""
     encoder = ViTConfig(width, depth=2, heads=2, global_blocks=(1,))
     sam = Sam(SamConfig("small", encoder, input_size=256))
     fill_with_noise(sam, seed=0)

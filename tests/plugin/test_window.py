@@ -14,9 +14,10 @@ from skimage import data
 
 from checkpoints import Wrapping, small_state
 from file_server import FileServer, serving
-from napari_sam.engine import ModelEntry, Prompts, catalogue
+from napari_sam.engine import ModelEntry, Prompts
+from napari_sam.engine.models import catalogue
 from napari_sam.plugin import preferences
-from napari_sam.plugin.jobs import Job
+from napari_sam.plugin.work.jobs import Job
 from napari_sam.session import Region
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier

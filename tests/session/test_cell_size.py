@@ -79,7 +79,7 @@ def test_later_clicks_refine_what_the_first_one_found(predictor: Predictor) -> N
 
 
 def test_an_object_does_not_expect_its_own_size(predictor: Predictor) -> None:
-    """Drawn anew, an object is decoded as if it had not been there."""
+    """Drawn again, an object is decoded as if it had not been there."""
     session = new_session()
     for object_id, place in enumerate(PLACES[:3], 1):
         click(session, predictor, object_id, place)

@@ -1,4 +1,4 @@
-"""What others put into the labels, strokes of the brush, what was carried: all can be corrected."""
+"""Labels of other tools, strokes of the brush, propagated masks: all can be corrected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from annotating import CLICK, SHAPE, answer, frame, land, new_session, paint, square, state
 from napari_sam.engine import FrameStack, Prompts
-from napari_sam.session import Carried, Drawing, Region, Session, objects
+from napari_sam.session import Drawing, Propagated, Region, Session, objects
 
 NOT_THIS = Prompts.from_points([(3, 3)], [0])
 
@@ -19,9 +19,9 @@ def found_session() -> Session:
     return new_session(labels)
 
 
-def carried(object_id: int, t: int, mask: np.ndarray, score: float = 0.5, **more) -> Carried:
+def propagated(object_id: int, t: int, mask: np.ndarray, score: float = 0.5, **more) -> Propagated:
     region = Region.from_mask(mask)
-    return Carried(object_id, frame(t), region, 0.7, 0.6, score, "pocket", frame(0), **more)
+    return Propagated(object_id, frame(t), region, 0.7, 0.6, score, "pocket", frame(0), **more)
 
 
 # Objects found in the labels
@@ -179,7 +179,7 @@ def test_a_stroke_in_a_view_from_the_side_belongs_to_that_view() -> None:
     assert not session.labels.any()
 
 
-# Carried from frame to frame
+# Propagated from frame to frame
 
 
 def test_a_run_lands_and_is_undone_at_once() -> None:
@@ -188,7 +188,7 @@ def test_a_run_lands_and_is_undone_at_once() -> None:
     before = state(session)
     run = session.new_run()
     for t in (1, 2, 3):
-        assert session.carry(carried(1, t, square(t, t)), run)
+        assert session.land_propagated(propagated(1, t, square(t, t)), run)
     assert session.annotation(1, frame(2)).source == frame(0)
     assert session.annotation(1, frame(2)).model_hash == "sha256:0"
     assert session.objects()[0].frames == tuple(map(frame, range(4)))
@@ -202,18 +202,18 @@ def test_a_run_lands_and_is_undone_at_once() -> None:
 def test_what_comes_late_of_a_run_taken_back_is_refused() -> None:
     session = new_session()
     run = session.new_run()
-    session.carry(carried(1, 1, square(1, 1)), run)
+    session.land_propagated(propagated(1, 1, square(1, 1)), run)
     session.undo()
-    assert session.carry(carried(1, 2, square(1, 1)), run) is None
+    assert session.land_propagated(propagated(1, 2, square(1, 1)), run) is None
     assert not session.labels.any()
 
 
 def test_a_click_amid_a_run_is_a_step_of_its_own() -> None:
     session = new_session()
     run = session.new_run()
-    session.carry(carried(1, 1, square(1, 1)), run)
+    session.land_propagated(propagated(1, 1, square(1, 1)), run)
     land(session, 2, 0, CLICK, square(5, 5))
-    session.carry(carried(1, 2, square(1, 1)), run)
+    session.land_propagated(propagated(1, 2, square(1, 1)), run)
     session.undo()
     assert session.ids_in(frame(0)) == ()
     assert session.ids_in(frame(1)) == session.ids_in(frame(2)) == (1,)
@@ -226,10 +226,10 @@ def test_a_correction_of_the_run_itself_comes_between() -> None:
     """What a run does on top of the user's change cannot be undone before it."""
     session = new_session()
     run = session.new_run()
-    session.carry(carried(1, 1, square(1, 1, side=4)), run)
+    session.land_propagated(propagated(1, 1, square(1, 1, side=4)), run)
     paint(session, 1, square(1, 1), 2)
     session.protect_neighbours = False
-    session.carry(carried(3, 1, square(1, 1)), run)
+    session.land_propagated(propagated(3, 1, square(1, 1)), run)
     states = []
     while session.undo():
         states.append(session.ids_in(frame(1)))
@@ -247,11 +247,11 @@ def test_frames_of_the_user_are_never_overwritten(by: str) -> None:
         case "stroke":
             paint(session, 2, square(1, 1), 1)
         case "confirmed":
-            session.carry(carried(1, 2, square(1, 1)), session.new_run())
+            session.land_propagated(propagated(1, 2, square(1, 1)), session.new_run())
             assert session.confirm(1, frame(2))
     before = session.labels.copy()
     assert session.anchors(1) == {frame(2)}
-    assert session.carry(carried(1, 2, square(5, 5)), session.new_run()) is None
+    assert session.land_propagated(propagated(1, 2, square(5, 5)), session.new_run()) is None
     np.testing.assert_array_equal(session.labels, before)
 
 
@@ -259,45 +259,45 @@ SETTLING = {
     "confirmed": lambda s: s.confirm(1, frame(2)),
     "prompted": lambda s: land(s, 1, 2, CLICK, square(1, 1)),
     "painted": lambda s: paint(s, 2, square(6, 6), 1),
-    "carried anew": lambda s: s.carry(carried(1, 2, square(4, 4)), s.new_run()),
+    "propagated again": lambda s: s.land_propagated(propagated(1, 2, square(4, 4)), s.new_run()),
 }
 
 
 @pytest.mark.parametrize("settle", SETTLING.values(), ids=list(SETTLING))
 def test_a_doubt_stands_until_it_is_settled_and_comes_back_by_undo(settle) -> None:
     session = new_session()
-    doubt = "There are two like it now: it may have divided."
-    session.carry(carried(1, 2, square(1, 1), doubt=doubt), session.new_run())
-    assert session.annotation(1, frame(2)).doubt == doubt
+    warning = "There are two like it now: it may have divided."
+    session.land_propagated(propagated(1, 2, square(1, 1), warning=warning), session.new_run())
+    assert session.annotation(1, frame(2)).warning == warning
     settle(session)
-    assert session.annotation(1, frame(2)).doubt == ""
+    assert session.annotation(1, frame(2)).warning == ""
     session.undo()
-    assert session.annotation(1, frame(2)).doubt == doubt
+    assert session.annotation(1, frame(2)).warning == warning
 
 
 def test_a_second_run_replaces_the_first() -> None:
     session = new_session()
     for mask in (square(1, 1), square(4, 4)):
-        session.carry(carried(1, 2, mask), session.new_run())
+        session.land_propagated(propagated(1, 2, mask), session.new_run())
     np.testing.assert_array_equal(session.labels[2] == 1, square(4, 4))
 
 
-# Where what was carried ended
+# Where what was propagated ended
 
 
-def end(object_id: int, t: int) -> Carried:
+def end(object_id: int, t: int) -> Propagated:
     nothing = np.zeros(SHAPE[1:], bool)
     why = f"Object {object_id} ends before frame {t}. It left the frame."
-    return carried(object_id, t, nothing, 0.1, stopped=why)
+    return propagated(object_id, t, nothing, 0.1, stopped=why)
 
 
 def ended_session() -> Session:
-    """Object 1, clicked in the first frame, is carried to the second and ends before the third."""
+    """Object 1, clicked in the first frame, is propagated to the second; ends before the third."""
     session = new_session()
     land(session, 1, 0, CLICK, square(1, 1))
     run = session.new_run()
-    session.carry(carried(1, 1, square(1, 1)), run)
-    assert session.carry(end(1, 2), run) is None
+    session.land_propagated(propagated(1, 1, square(1, 1)), run)
+    assert session.land_propagated(end(1, 2), run) is None
     return session
 
 
@@ -324,11 +324,11 @@ def test_why_an_object_ended_is_kept_and_undone_with_its_run() -> None:
 
 
 SUPERSEDED = {
-    "carried there": lambda s: s.carry(carried(1, 2, square(1, 1)), s.new_run()),
+    "propagated there": lambda s: s.land_propagated(propagated(1, 2, square(1, 1)), s.new_run()),
     "clicked there": lambda s: land(s, 1, 2, CLICK, square(1, 1)),
     "painted there": lambda s: paint(s, 2, square(1, 1), 1),
     "agreed to": lambda s: s.confirm(1, frame(2)),
-    "deleted from there on": lambda s: objects.delete(s, [1], frame(2), "onwards"),
+    "deleted from there on": lambda s: objects.delete(s, [1], frame(2), "from here"),
     "joined to one that goes on": lambda s: objects.join(s, 1, 7, frame(2)),
 }
 
@@ -336,16 +336,16 @@ SUPERSEDED = {
 @pytest.mark.parametrize("by", SUPERSEDED)
 def test_an_end_holds_until_something_else_is_there(by: str) -> None:
     session = ended_session()
-    session.carry(carried(7, 2, square(5, 5)), session.new_run())
+    session.land_propagated(propagated(7, 2, square(5, 5)), session.new_run())
     SUPERSEDED[by](session)
     assert ends(session) == {}
     session.undo()
     assert ends(session) == {(1, 2): WHY}
 
 
-def test_a_joined_track_stays_what_was_carried() -> None:
+def test_a_joined_track_stays_what_was_propagated() -> None:
     session = ended_session()
-    session.carry(carried(7, 2, square(5, 5)), session.new_run())
+    session.land_propagated(propagated(7, 2, square(5, 5)), session.new_run())
     objects.join(session, 1, 7, frame(2))
     assert session.annotation(1, frame(2)).score == 0.5
 
@@ -361,7 +361,7 @@ def test_what_is_there_has_not_ended() -> None:
     """Of an earlier run, or of another tool."""
     session = found_session()
     before = state(session)
-    assert session.carry(end(5, 2), session.new_run()) is None
+    assert session.land_propagated(end(5, 2), session.new_run()) is None
     assert state(session) == before
     assert not session.undo()
 
@@ -369,21 +369,21 @@ def test_what_is_there_has_not_ended() -> None:
 def test_the_same_end_again_is_no_step() -> None:
     session = ended_session()
     before = state(session)
-    session.carry(end(1, 2), session.new_run())
+    session.land_propagated(end(1, 2), session.new_run())
     session.undo()
     assert state(session) != before, "the run itself was undone"
 
 
-def test_what_is_carried_leaves_the_neighbours_alone() -> None:
+def test_what_is_propagated_leaves_the_neighbours_alone() -> None:
     session = found_session()
-    session.carry(carried(1, 2, square(3, 3, side=4)), session.new_run())
+    session.land_propagated(propagated(1, 2, square(3, 3, side=4)), session.new_run())
     assert (session.labels[2] == 5).sum() == 16
     assert (session.labels[2] == 1).sum() == 12
 
 
-def test_a_click_corrects_what_was_carried() -> None:
+def test_a_click_corrects_what_was_propagated() -> None:
     session = new_session()
-    session.carry(carried(1, 2, square(1, 1, side=4)), session.new_run())
+    session.land_propagated(propagated(1, 2, square(1, 1, side=4)), session.new_run())
     request = session.edit(1, frame(2), NOT_THIS)
     assert request.prompts.mask.sum() == 16
     session.land(answer(request, square(1, 1)))
@@ -399,7 +399,7 @@ def test_the_weakest_first() -> None:
     run = session.new_run()
     for object_id, t, score in [(1, 1, 0.8), (1, 2, 0.2), (2, 1, 0.5), (2, 3, 0.2)]:
         mask = square(4 * (object_id - 1), 0)
-        session.carry(carried(object_id, t, mask, score), run)
+        session.land_propagated(propagated(object_id, t, mask, score), run)
     assert session.weakest() == [
         (1, frame(2), 0.2),
         (2, frame(3), 0.2),
@@ -412,7 +412,7 @@ def test_the_weakest_first() -> None:
     assert session.objects()[1].score == 0.5
 
 
-def test_confirming_what_nobody_carried_changes_nothing() -> None:
+def test_confirming_what_nobody_propagated_changes_nothing() -> None:
     session = found_session()
     assert not session.confirm(5, frame(0))
     assert not session.undo()
@@ -445,11 +445,13 @@ def test_undoing_a_long_run_writes_each_frame_once() -> None:
         for n in range(4):
             region = Region(8 * n, 8 * n, np.ones((8, 8), bool))
             at = (t, None, None)
-            session.carry(Carried(n + 1, at, region, 0.9, 0.9, 0.9, "pocket", (0, None, None)), run)
-    carried = labels.copy()
+            session.land_propagated(
+                Propagated(n + 1, at, region, 0.9, 0.9, 0.9, "pocket", (0, None, None)), run
+            )
+    propagated = labels.copy()
     writes.clear()
     session.undo()
     assert not labels.any()
     assert sorted(t for t, *_ in writes) == list(range(1, 60))
     session.redo()
-    np.testing.assert_array_equal(labels, carried)
+    np.testing.assert_array_equal(labels, propagated)

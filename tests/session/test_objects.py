@@ -45,7 +45,10 @@ LINEAGE = {2: (1,), 3: (1,)}
 CASES = [
     Case("delete here", "12 12 12", lambda s: objects.delete(s, [1], at(1)), "12 .2 12"),
     Case(
-        "delete onwards", "12 12 12", lambda s: objects.delete(s, [1], at(1), "onwards"), "12 .2 .2"
+        "delete from here",
+        "12 12 12",
+        lambda s: objects.delete(s, [1], at(1), "from here"),
+        "12 .2 .2",
     ),
     Case(
         "delete everywhere",
@@ -56,7 +59,7 @@ CASES = [
     Case(
         "delete several",
         "123 123 123",
-        lambda s: objects.delete(s, [3, 1], at(1), "onwards"),
+        lambda s: objects.delete(s, [3, 1], at(1), "from here"),
         "123 .2. .2.",
     ),
     Case(
@@ -77,16 +80,16 @@ CASES = [
     Case(
         "a deleted daughter has no mother",
         "1.. .23 .23",
-        lambda s: objects.delete(s, [2], at(1), "onwards"),
+        lambda s: objects.delete(s, [2], at(1), "from here"),
         "1.. ..3 ..3",
         LINEAGE,
         {3: (1,)},
     ),
     Case("merge here", "12 12 12", lambda s: objects.merge(s, 1, [2], at(1)), "12 11 12"),
     Case(
-        "merge onwards",
+        "merge from here",
         "12 12 12",
-        lambda s: objects.merge(s, 2, [1], at(1), "onwards"),
+        lambda s: objects.merge(s, 2, [1], at(1), "from here"),
         "12 22 22",
     ),
     Case(
@@ -98,7 +101,7 @@ CASES = [
     Case(
         "merged with her daughters a mother has none",
         "1.. .23 .23",
-        lambda s: objects.merge(s, 1, [2, 3], at(1), "onwards"),
+        lambda s: objects.merge(s, 1, [2, 3], at(1), "from here"),
         "1.. .11 .11",
         LINEAGE,
     ),
@@ -245,7 +248,7 @@ REFUSALS = [
     Refusal(
         "along the frame",
         "12",
-        lambda s: objects.delete(s, [1], at(0), "onwards", axis=1),
+        lambda s: objects.delete(s, [1], at(0), "from here", axis=1),
         "Axis 1 spans the frame",
     ),
 ]
@@ -262,7 +265,7 @@ def test_refused(case: Refusal) -> None:
 
 CHANGING = {
     "deleted here": lambda s: objects.delete(s, [2], at(1)),
-    "deleted onwards": lambda s: objects.delete(s, [2], at(0), "onwards"),
+    "deleted onwards": lambda s: objects.delete(s, [2], at(0), "from here"),
     "deleted everywhere": lambda s: objects.delete(s, [2], at(0), "everywhere"),
     "merged": lambda s: objects.merge(s, 1, [2], at(1)),
     "swapped": lambda s: objects.swap(s, 1, 2, at(1)),
@@ -348,7 +351,7 @@ def test_onwards_goes_along_one_axis(axis, left) -> None:
     """Along t all of z is meant; along z only the time shown."""
     labels = np.ones((2, 3, 2, 2), np.uint8)
     session = Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8), rgb=False), labels)
-    objects.delete(session, [1], (1, 1, None, None), "onwards", axis)
+    objects.delete(session, [1], (1, 1, None, None), "from here", axis)
     remain = [(t, z) for t, z in np.ndindex(2, 3) if labels[t, z].any()]
     assert remain == left
 
@@ -357,7 +360,7 @@ def test_a_scope_follows_the_view() -> None:
     """In a view from the side a frame is a section, and onwards goes through the sections."""
     labels = np.ones((3, 4, 5), np.uint8)
     session = Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8), rgb=False), labels)
-    objects.delete(session, [1], (None, 2, None), "onwards")
+    objects.delete(session, [1], (None, 2, None), "from here")
     assert labels[:, :2].all()
     assert not labels[:, 2:].any()
     session.undo()

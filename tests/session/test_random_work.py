@@ -12,13 +12,14 @@ from hypothesis.extra.numpy import arrays
 
 from annotating import SHAPE, answer, frame, new_session, new_stack, paint, state, waiting
 from napari_sam.engine import Prompts, SamError
-from napari_sam.session import Autosave, Carried, Region, Session, load, objects
+from napari_sam.session import Autosave, Propagated, Region, Session, load, objects
+from napari_sam.stacks import link_frames
 
 masks = arrays(bool, SHAPE[1:])
 times = st.integers(0, SHAPE[0] - 1)
 ids = st.integers(1, 4)
 points = st.tuples(st.integers(0, SHAPE[1] - 1), st.integers(0, SHAPE[2] - 1))
-scopes = st.sampled_from(["here", "onwards", "everywhere"])
+scopes = st.sampled_from(["here", "from here", "everywhere"])
 
 works = st.one_of(
     st.tuples(st.just("prompt"), ids, times, masks, points, st.sampled_from([0, 1])),
@@ -56,14 +57,14 @@ def work(session: Session, done: tuple) -> None:
             paint(session, t, mask, object_id)
         case ("carry", object_id, t, mask, run):
             region = Region.from_mask(mask)
-            session.carry(
-                Carried(object_id, frame(t), region, 0.7, 0.8, 0.6, "pocket", frame(0)), run
+            session.land_propagated(
+                Propagated(object_id, frame(t), region, 0.7, 0.8, 0.6, "pocket", frame(0)), run
             )
         case ("end", object_id, t, run):
             why = f"Object {object_id} ends before frame {t}. It vanished."
             nothing = Region.empty()
-            session.carry(
-                Carried(object_id, frame(t), nothing, 0, 0, 0, "pocket", frame(0), why), run
+            session.land_propagated(
+                Propagated(object_id, frame(t), nothing, 0, 0, 0, "pocket", frame(0), why), run
             )
         case ("confirm", object_id, t):
             session.confirm(object_id, frame(t))
@@ -76,7 +77,7 @@ def work(session: Session, done: tuple) -> None:
         case ("divide", mother, one, two, t):
             objects.divide(session, mother, [one, two], frame(t))
         case ("link",):
-            objects.link(session, frame(0))
+            link_frames(session, frame(0))
         case ("undo",):
             session.undo()
         case ("redo",):

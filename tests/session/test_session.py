@@ -67,7 +67,7 @@ def test_a_late_answer_is_dropped() -> None:
 def test_nothing_new_asks_for_nothing() -> None:
     session = new_session()
     wanted = []
-    session.wanted.connect(wanted.append)
+    session.requested.connect(wanted.append)
     session.edit(1, FRAME, CLICK)
     assert session.edit(1, FRAME, CLICK) is None
     assert len(wanted) == 1

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from .benchmarking import bench
-from .embedding import embed, show_cache
-from .judging import evaluate
+from .bench import bench
+from .embed import embed, show_cache
+from .evaluate import evaluate
 from .models import app as models
 from .printing import one_line, tell
-from .segmenting import demo, segment
-from .sessions import app as sessions
+from .segment import demo, segment
+from .session import app as sessions
 from .stacks import propagate, track
-from .training import train
+from .train import train
 
 app = typer.Typer(
     help="Click a cell, get its mask: Segment Anything without a screen.",
@@ -32,7 +32,7 @@ app.add_typer(sessions, name="session")
 
 
 def main() -> None:
-    """What the user can mend is said in one line on stderr, without a traceback; exit code 1."""
+    """What the user can fix is said in one line on stderr, without a traceback; exit code 1."""
     from napari_sam.engine import SamError
 
     try:

@@ -24,7 +24,8 @@ from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
     from napari_sam.engine import FrameStack
-    from napari_sam.session import Carried, Direction, Tracks
+    from napari_sam.session import Propagated
+    from napari_sam.stacks import Direction, Tracks
 
 DIRECTIONS = ("forward", "backward", "both")
 
@@ -39,7 +40,7 @@ Seeds = Annotated[
 ]
 Ids = Annotated[
     str | None,
-    typer.Option(metavar="1,2", help="Numbers of the objects to carry; all by default."),
+    typer.Option(metavar="1,2", help="Numbers of the objects to propagate; all by default."),
 ]
 Reach = Annotated[
     int | None,
@@ -82,14 +83,14 @@ def propagate(
     precision: Precision = "auto",
     scores: Scores = None,
 ) -> None:
-    """Carry objects from one frame to those after or before it.
+    """Propagate objects from one frame to those after or before it.
 
     An object that vanishes, leaves the frame or merges with a neighbour ends there; the reason is
     printed.
     """
-    from napari_sam import headless_stacks as headless
     from napari_sam.engine import read_labels, write_labels
-    from napari_sam.headless import blank_notices
+    from napari_sam.headless import stacks as headless
+    from napari_sam.headless.image import blank_notices
 
     way = direction_of(direction)
     chosen = None if ids is None else object_ids(ids)
@@ -118,7 +119,7 @@ def propagate(
     write_labels(out, session.labels, axes)
     if scores:
         headless.write_scores(scores, results)
-    print_carried(results)
+    print_propagated(results)
     typer.echo(f"written to {out}")
 
 
@@ -150,7 +151,7 @@ def track(
     has another number in every frame. Each track keeps the number that most of its labels had.
     """
     from napari_sam.engine import read_labels, write_labels
-    from napari_sam.session import LinkRules, find_tracks, link
+    from napari_sam.stacks import LinkRules, find_tracks, link
 
     pixels, axes = read_labels(labels)
     check_outputs([labels], labels_out, out)
@@ -172,7 +173,7 @@ def check_stack(image: Path, stack: FrameStack) -> None:
     if stack.ndim == 2:
         size = " × ".join(map(str, stack.shape))
         raise FrameError(
-            f"{image} is a single image, {size} pixels: there is no other frame to carry objects "
+            f"{image} is a single image, {size} pixels: it has no other frame to propagate objects "
             "to. Give a time-lapse or a volume."
         )
 
@@ -206,14 +207,14 @@ def object_ids(text: str) -> list[int]:
         raise SamError(f"--ids {text} cannot be read. Write ids with commas: 1,2.") from error
 
 
-def print_carried(results: Iterable[Carried]) -> None:
+def print_propagated(results: Iterable[Propagated]) -> None:
     """One line an object: how far it went, how sure, and why it ended."""
-    by_object: dict[int, list[Carried]] = {}
+    by_object: dict[int, list[Propagated]] = {}
     for result in results:
         by_object.setdefault(result.object_id, []).append(result)
     rows = []
-    for object_id, carried in sorted(by_object.items()):
-        going = [each for each in carried if not each.stopped]
+    for object_id, propagated in sorted(by_object.items()):
+        going = [each for each in propagated if not each.stopped]
         worst = min(going, key=lambda each: each.score, default=None)
         rows.append(
             (
@@ -221,7 +222,7 @@ def print_carried(results: Iterable[Carried]) -> None:
                 str(len(going)),
                 f"{worst.score:.2f}" if worst else "",
                 ",".join(str(i) for i in worst.frame if i is not None) if worst else "",
-                " ".join(each.stopped for each in carried if each.stopped),
+                " ".join(each.stopped for each in propagated if each.stopped),
             )
         )
     print_table(("object", "frames", "lowest score", "in frame", "ended"), rows)

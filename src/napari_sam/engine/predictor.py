@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from napari_sam.engine.models.zoo import LoadedModel, is_out_of_memory, on_cpu
 from napari_sam.model import NetworkConfig, PromptTensors, fitness, prepare, upscale_mask
 
 from .contrast import resize_longest_side
@@ -24,7 +25,6 @@ from .errors import FrameError, PromptError
 from .frames import FrameStack
 from .masks import stability_score
 from .prompts import Prompts
-from .zoo import LoadedModel, is_out_of_memory, on_cpu
 
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
 MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 4 MB each

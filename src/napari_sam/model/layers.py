@@ -75,7 +75,7 @@ def packed(
 ) -> Callable[[Tensor], Tensor]:
     """A linear layer for many inputs like x (..., C), its weights in the order oneDNN reads them.
 
-    Ordered anew for every image, which takes a fiftieth of the product, so that they are never in
+    Ordered again for every image, which takes a fiftieth of the product, so that they are never in
     memory twice. The layer itself, then the activation, where that brings nothing or PyTorch
     cannot.
     """

@@ -23,25 +23,25 @@ from qtpy.QtWidgets import (
 
 from napari_sam.engine import EmbeddingCache, FrameStack, ModelError, SamError
 from napari_sam.installation import rival_distribution, rival_warning
+from napari_sam.plugin.controllers.answering import Answering
+from napari_sam.plugin.controllers.embeddings import EmbeddingAhead
+from napari_sam.plugin.controllers.hover import Hover
+from napari_sam.plugin.controllers.models import ModelChoice
+from napari_sam.plugin.controllers.object_actions import ObjectActions
+from napari_sam.plugin.controllers.object_list import ObjectList
+from napari_sam.plugin.controllers.propagation import Propagation
+from napari_sam.plugin.controllers.review import Review
+from napari_sam.plugin.controllers.tracks import TracksView
+from napari_sam.plugin.layers.bridge import LayerBridge, remove_layers
+from napari_sam.plugin.layers.own_layers import new_labels
+from napari_sam.plugin.panels.annotate import ObjectPanel, SourcePanel, StatusPanel, ToolPanel
+from napari_sam.plugin.panels.stack import Pages, ReviewPanel, StackPanel
+from napari_sam.plugin.panels.storage import EmbeddingPanel, SessionPanel
+from napari_sam.plugin.sessions.reopening import Reopening
+from napari_sam.plugin.sessions.saving import AUTOSAVE_MS, Saving
+from napari_sam.plugin.work.jobs import Job, Worker
 
-from .answering import Answering
-from .embedding_ahead import EmbeddingAhead
-from .hover import Hover
-from .jobs import Job, Worker
-from .layers import LayerBridge, remove_layers
-from .model_choice import ModelChoice
-from .object_actions import ObjectActions
-from .object_list import ObjectList
-from .onwards import Onwards
-from .own_layers import new_labels
-from .panels import ObjectPanel, SourcePanel, StatusPanel, ToolPanel
 from .preferences import on_preferences_changed, open_store, read_preferences
-from .reopening import Reopening
-from .review import Review
-from .saving import AUTOSAVE_MS, Saving
-from .stack_panel import Pages, ReviewPanel, StackPanel
-from .storage_panels import EmbeddingPanel, SessionPanel
-from .tracks_view import TracksView
 
 if TYPE_CHECKING:
     import napari
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from napari_sam.engine import Predictor
 
 RIVAL = "rival"  # job slot
-ONE_FRAME = "A single image has no other frames that objects could be carried to."
+ONE_FRAME = "A single image has no other frames that objects could be propagated to."
 UNSEEN_MS = 1000  # a panel behind others, or in a hidden window, begins its work all the same
 
 log = logging.getLogger(__name__)
@@ -100,11 +100,11 @@ class SamWidget(QWidget):
         self.source, self.status = SourcePanel(), StatusPanel()
         self.tools, self.objects = ToolPanel(), ObjectPanel()
         self.embeddings, self.kept = EmbeddingPanel(), SessionPanel()
-        self.stack, self.doubts = StackPanel(), ReviewPanel()
+        self.stack, self.review_panel = StackPanel(), ReviewPanel()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
-        self.review_page = self.pages.add_page("Review", self.doubts)
+        self.review_page = self.pages.add_page("Review", self.review_panel)
         for panel in (self.source, self.status):  # as high on every page
             panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         scroll = QScrollArea()
@@ -139,8 +139,10 @@ class SamWidget(QWidget):
         self.ahead = EmbeddingAhead(worker, cache, self.embeddings, self._tell)
         self.saving = Saving(self.saver, self.kept, _inform)
         self.reopening = Reopening(self.viewer, self.saver, self._attach, _inform, self._tell)
-        self.onwards = Onwards(self.stack, status, worker, cache, self.objects.chosen, self._tell)
-        self.review = Review(self.doubts, self.onwards)
+        self.propagation = Propagation(
+            self.stack, status, worker, cache, self.objects.chosen, self._tell
+        )
+        self.review = Review(self.review_panel, self.propagation)
         self.object_actions = ObjectActions(
             self.objects, self.stack.chosen_axis, worker, status, self._tell
         )
@@ -149,7 +151,7 @@ class SamWidget(QWidget):
         self.hover = Hover(self.tools.hover, worker, cache, self._tell)
         self.answering = Answering(worker, cache, self.ahead, status, self._tell)
         self._followers = (
-            self.onwards,
+            self.propagation,
             self.review,
             self.object_actions,
             self.tracks,
@@ -173,7 +175,7 @@ class SamWidget(QWidget):
         self.tools.single.toggled.connect(self._set_single)
         self.tools.protect.toggled.connect(self._set_protect)
         self.embeddings.embed_clicked.connect(self.answering.embed_all)
-        self.review.listed.connect(self._show_doubts)
+        self.review.listed.connect(self._show_low_confidence)
         self.stack.tracks_toggled.connect(self.tracks.show)
         self.tracks.removed.connect(partial(self.stack.tracks.setChecked, False))
         self.kept.open_chosen.connect(self._open_session)
@@ -188,7 +190,7 @@ class SamWidget(QWidget):
             "J": lambda viewer: self.tools.single.toggle(),
             "Q": lambda viewer: self._use("point"),
             "W": lambda viewer: self._use("rectangle"),
-            ".": lambda viewer: self.onwards.propagate(),
+            ".": lambda viewer: self.propagation.propagate(),
             "U": lambda viewer: self.review.next(),
             "0": lambda viewer: self.review.looks_right(),
             "Control-Z": lambda viewer: self._undo(),
@@ -318,7 +320,7 @@ class SamWidget(QWidget):
         return self.answering.predictor
 
     def _on_model(self, predictor: Predictor) -> None:
-        self.onwards.predictor = self.hover.predictor = predictor
+        self.propagation.predictor = self.hover.predictor = predictor
         for notice in predictor.model.notices:
             show_warning(notice)
         self.answering.use(predictor)
@@ -328,18 +330,18 @@ class SamWidget(QWidget):
     def _cancel(self) -> None:
         """Cancel everything."""
         self.ahead.stop()
-        self.onwards.stop()
+        self.propagation.stop()
         self.downloads.cancel()
         self.answering.give_up()
         self.status.show_idle("Cancelled. The next click or frame goes on.")
 
     def _show_pages(self, stack: FrameStack) -> None:
-        """A single frame has nothing to be carried to."""
+        """A single frame has nothing to be propagated to."""
         why_not = "" if any(n > 1 for n in stack.shape[:-2]) else ONE_FRAME
         for page in (self.stack_page, self.review_page):
             self.pages.allow(page, why_not)
 
-    def _show_doubts(self, n: int) -> None:
+    def _show_low_confidence(self, n: int) -> None:
         self.pages.tabs.setTabText(self.review_page, f"Review ({n})" if n else "Review")
 
     # What the user does
@@ -396,7 +398,7 @@ class SamWidget(QWidget):
         self.downloads.submit(Job(RIVAL, lambda report: rival_distribution(), warn, self._tell))
 
     def _tell(self, error: Exception) -> None:
-        """Say in the panel what the user can mend, and in a notification what is not seen there."""
+        """Say in the panel what the user can fix, and in a notification what is not seen there."""
         if isinstance(error, SamError):
             self.status.show_idle(f"⚠ {error}")
             if isinstance(error, ModelError):

@@ -13,8 +13,6 @@ from napari_sam.engine import FrameIndex, Prompts
 if TYPE_CHECKING:
     from napari_sam.engine import CachedEmbedding, Prediction, Predictor
 
-    from .stepping import Carried
-
 from .drawing import Drawing
 from .edits import Footprint, Region
 
@@ -36,10 +34,10 @@ class Annotation:
     model: str = ""
     model_hash: str = ""
     precision: str = ""
-    source: FrameIndex | None = None  # the frame it was carried from; None: the user's own
-    score: float | None = None  # of what was carried, 0 to 1: how far it can be trusted
-    doubt: str = ""  # what speaks against what was carried, in a sentence
-    stopped: str = ""  # why it was carried up to the frame before only: it is not in this one
+    source: FrameIndex | None = None  # the frame it was propagated from; None: the user's own
+    score: float | None = None  # of what was propagated, 0 to 1: how far it can be trusted
+    warning: str = ""  # what speaks against what was propagated, in a sentence
+    stopped: str = ""  # why it was propagated up to the frame before only: it is not in this one
     base: Region = NO_REGION  # what was in the labels already when the first prompt was given
     footprint: Footprint = NO_FOOTPRINT
 
@@ -62,28 +60,28 @@ class Annotation:
         )
 
     @classmethod
-    def of_carried(
-        cls, carried: Carried, model_hash: str, precision: str, footprint: Footprint
+    def of_propagated(
+        cls, propagated: Propagated, model_hash: str, precision: str, footprint: Footprint
     ) -> Annotation:
-        """What was carried to a frame, or ended before it; the footprint is that of before."""
-        if carried.stopped:
-            return cls(source=carried.source, stopped=carried.stopped)
+        """What was propagated to a frame, or ended before it; the footprint is that of before."""
+        if propagated.stopped:
+            return cls(source=propagated.source, stopped=propagated.stopped)
         return cls(
-            iou_prediction=carried.iou_prediction,
-            stability=carried.stability,
-            model=carried.model,
+            iou_prediction=propagated.iou_prediction,
+            stability=propagated.stability,
+            model=propagated.model,
             model_hash=model_hash,
             precision=precision,
-            source=carried.source,
-            score=carried.score,
-            doubt=carried.doubt,
+            source=propagated.source,
+            score=propagated.score,
+            warning=propagated.warning,
             footprint=footprint,
         )
 
     @property
     def own(self) -> Annotation:
-        """The same as the user's own: carried from nowhere, and beyond doubt."""
-        return replace(self, source=None, score=None, doubt="", stopped="")
+        """The same as the user's own: propagated from nowhere, and with full confidence."""
+        return replace(self, source=None, score=None, warning="", stopped="")
 
     @property
     def is_anchor(self) -> bool:
@@ -100,7 +98,7 @@ def as_found(region: Region) -> Annotation:
 
 @dataclass(frozen=True)
 class Request:
-    """A mask that is wanted. The generation tells it from earlier wishes for the same object."""
+    """A mask to be decoded. The generation tells it from earlier requests for the same object."""
 
     object_id: int
     frame: FrameIndex
@@ -130,6 +128,22 @@ class Answer:
     picture: NDArray[np.uint8]  # the frame in small, under the low-res logits
     model_hash: str = ""
     precision: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Propagated:
+    """One object brought to one frame, or the reason why it went no further."""
+
+    object_id: int
+    frame: FrameIndex
+    mask: Region  # empty where it stopped
+    iou_prediction: float
+    stability: float
+    score: float  # 0 to 1: how far it can be trusted
+    model: str
+    source: FrameIndex  # the annotated frame it set out from
+    stopped: str = ""  # a sentence: why it ends here
+    warning: str = ""  # a sentence: what speaks against it, though it goes on
 
 
 @dataclass(frozen=True)

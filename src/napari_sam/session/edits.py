@@ -108,7 +108,7 @@ class Region:
 class Footprint:
     """What one object covers in one frame, and which part of that is the annotator's own hand."""
 
-    landed: Region  # all pixels that carried the id after the last edit
+    landed: Region  # all pixels that propagated the id after the last edit
     painted: Region  # of these, painted by hand: kept whatever the network says
     erased: Region  # taken away by hand: stays empty whatever the network says
 
@@ -252,7 +252,7 @@ def check_fits(object_id: int, labels: Any) -> None:
 
 
 def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
-    """The pixels of a frame that carry an id. Read in strips: no mask of a huge frame is made."""
+    """The pixels of a frame that have an id. Read in strips: no mask of a huge frame is made."""
     frame = read_frame(labels, index)
     n_rows = max(1, PIXELS_IN_STRIP // max(1, frame.shape[1]))
     strips = [

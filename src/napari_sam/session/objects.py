@@ -1,4 +1,4 @@
-"""What can be done with whole objects: delete, merge, split, swap, join, divide, link.
+"""What can be done with whole objects: delete, merge, split, swap, join, divide.
 
 Each is one step of undo over all frames it concerns. Ids, parents and annotations go along: an
 annotation moves with its object's id; where pixels of several objects become one, or one is
@@ -19,11 +19,9 @@ from napari_sam.engine import FrameIndex, SamError
 from .annotation import Annotation, Key, as_found
 from .edits import Region, fill
 from .history import Change
-from .linking import Links, find_links, make_links
 from .renaming import change_to, frames_with, give_up, make_room, merged, renaming
 from .scopes import Scope, frames_in
 from .session import Session
-from .tracking import LinkRules
 
 
 def delete(
@@ -56,7 +54,7 @@ def swap(
 ) -> None:
     """Exchange the ids of two objects from a frame on: the tracks had crossed."""
     _check_all([object_id, other])
-    _give_ids(session, {object_id: other, other: object_id}, frame, "onwards", axis)
+    _give_ids(session, {object_id: other, other: object_id}, frame, "from here", axis)
 
 
 def join(
@@ -64,7 +62,7 @@ def join(
 ) -> None:
     """Let another object be this one from a frame on: the track had been broken."""
     _check_all([object_id, other])
-    _give_ids(session, {other: object_id}, frame, "onwards", axis)
+    _give_ids(session, {other: object_id}, frame, "from here", axis)
 
 
 def split(session: Session, object_id: int, frame: FrameIndex) -> tuple[int, ...]:
@@ -135,7 +133,7 @@ def divide(
             f"Object {mother} divides into two daughters at least. Go to the first frame in which "
             "they are two, and choose both. If it only goes on with another number, join the two."
         )
-    onwards = set(frames_in(session.stack.shape, frame, "onwards", axis))
+    later = set(frames_in(session.stack.shape, frame, "from here", axis))
     here = session.ids_in(frame)
     if missing := [daughter for daughter in daughters if daughter not in here]:
         raise SamError(
@@ -143,24 +141,24 @@ def divide(
             "daughters are two, and choose them there."
         )
     mothers = _frames_like(session, mother, frame)
-    if not mothers - onwards:
+    if not mothers - later:
         raise SamError(
             f"Object {mother} is not there before this frame, so it cannot have divided in it."
         )
-    if mother not in daughters and mothers & onwards:
+    if mother not in daughters and mothers & later:
         raise SamError(
             f"Object {mother} goes on after this frame. Name it as one of the daughters, or delete "
             "it from here on."
         )
-    earlier = [d for d in daughters if d == mother or _frames_like(session, d, frame) - onwards]
+    earlier = [d for d in daughters if d == mother or _frames_like(session, d, frame) - later]
     first = session.next_id()
     ids = dict(zip(earlier, itertools.count(first), strict=False))
     session.note_ids(max((first - 1, *ids.values())))
-    change = renaming(session, ids, sorted(onwards, key=repr))
+    change = renaming(session, ids, sorted(later, key=repr))
     named = tuple(ids.get(daughter, daughter) for daughter in daughters)
     parents = session.parents if change.parents_after is None else change.parents_after
     parents = {**parents, **dict.fromkeys(named, (mother,))}
-    give_up(session, ids, onwards)
+    give_up(session, ids, later)
     session.make(replace(change, parents_before=session.parents, parents_after=parents))
     return named
 
@@ -170,32 +168,6 @@ def unlink(session: Session, object_id: int) -> None:
     if object_id in session.parents:
         parents = {child: p for child, p in session.parents.items() if child != object_id}
         session.make(Change((), {}, {}, session.parents, parents))
-
-
-def link(
-    session: Session,
-    frame: FrameIndex,
-    axis: int | None = None,
-    rules: LinkRules | None = None,
-) -> Links:
-    """Link the labels of all frames along an axis into tracks, and give each one id.
-
-    For labels whose ids say nothing from frame to frame, such as another tool's. Divisions that
-    are found become the parents; of others those stay whose objects keep their ids.
-
-    Parameters
-    ----------
-    frame, axis
-        As in :func:`delete` with "onwards", but from the first frame on.
-
-    Returns
-    -------
-    Links
-        How many labels became how many tracks.
-    """
-    links = find_links(session.labels, frame, axis, session.next_id(), rules)
-    make_links(session, links)
-    return links
 
 
 def _check_all(object_ids: Sequence[int]) -> None:
@@ -247,7 +219,7 @@ def _take_out(
         edits.append(fill(part, new, session.labels, frame))
         after[new, frame] = as_found(part)
         rest = rest.without(part)
-    after[object_id, frame] = merged(rest, [session.standing(object_id, frame)])
+    after[object_id, frame] = merged(rest, [session.current(object_id, frame)])
     session.note_ids(ids[-1])
     session.make(change_to(session, edits, after))
     return ids

@@ -47,7 +47,7 @@ def change_to(
     parents: Parents | None = None,
 ) -> Change:
     """The change from what a session is to other pixels, annotations, and parents if given."""
-    before = {key: session.standing(*key) for key in after}
+    before = {key: session.current(*key) for key in after}
     pixels = tuple(edit for edit in edits if edit)
     if parents is None or parents == session.parents:
         return Change(pixels, before, after)
@@ -73,8 +73,8 @@ def renamed_annotations(
     current = read_frame(session.labels, frame)
 
     def is_there(object_id: int) -> bool:
-        standing = session.standing(object_id, frame)
-        has_ended = standing is None or bool(standing.stopped)
+        annotation = session.current(object_id, frame)
+        has_ended = annotation is None or bool(annotation.stopped)
         return not has_ended or bool((current == object_id).any())
 
     after: dict[Key, Annotation | None] = {}
@@ -83,13 +83,13 @@ def renamed_annotations(
         if target not in ids:
             sources.append(target)
         there = [i for i in sources if is_there(i)]
-        standing = [_renamed(session.standing(i, frame), i, target) for i in there or sources]
+        annotations = [_renamed(session.current(i, frame), i, target) for i in there or sources]
         after[target, frame] = (
-            merged(_pixels_of(there, current), standing)
+            merged(_pixels_of(there, current), annotations)
             if len(there) > 1
-            else next(filter(None, standing), None)
+            else next(filter(None, annotations), None)
         )
-    return {key: a for key, a in after.items() if a is not session.standing(*key)}
+    return {key: a for key, a in after.items() if a is not session.current(*key)}
 
 
 def _renamed(annotation: Annotation | None, old: int, new: int) -> Annotation | None:
@@ -103,11 +103,11 @@ def _pixels_of(object_ids: Sequence[int], current: NDArray[np.integer]) -> Regio
     return Region.from_mask(np.logical_or.reduce([current == i for i in object_ids]))
 
 
-def merged(region: Region, standing: Sequence[Annotation | None]) -> Annotation:
+def merged(region: Region, annotations: Sequence[Annotation | None]) -> Annotation:
     """Several objects that became one; what was painted by hand stays so."""
     found = as_found(region)
     painted = Region.empty()
-    for annotation in filter(None, standing):
+    for annotation in filter(None, annotations):
         painted = painted.united(annotation.footprint.painted)
     footprint = replace(found.footprint, painted=painted.common(region))
     return replace(found, footprint=footprint)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from napari_sam.engine import FrameIndex, SamError
 
-Scope: TypeAlias = Literal["here", "onwards", "everywhere"]
+Scope: TypeAlias = Literal["here", "from here", "everywhere"]
 
 
 def frames_in(
@@ -21,7 +21,7 @@ def frames_in(
     shape
         Of the labels.
     axis
-        Along which axis "onwards" goes; by default the first one that does not span the frame. At
+        Along which axis "from here" goes; by default the first one that does not span the frame. At
         axes before it the position stays, at axes after it all are meant.
     """
     if scope == "here":

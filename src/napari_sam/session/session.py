@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Prediction, Predictor
 
     from .placement import Placement
-    from .stepping import Carried
 
-from .annotated_labels import AnnotatedLabels, Write
-from .annotation import Annotation, Answer, Key, Request, as_found, decode
+from .annotation import Annotation, Answer, Key, Propagated, Request, as_found, decode
 from .cell_size import CellSizes
 from .drawing import Drawing, drawings_of, on_base, prompts_from
 from .edits import Footprint, LabelEdit, Region, edits_of_stroke, mask_to_edit
 from .history import Change
+from .labels import AnnotatedLabels, Write
 
 
 class Session(AnnotatedLabels):
@@ -55,7 +54,7 @@ class Session(AnnotatedLabels):
         If labels and image have different shapes, or the labels are not integers.
     """
 
-    wanted = Signal(Request)  # a mask is to be decoded
+    requested = Signal(Request)  # a mask is to be decoded
     active_changed = Signal(int)
     explained = Signal(str)  # what of the prompts could not be used, and why
 
@@ -139,16 +138,16 @@ class Session(AnnotatedLabels):
             If the labels cannot hold the object's id. The request is given up.
         """
         key = answer.request.key
-        if not self._wishes.drop(answer.request):
+        if not self._pending.drop(answer.request):
             return None
         self.models[answer.model] = (answer.model_hash, answer.precision)
         self._sizes.note(key, answer.mask.area)
-        self._wishes.remember(answer)
+        self._pending.remember(answer)
         return self._apply(key, Annotation.of_answer(answer, self._footprint(key)), answer.mask)
 
     def fail(self, request: Request) -> None:
         """Give up a request that could not be decoded: what stood before stands."""
-        if self._wishes.drop(request):
+        if self._pending.drop(request):
             self._mark(())
             self.landed.emit(*request.key)
 
@@ -173,7 +172,7 @@ class Session(AnnotatedLabels):
         if prompts and self._can_decode(based, self.stack.frame_shape_of(key[1])):
             return self._want(key, based, drawings, self._newest(key).candidate)
         annotation = Annotation(based, drawings, base=base, footprint=self._footprint(key))
-        self._wishes.forget((key,))
+        self._pending.forget((key,))
         self._apply(key, annotation, base)
         return None
 
@@ -181,17 +180,17 @@ class Session(AnnotatedLabels):
         return on_base(prompts, self._base(key), self.stack.frame_shape_of(key[1]))
 
     def _base(self, key: Key) -> Region:
-        """What the user found in the labels and corrects: another tool's object, a carried one."""
-        request, standing = self._wishes.get(key), self.standing(*key)
+        """What the user found in the labels and corrects: of another tool, or propagated."""
+        request, current = self._pending.get(key), self.current(*key)
         if request is not None:
             return request.base
-        if standing is not None and standing.source is None:
-            return standing.base
+        if current is not None and current.source is None:
+            return current.base
         return self.region(*key)
 
     def _footprint(self, key: Key) -> Footprint:
-        standing = self.standing(*key)
-        return standing.footprint if standing else Footprint.found(self.region(*key))
+        current = self.current(*key)
+        return current.footprint if current else Footprint.found(self.region(*key))
 
     def _can_decode(self, prompts: Prompts, frame_shape: tuple[int, int]) -> bool:
         """Whether a mask can come of these prompts; what of them cannot be used is explained."""
@@ -212,9 +211,9 @@ class Session(AnnotatedLabels):
         candidate: int | None,
     ) -> Request:
         base, diameter = self._base(key), self._diameter(key)
-        request = self._wishes.add(Request(*key, prompts, drawings, candidate, base, diameter))
+        request = self._pending.add(Request(*key, prompts, drawings, candidate, base, diameter))
         self._mark(())
-        self.wanted.emit(request)
+        self.requested.emit(request)
         return request
 
     # How large objects are
@@ -252,44 +251,44 @@ class Session(AnnotatedLabels):
             annotation.footprint,
             protect_neighbours=self.protect_neighbours,
         )
-        before, after = self.standing(*key), replace(annotation, footprint=footprint)
+        before, after = self.current(*key), replace(annotation, footprint=footprint)
         self._write((edit,))
         self._record(Change((edit,), {key: before}, {key: after}), run)
         return edit
 
-    # What is carried from frame to frame
+    # What is propagated from frame to frame
 
-    def carry(self, carried: Carried, run: int) -> LabelEdit | None:
+    def land_propagated(self, propagated: Propagated, run: int) -> LabelEdit | None:
         """Land an object brought to a frame; ``None`` where no pixel lands.
 
         That is in the frames the user annotated, once the run was undone, and where it stopped: why
         it did is kept, unless the object is in that frame already.
         """
-        key = (carried.object_id, carried.frame)
-        standing = self.standing(*key)
-        by_user = self._wishes.get(key) is not None or (standing is not None and standing.is_anchor)
+        key = (propagated.object_id, propagated.frame)
+        current = self.current(*key)
+        by_user = self._pending.get(key) is not None or (current is not None and current.is_anchor)
         if by_user or not self._history.accepts(run):
             return None
-        model = self.models.get(carried.model, ("", ""))
-        annotation = Annotation.of_carried(carried, *model, self._footprint(key))
-        if not carried.stopped:
-            self._wishes.forget((key,))
-            return self._apply(key, annotation, carried.mask, run)
-        if annotation != standing and not self.region(*key):
-            self._record(Change((), {key: standing}, {key: annotation}), run)
+        model = self.models.get(propagated.model, ("", ""))
+        annotation = Annotation.of_propagated(propagated, *model, self._footprint(key))
+        if not propagated.stopped:
+            self._pending.forget((key,))
+            return self._apply(key, annotation, propagated.mask, run)
+        if annotation != current and not self.region(*key):
+            self._record(Change((), {key: current}, {key: annotation}), run)
         return None
 
     def confirm(self, object_id: int, frame: FrameIndex) -> bool:
-        """Make what was carried to a frame the user's own, or agree that it ended before it.
+        """Make what was propagated to a frame the user's own, or agree that it ended before it.
 
         ``False`` if neither is the case.
         """
         key = (object_id, frame)
-        standing = self.standing(*key)
-        if standing is None or standing.source is None:
+        current = self.current(*key)
+        if current is None or current.source is None:
             return False
-        own = replace(standing.own, base=self.region(*key))
-        self.make(Change((), {key: standing}, {key: None if standing.stopped else own}))
+        own = replace(current.own, base=self.region(*key))
+        self.make(Change((), {key: current}, {key: None if current.stopped else own}))
         return True
 
     # What others do to the labels
@@ -319,17 +318,17 @@ class Session(AnnotatedLabels):
             for object_id in np.unique(np.concatenate([edit.before, edit.values])):
                 if object_id > 0:
                     key = (int(object_id), edit.frame)
-                    before[key], after[key] = self.standing(*key), self._after_stroke(key, edit)
+                    before[key], after[key] = self.current(*key), self._after_stroke(key, edit)
         if edits:
             self._record(Change(tuple(edits), before, after))
 
     def _after_stroke(self, key: Key, edit: LabelEdit) -> Annotation:
-        standing = self.standing(*key)
+        current = self.current(*key)
         gained, lost = (edit.changed.chosen(v == key[0]) for v in (edit.values, edit.before))
         covered = self.region(*key).without(lost).united(gained)  # napari may say so beforehand
-        if standing is None:
-            standing = as_found(covered.without(gained).united(lost))
-        elif standing.source is not None:
-            standing = replace(standing, base=standing.footprint.landed)
-        footprint = standing.footprint.after_stroke(covered)
-        return replace(standing.own, footprint=footprint)
+        if current is None:
+            current = as_found(covered.without(gained).united(lost))
+        elif current.source is not None:
+            current = replace(current, base=current.footprint.landed)
+        footprint = current.footprint.after_stroke(covered)
+        return replace(current.own, footprint=footprint)

@@ -1,0 +1,191 @@
+"""`napari-sam session …`: what was annotated, without the image and without a window."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json, LabelsOut, check_outputs
+from .printing import print_table
+
+if TYPE_CHECKING:
+    from napari_sam.session import Annotation, SessionFile
+
+app = typer.Typer(help="Look into saved sessions, and export what they hold.", no_args_is_help=True)
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SESSION", help="The folder IMAGE.napari-sam that the window saves beside an image."
+    ),
+]
+SCORES = (
+    "object_id",
+    "frame",
+    "score",
+    "iou_prediction",
+    "stability",
+    "area",
+    "painted",
+    "erased",
+    "prompts",
+    "candidate",
+    "model",
+    "model_hash",
+    "precision",
+    "source",
+    "warning",
+    "stopped",
+)
+
+
+@app.command("show")
+def show(file: File, as_json: Json = False) -> None:
+    """Show a session's image, models and objects.
+
+    For each object: in how many frames it is; how many of these masks are your own, and how many
+    were propagated from another frame; its prompts; the lowest score; mothers; why it ended.
+    """
+    from napari_sam.session import SessionFile
+
+    session = SessionFile(file)
+    rows = list(_objects(session))
+    about = {key: value for key, value in session.manifest.items() if key != "frames"}
+    if as_json:
+        typer.echo(json.dumps({**about, "objects": rows}, indent=2))
+        return
+    image, models = about["image"], about["models"]
+    shape = " × ".join(map(str, image["shape"]))
+    typer.echo(f"image   {image['path'] or '(not said)'}, {shape}, {image['dtype']}")
+    typer.echo(f"saved   {about['saved']} by {about['program']}")
+    if waiting := session.requests():
+        typer.echo(f"waiting {len(waiting)} to be decoded when the session is opened")
+    for name, model in models.items():
+        typer.echo(f"model   {name}, {model['precision']}, {model['hash']}")
+    print_table(
+        ("object", "frames", "own", "propagated", "prompts", "lowest score", "parents", "ended"),
+        [
+            (
+                str(row["object_id"]),
+                str(row["frames"]),
+                str(row["own"]),
+                str(row["propagated"]),
+                str(row["prompts"]),
+                "" if row["lowest_score"] is None else f"{row['lowest_score']:.2f}",
+                " ".join(map(str, row["parents"])),
+                " ".join(row["ended"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command("export")
+def export(
+    file: File,
+    labels: LabelsOut,
+    tracks: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="The tracks: a row for each object and frame."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Where each mask is from, and how sure it is."),
+    ] = None,
+) -> None:
+    """Write a session's labels, tracks and scores as files."""
+    import numpy as np
+
+    from napari_sam.engine import write_labels
+    from napari_sam.session import SessionFile
+    from napari_sam.stacks import find_tracks
+
+    session = SessionFile(file)
+    check_outputs((session.folder, *_images(session)), labels, tracks, scores)
+    pixels = session.fill(np.zeros(session.shape, session.dtype))
+    found = None if tracks is None else find_tracks(pixels, session.parents)
+    write_labels(labels, pixels)
+    typer.echo(f"labels written to {labels}")
+    if tracks and found:
+        found.write_csv(tracks)
+        typer.echo(f"{found.n_tracks} tracks written to {tracks}")
+    if scores:
+        _write_scores(session, scores)
+        typer.echo(f"scores written to {scores}")
+
+
+def _images(session: SessionFile) -> tuple[Path, ...]:
+    """Where a session's image may be: where it was, and beside the session."""
+    recorded = session.manifest["image"]["path"]
+    if recorded is None:
+        return ()
+    return Path(recorded), session.folder.with_name(Path(recorded).name)
+
+
+def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
+    """One row an object that is in the labels or was annotated."""
+    frames: dict[int, set[Any]] = {}
+    annotations: dict[int, list[Annotation]] = {}
+    for frame, pixels in session.labels():
+        for object_id in _ids(pixels):
+            frames.setdefault(object_id, set()).add(frame)
+    for object_id, _, annotation in session.annotations():
+        annotations.setdefault(object_id, []).append(annotation)
+    for object_id in sorted(frames.keys() | annotations.keys()):
+        current = annotations.get(object_id, [])
+        scores = [a.score for a in current if a.score is not None]
+        yield {
+            "object_id": object_id,
+            "frames": len(frames.get(object_id, ())),
+            "own": sum(a.is_anchor for a in current),
+            "propagated": sum(a.source is not None and not a.stopped for a in current),
+            "prompts": sum(len(a.drawings) for a in current),
+            "lowest_score": min(scores, default=None),
+            "parents": session.parents.get(object_id, ()),
+            "warnings": [a.warning for a in current if a.warning],
+            "ended": [a.stopped for a in current if a.stopped],
+        }
+
+
+def _ids(pixels: Any) -> list[int]:
+    import numpy as np
+
+    return [int(value) for value in np.unique(pixels) if value]
+
+
+def _write_scores(session: SessionFile, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(SCORES)
+        for object_id, frame, a in session.annotations():
+            footprint = a.footprint
+            writer.writerow(
+                (
+                    object_id,
+                    _positions(frame),
+                    *(_number(n) for n in (a.score, a.iou_prediction, a.stability)),
+                    *(r.area for r in (footprint.landed, footprint.painted, footprint.erased)),
+                    len(a.drawings),
+                    "" if a.candidate is None else a.candidate,
+                    a.model,
+                    a.model_hash,
+                    a.precision,
+                    "" if a.source is None else _positions(a.source),
+                    a.warning,
+                    a.stopped,
+                )
+            )
+
+
+def _positions(frame: tuple[int | None, ...]) -> str:
+    """A frame by its positions on the leading axes."""
+    return " ".join(str(position) for position in frame if position is not None)
+
+
+def _number(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"

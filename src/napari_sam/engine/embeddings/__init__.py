@@ -1,0 +1,1 @@
+"""Embeddings in memory and on disk, and those made ahead of the user."""

@@ -1,0 +1,10 @@
+from .image import Segmented as Segmented
+from .image import as_row as as_row
+from .image import blank_notices as blank_notices
+from .image import describe as describe
+from .image import group as group
+from .image import new_session as new_session
+from .image import one_thread as one_thread
+from .image import segment as segment
+from .stacks import propagate as propagate
+from .stacks import seeded_session as seeded_session

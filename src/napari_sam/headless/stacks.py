@@ -1,0 +1,133 @@
+"""Stacks without a screen: objects propagated from frame to frame, labels linked into tracks."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_sam.engine import (
+    EmbeddingCache,
+    FrameError,
+    FrameIndex,
+    FrameStack,
+    Predictor,
+    SamError,
+    as_ids,
+)
+from napari_sam.session import Propagated, Session
+from napari_sam.stacks import Direction, propagation
+
+SCORES = (
+    "object_id",
+    "frame",
+    "score",
+    "iou_prediction",
+    "stability",
+    "area",
+    "warning",
+    "stopped",
+)
+
+
+def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
+    """A session whose labels hold the seeds in one frame and nothing elsewhere.
+
+    Parameters
+    ----------
+    seeds
+        Object ids, ``(H, W)`` of that frame or of the shape of the whole stack, of which only that
+        frame is read.
+
+    Raises
+    ------
+    FrameError
+        If the seeds have another shape or are no object ids, or the frame holds none.
+    """
+    shape = stack.frame_shape_of(frame)
+    if tuple(seeds.shape) not in (shape, tuple(stack.shape)):
+        raise FrameError(
+            f"Labels of shape {tuple(seeds.shape)} do not fit an image of shape {stack.shape}. "
+            f"Give those of one frame, {shape[0]} × {shape[1]}, or of the whole stack."
+        )
+    on_frame = tuple(slice(None) if i is None else i for i in frame)
+    pixels = as_ids(seeds[... if len(seeds.shape) == 2 else on_frame])
+    if not pixels.any():
+        raise FrameError(
+            "There is no object in this frame of the labels. Choose a frame that is annotated."
+        )
+    dtype = np.uint16 if pixels.max() <= np.iinfo(np.uint16).max else np.uint32
+    labels = np.zeros(stack.shape, dtype)
+    labels[on_frame] = pixels
+    return Session(stack, labels)
+
+
+def propagate(
+    session: Session,
+    frame: FrameIndex,
+    predictor: Predictor,
+    object_ids: Iterable[int] | None = None,
+    *,
+    direction: Direction = "forward",
+    n_frames: int | None = None,
+    axis: int | None = None,
+    cache: EmbeddingCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Propagated]:
+    """Propagate objects from a frame to others and write them into the session's labels.
+
+    Close the generator to stop; what has landed stays, and one undo takes all of it back.
+
+    Parameters
+    ----------
+    session
+        Its labels hold the objects in ``frame``. Frames annotated by hand are left alone.
+    object_ids
+        ``None``: all that are in this frame.
+    direction, n_frames, axis
+        As in `napari_sam.session.plan`.
+    progress
+        Called as ``progress(done, total)`` in hundredths of a frame.
+
+    Yields
+    ------
+    One object in one frame after the other, or why it went no further.
+
+    Raises
+    ------
+    SamError
+        If there is nowhere to go, or an object is not in this frame.
+    """
+    there = session.ids_in(frame)
+    ids = there if object_ids is None else tuple(object_ids)
+    if missing := [object_id for object_id in ids if object_id not in there]:
+        known = ", ".join(map(str, there[:10])) + (" …" if there[10:] else "")
+        raise SamError(
+            f"Object {missing[0]} is not in this frame of the labels. Choose one that is: {known}."
+        )
+    plan = propagation.plan(session, ids, frame, direction=direction, n_frames=n_frames, axis=axis)
+    model = predictor.model
+    session.models[model.name] = (model.hash, model.precision)
+    run = session.new_run()
+    steps = propagation.propagate(
+        plan, session.stack, predictor, cache or EmbeddingCache(), progress
+    )
+    for propagated in steps:
+        session.land_propagated(propagated, run)
+        yield propagated
+
+
+def write_scores(path: Path, results: Iterable[Propagated]) -> None:
+    """A table of propagated objects: a row for each object and frame, frames by position."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(SCORES)
+        for result in results:
+            at = " ".join(str(position) for position in result.frame if position is not None)
+            scores = (result.score, result.iou_prediction, result.stability)
+            numbers = [f"{score:.4f}" for score in scores]
+            said = (result.warning, result.stopped)
+            writer.writerow((result.object_id, at, *numbers, result.mask.area, *said))

@@ -1,0 +1,1 @@
+"""What the dock widget does: one capability a file, attached to the layers in hand."""

@@ -1,0 +1,187 @@
+"""The frame on screen embedded, and what the session asks for decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, SamError
+from napari_sam.plugin.panels.annotate import StatusPanel
+from napari_sam.plugin.work import tasks
+from napari_sam.plugin.work.jobs import EMBED, Job, Worker
+from napari_sam.session import Answer, Region, Request, Session
+
+from .embeddings import EmbeddingAhead
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Predictor
+    from napari_sam.plugin.layers.bridge import LayerBridge
+
+OUT_OF_SIGHT = "Show the image in 2D, inside its range, to annotate it."
+SETTLE_MS = 150  # the slider rests this long before its frame is embedded
+FRAME = "frame"  # job slot; a request's own key is that of its job
+DEVICES = {"cpu": "processor", "cuda": "graphics card", "mps": "graphics processor"}
+
+
+class Answering(QObject):
+    """Has frames embedded and requests decoded in the worker, and lets the answers land.
+
+    Parameters
+    ----------
+    worker, cache
+        The thread, and the embeddings it owns.
+    ahead
+        Goes on with the neighbours of a frame that is embedded.
+    status
+        Shows what is going on.
+    tell
+        Given what went wrong.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        cache: EmbeddingCache,
+        ahead: EmbeddingAhead,
+        status: StatusPanel,
+        tell: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self.predictor: Predictor | None = None
+        self._bridge: LayerBridge | None = None
+        self._worker, self._cache, self._ahead = worker, cache, ahead
+        self._status, self._tell = status, tell
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLE_MS)
+        self._settled.timeout.connect(self.embed_shown)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Answer the session of an image, also what it asked for before."""
+        self._bridge = bridge
+        bridge.frame_changed.connect(self._on_frame)
+        bridge.session.requested.connect(self.answer)
+        self.show_ready()
+        self.answer_all()
+        self.embed_shown()
+
+    def detach(self) -> None:
+        """Let go of it: nothing that was asked for lands any more."""
+        bridge, self._bridge = self._bridge, None
+        self._settled.stop()
+        self._ahead.stop()
+        if bridge is not None:
+            bridge.frame_changed.disconnect(self._on_frame)
+            bridge.session.requested.disconnect(self.answer)
+            for slot in (FRAME, *(request.key for request in bridge.session.pending())):
+                self._worker.cancel(slot)
+
+    def use(self, predictor: Predictor) -> None:
+        """Answer with another model from now on."""
+        self._ahead.stop()
+        self.predictor = predictor
+        self.answer_all()
+        self.embed_shown()
+
+    def _on_frame(self, frame: FrameIndex | None) -> None:
+        self.show_ready()
+        self._settled.start()
+
+    def embed_shown(self) -> None:
+        """Embed the frame on screen, so that the first click in it is answered at once."""
+        if self._bridge is None or self.predictor is None:
+            return
+        frame = self._bridge.frame
+        if frame is None:
+            self._status.show_idle(OUT_OF_SIGHT)
+            return
+        stack = self._bridge.session.stack
+        job = Job(
+            FRAME,
+            partial(tasks.embed, self._cache, self.predictor, stack, frame),
+            done=partial(self._on_embedded, self.predictor, stack, frame),
+            failed=self._tell,
+            progress=partial(self._show_embedding, self.predictor, frame),
+            priority=EMBED,
+            subject=(stack, frame),
+        )
+        self._worker.submit(job)
+
+    def embed_all(self) -> None:
+        """Embed all frames of the image."""
+        if self._bridge is not None and self.predictor is not None:
+            session = self._bridge.session
+            self._ahead.embed_all(self.predictor, session.stack, self._bridge.frame)
+
+    def _on_embedded(
+        self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, cached: object
+    ) -> None:
+        if not self._status.bar.isHidden():  # else what the user was told last stays
+            self.show_ready()
+        if self._bridge is not None and self._bridge.frame == frame and predictor is self.predictor:
+            self._ahead.look_ahead(predictor, stack, frame)
+
+    def answer_all(self) -> None:
+        """Have decoded what was asked for before there was a model, or an open panel."""
+        if self._bridge is not None:
+            for request in self._bridge.session.pending():
+                self.answer(request)
+
+    def answer(self, request: Request) -> None:
+        """Have a request decoded; its frame is embedded first where that is not done yet."""
+        if self._bridge is None or self.predictor is None:
+            return
+        self._bridge.promote(request.object_id)
+        session = self._bridge.session
+        job = Job(
+            request.key,
+            partial(tasks.answer, self._cache, self.predictor, session.stack, request),
+            done=partial(self._land, session),
+            failed=partial(self._on_unanswered, session, request),
+            progress=partial(self._show_embedding, self.predictor, request.frame),
+            subject=(session.stack, request.frame),
+        )
+        self._worker.submit(job)
+
+    def _land(self, session: Session, answer: Answer) -> None:
+        if self._bridge is not None:
+            self._bridge.show_preview(Region.empty())
+        self.show_ready()
+        try:
+            session.land(answer)
+        except SamError as error:
+            self._tell(error)
+
+    def _on_unanswered(self, session: Session, request: Request, error: Exception) -> None:
+        session.fail(request)
+        self._tell(error)
+
+    def give_up(self) -> None:
+        """Forget what is waiting. Its prompts are decoded with the next click."""
+        self._worker.cancel()
+        if self._bridge is not None:
+            for request in self._bridge.session.pending():
+                self._bridge.session.fail(request)
+
+    def _show_embedding(
+        self, predictor: Predictor, frame: FrameIndex, done: int, total: int
+    ) -> None:
+        what = ", ".join(str(i) for i in frame if i is not None)
+        text = f"Embedding {f'frame {what}' if what else 'the image'} with {predictor.model.name} …"
+        self._status.show_busy(text, done, total)
+
+    def show_ready(self) -> None:
+        """Say what the user can do now, unless there is something to wait for."""
+        if self._worker.is_waited_for or self.predictor is None:
+            return
+        model = self.predictor.model
+        where = DEVICES.get(model.device.type, model.device.type)
+        text = f"Ready: {model.name} answers on the {where}."
+        if self._bridge is not None and self._bridge.frame is None:
+            text = OUT_OF_SIGHT
+        elif self._bridge is not None and not self._bridge.tool_in_hand:
+            text = "Choose a tool to go on clicking."
+        self._status.show_idle(text)

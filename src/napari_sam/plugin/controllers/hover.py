@@ -1,0 +1,88 @@
+"""The mask that a click would give, shown under the cursor before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QCheckBox
+
+from napari_sam.engine import EmbeddingCache, FrameIndex
+from napari_sam.plugin.work import tasks
+from napari_sam.plugin.work.jobs import PREVIEW, Job, Worker
+from napari_sam.session import Region
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Predictor
+    from napari_sam.plugin.layers.bridge import LayerBridge
+
+HOVER = "hover"  # job slot
+
+
+class Hover(QObject):
+    """Has the place under the cursor decoded, behind all that was really asked for.
+
+    Parameters
+    ----------
+    switch
+        Turns it on and off.
+    worker, cache
+        The thread, and the embeddings it owns.
+    tell
+        Given what went wrong.
+    """
+
+    def __init__(
+        self,
+        switch: QCheckBox,
+        worker: Worker,
+        cache: EmbeddingCache,
+        tell: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self.predictor: Predictor | None = None
+        self._bridge: LayerBridge | None = None
+        self._switch, self._worker, self._cache, self._tell = switch, worker, cache, tell
+        switch.toggled.connect(self._hide)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Follow the cursor over an image."""
+        self._bridge = bridge
+        bridge.cursor_moved.connect(self._on_cursor)
+
+    def detach(self) -> None:
+        """Let go of it."""
+        bridge, self._bridge = self._bridge, None
+        if bridge is not None:
+            bridge.cursor_moved.disconnect(self._on_cursor)
+            self._worker.cancel(HOVER)
+
+    def _on_cursor(self, point_yx: tuple[float, float] | None) -> None:
+        bridge = self._bridge
+        if bridge is None or self.predictor is None or not self._switch.isChecked():
+            return
+        frame = bridge.frame
+        if point_yx is None or frame is None:
+            self._hide()
+            return
+        stack, diameter = bridge.session.stack, bridge.session.expected_diameter
+        job = Job(
+            HOVER,
+            partial(tasks.preview, self._cache, self.predictor, stack, frame, point_yx, diameter),
+            done=partial(self._show, frame),
+            failed=self._tell,
+            priority=PREVIEW,
+        )
+        self._worker.submit(job)
+
+    def _show(self, frame: FrameIndex, region: Region) -> None:
+        bridge = self._bridge
+        if bridge is not None and bridge.frame == frame and self._switch.isChecked():
+            bridge.show_preview(region)
+
+    def _hide(self, _: object = None) -> None:
+        self._worker.cancel(HOVER)
+        if self._bridge is not None:
+            self._bridge.show_preview(Region.empty())

@@ -1,0 +1,216 @@
+"""The menu of the list of objects: delete, merge, split, swap, join, divide, link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import get_args
+
+from qtpy.QtCore import QObject
+
+from napari_sam.engine import FrameIndex, SamError
+from napari_sam.plugin.layers.bridge import LayerBridge
+from napari_sam.plugin.panels.annotate import ObjectPanel, StatusPanel
+from napari_sam.plugin.work import tasks
+from napari_sam.plugin.work.jobs import BULK, Job, Worker
+from napari_sam.session import Scope, Session, objects
+from napari_sam.stacks import Links, make_links
+
+SCOPES: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
+LINK = "link"  # job slot
+MOST_NAMED = 5  # more objects are counted
+
+
+class ObjectActions(QObject):
+    """Does with the objects chosen in the list what is picked from its menu.
+
+    Parameters
+    ----------
+    panel
+        The list and its menu.
+    axis
+        Gives the axis that "from here on" follows; ``None`` for the first.
+    worker
+        Finds out what to link: in a long movie it takes seconds.
+    status
+        Shows how far that is, and what was done, in a sentence.
+    tell
+        Given what went wrong.
+    """
+
+    def __init__(
+        self,
+        panel: ObjectPanel,
+        axis: Callable[[], int | None],
+        worker: Worker,
+        status: StatusPanel,
+        tell: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self.mother: int | None = None  # of a division that waits for its daughters
+        self._bridge: LayerBridge | None = None
+        self._panel, self._axis = panel, axis
+        self._worker, self._status, self._tell = worker, status, tell
+        panel.menu.picked.connect(self.do)
+        panel.menu.aboutToShow.connect(self.show_possible)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Work on the objects of a session."""
+        self._bridge = bridge
+        bridge.also_chosen.connect(self._panel.choose_also)
+
+    def detach(self) -> None:
+        """Let go of them."""
+        if self._bridge is not None:
+            self._bridge.also_chosen.disconnect(self._panel.choose_also)
+            self._worker.cancel(LINK)
+        self._bridge = self.mother = None
+
+    def show_possible(self) -> None:
+        """Enable what can be done with the objects chosen now."""
+        self._panel.menu.allow(self._possible())
+        if self._bridge is not None:
+            self._panel.menu.name_objects(self._meant(self._bridge.session))
+
+    def do(self, name: str) -> None:
+        """Do one thing of the menu; each is one step of undo."""
+        bridge = self._bridge
+        if bridge is None or bridge.frame is None:
+            return
+        if name == "link":
+            self.link()
+            return
+        session, chosen = bridge.session, self._chosen(bridge.session)
+        action, _, scope = name.partition(" ")
+        try:
+            done = self._do(action, scope, session, bridge.frame, chosen)
+        except SamError as error:
+            self._tell(error)
+            return
+        bridge.show_object()
+        self._status.show_idle(done)
+
+    def link(self) -> None:
+        """Find out in the worker what the labels of all frames are as tracks, then make it so."""
+        bridge = self._bridge
+        if bridge is None or bridge.frame is None:
+            return
+        session = bridge.session
+        job = Job(
+            LINK,
+            partial(tasks.link, session.labels, bridge.frame, self._axis(), session.next_id()),
+            done=partial(self._on_linked, bridge, session.n_changes),
+            failed=self._tell,
+            progress=partial(self._status.show_busy, "Linking labels into tracks …"),
+            priority=BULK,
+        )
+        self._status.show_busy("Linking labels into tracks …")
+        self._worker.submit(job)
+
+    def _on_linked(self, bridge: LayerBridge, n_changes: int, links: Links) -> None:
+        session = bridge.session
+        if bridge is not self._bridge:
+            return
+        if session.n_changes != n_changes:  # what was read is not what stands now
+            self.link()
+            return
+        try:
+            make_links(session, links)
+        except SamError as error:
+            self._tell(error)
+            return
+        bridge.show_object()
+        self._status.show_idle(_what_was_linked(links))
+
+    def _possible(self) -> set[str]:
+        if self._bridge is None or self._bridge.frame is None:
+            return set()
+        names = {"split", "mother", *(f"delete {scope}" for scope in SCOPES)}
+        session = self._bridge.session
+        chosen = self._chosen(session)
+        if len(chosen) > 1:
+            names |= {f"merge {scope}" for scope in SCOPES}
+        if len(chosen) == 2:
+            names |= {"swap", "join"}
+        if any(n > 1 for n in session.stack.shape[:-2]):
+            names.add("link")
+        if self.mother is not None:
+            names.add("daughters")
+        if session.active in session.parents:
+            names.add("orphan")
+        return names
+
+    def _meant(self, session: Session) -> dict[str, str]:
+        """The objects that the entries of the menu are about, as far as there are any."""
+        chosen = self._chosen(session)
+        meant = {
+            "chosen": chosen,
+            "first": chosen[:1],
+            "second": chosen[1:2],
+            "mother": [] if self.mother is None else [self.mother],
+        }
+        return {name: _names(object_ids) for name, object_ids in meant.items() if object_ids}
+
+    def _chosen(self, session: Session) -> Sequence[int]:
+        """The object in hand, then the others that are chosen."""
+        others = [each for each in self._panel.chosen() if each != session.active]
+        return [session.active, *others]
+
+    def _do(
+        self, action: str, scope: str, session: Session, frame: FrameIndex, chosen: Sequence[int]
+    ) -> str:
+        """Do it, and say what was done."""
+        first, axis = chosen[0], self._axis()
+        if action == "delete":
+            objects.delete(session, chosen, frame, SCOPES[scope], axis)
+            return f"Deleted {_names(chosen)}. Ctrl+Z brings back."
+        if action == "merge":
+            others = chosen[1:]
+            objects.merge(session, first, others, frame, SCOPES[scope], axis)
+            are = "is" if len(others) == 1 else "are"
+            return f"{_names(others).capitalize()} {are} part of object {first} now."
+        if action == "split":
+            return f"The parts are {_names([first, *objects.split(session, first, frame)])} now."
+        if action == "swap":
+            objects.swap(session, first, chosen[1], frame, axis)
+            return f"{_names(chosen).capitalize()} have exchanged their ids from here on."
+        if action == "join":
+            objects.join(session, first, chosen[1], frame, axis)
+            return f"Object {chosen[1]} goes on as object {first} from here."
+        if action == "orphan":
+            objects.unlink(session, first)
+            return f"Object {first} comes from no other."
+        return self._divide(action, session, frame, chosen)
+
+    def _divide(
+        self, action: str, session: Session, frame: FrameIndex, chosen: Sequence[int]
+    ) -> str:
+        """First the mother, then her daughters."""
+        if action == "mother" or self.mother is None:
+            self.mother = chosen[0]
+            return (
+                f"Object {self.mother} divides. Go to its daughters, choose them (Ctrl+click), "
+                f"then pick “Daughters of object {self.mother}”."
+            )
+        daughters = objects.divide(session, self.mother, self._panel.chosen(), frame, self._axis())
+        mother, self.mother = self.mother, None
+        self._panel.choose(daughters)
+        return f"Object {mother} divided into {_names(daughters)}."
+
+
+def _what_was_linked(links: Links) -> str:
+    """ "142 labels became 17 tracks, 3 divisions."""
+    tracks = links.tracks
+    n_labels, n, n_divisions = len(tracks), tracks.n_tracks, tracks.n_divisions
+    found = f"{n} track{'s' * (n != 1)}, {n_divisions} division{'s' * (n_divisions != 1)}"
+    if not links.ids:
+        return f"The {n_labels} labels are {found}. They keep their numbers."
+    return f"{n_labels} labels became {found}. Ctrl+Z brings the old numbers back."
+
+
+def _names(object_ids: Sequence[int]) -> str:
+    """ "object 3", "objects 3 and 4", "12 objects"."""
+    if len(object_ids) > MOST_NAMED:
+        return f"{len(object_ids)} objects"
+    *others, last = map(str, object_ids)
+    return f"objects {', '.join(others)} and {last}" if others else f"object {last}"

@@ -1,0 +1,140 @@
+"""The object in hand with its candidates, and the list of all objects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from napari_sam.engine import FrameIndex
+from napari_sam.plugin.layers.label_link import Defer
+from napari_sam.plugin.panels.annotate import ObjectPanel, candidate_pictures
+from napari_sam.session import Answer, ObjectSummary
+
+if TYPE_CHECKING:
+    from napari_sam.plugin.layers.bridge import LayerBridge
+
+MOST_PIXELS_SEARCHED = 2**24  # of a frame, for objects of others; takes a tenth of a second
+
+
+class ObjectList(QObject):
+    """Keeps the list in line with the session, once for many changes.
+
+    Parameters
+    ----------
+    panel
+        Shows it.
+    show_diameter
+        Given how large objects usually are.
+    defer
+        Runs a function a moment later, and once if it is asked several times.
+    """
+
+    def __init__(
+        self, panel: ObjectPanel, show_diameter: Callable[[float | None], None], defer: Defer
+    ) -> None:
+        super().__init__()
+        self._bridge: LayerBridge | None = None
+        self._found: list[ObjectSummary] = []  # in the labels of the shown frame, whoever's
+        self._panel, self._show_diameter, self._defer = panel, show_diameter, defer
+        panel.next_clicked.connect(self.next_object)
+        panel.object_clicked.connect(self.select)
+        panel.object_taken.connect(self.take)
+        panel.candidates.chosen.connect(self.choose_candidate)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """List the objects of a session."""
+        self._bridge = bridge
+        bridge.frame_changed.connect(self._on_frame)
+        bridge.session.landed.connect(self.update)
+        bridge.session.relabelled.connect(self._on_relabelled)
+        bridge.session.active_changed.connect(self.update)
+        self._on_frame(bridge.frame)
+
+    def detach(self) -> None:
+        """Let go of it; what is listed stays until there is another one."""
+        bridge, self._bridge = self._bridge, None
+        if bridge is not None:
+            bridge.frame_changed.disconnect(self._on_frame)
+            bridge.session.landed.disconnect(self.update)
+            bridge.session.relabelled.disconnect(self._on_relabelled)
+            bridge.session.active_changed.disconnect(self.update)
+
+    def update(self, *_: object) -> None:
+        """Bring the panel in line with the session, a moment later."""
+        self._defer(self._refresh)
+
+    def _refresh(self) -> None:
+        if self._bridge is None:
+            return
+        session = self._bridge.session
+        self._panel.show_active(session.active, self._bridge.labels.get_color(session.active))
+        known = session.objects()
+        ids = {each.object_id for each in known}
+        found = [each for each in self._found if each.object_id not in ids]
+        listed = sorted([*known, *found], key=lambda each: each.object_id)
+        self._panel.show_objects(listed, session.active)
+        self._show_diameter(session.usual_diameter)
+        answer = self._shown_answer()
+        if answer is None:
+            self._panel.candidates.show_candidates([], [], 0)
+            return
+        prediction = answer.prediction
+        self._panel.candidates.show_candidates(
+            candidate_pictures(answer.picture, prediction.low_res_logits),
+            [float(score) for score in prediction.iou_predictions],
+            prediction.best,
+        )
+
+    def _on_frame(self, frame: FrameIndex | None) -> None:
+        self._found = []
+        if self._bridge is not None and frame is not None:
+            session = self._bridge.session
+            if math.prod(session.stack.frame_shape_of(frame)) <= MOST_PIXELS_SEARCHED:
+                ids = session.ids_in(frame)
+                self._found = [ObjectSummary(object_id, (frame,), None, 0) for object_id in ids]
+        self.update()
+
+    def _on_relabelled(self) -> None:
+        if self._bridge is not None:
+            self._on_frame(self._bridge.frame)
+
+    # What the user does
+
+    def next_object(self) -> None:
+        """Begin a new object."""
+        if self._bridge is not None:
+            self._bridge.next_object()
+
+    def select(self, object_id: int) -> None:
+        """Take an object in hand, and show a frame in which it stands."""
+        self.take(object_id)
+        if self._bridge is not None:
+            self._bridge.go_to(object_id)
+
+    def take(self, object_id: int) -> None:
+        """Take an object in hand; the frame stays."""
+        if self._bridge is not None:
+            self._bridge.select(object_id)
+
+    def next_candidate(self) -> None:
+        """Take the candidate after the one in hand."""
+        shown = self._shown_answer()
+        if shown is not None:
+            n_candidates = len(shown.prediction.tokens)
+            self.choose_candidate((shown.prediction.best + 1) % n_candidates)
+
+    def choose_candidate(self, position: int) -> None:
+        """Take one of the candidates shown."""
+        shown = self._shown_answer()
+        if self._bridge is not None and shown is not None:
+            token = shown.prediction.tokens[position]
+            self._bridge.session.choose(*shown.request.key, token)
+
+    def _shown_answer(self) -> Answer | None:
+        """What landed last for the object in hand in the frame on screen."""
+        if self._bridge is None or self._bridge.frame is None:
+            return None
+        return self._bridge.session.answer(self._bridge.session.active, self._bridge.frame)

@@ -1,0 +1,259 @@
+"""Objects propagated to other frames while the window lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam.engine import FrameIndex, SamError, time_left
+from napari_sam.plugin.panels.stack import StackPanel
+from napari_sam.plugin.work import tasks
+from napari_sam.plugin.work.jobs import BULK, Job, Worker
+from napari_sam.session import Annotation, Propagated, Session
+from napari_sam.stacks.propagation import Direction, Plan, plan
+
+if TYPE_CHECKING:
+    from napari_sam.engine import EmbeddingCache, Predictor
+    from napari_sam.plugin.layers.bridge import LayerBridge
+    from napari_sam.plugin.panels.annotate import StatusPanel
+
+PROPAGATE = "propagate"  # job slot
+STOPS_SHOWN = 2  # reasons spelt out below the button; all are in the list to review
+
+
+@dataclass(eq=False)
+class Run:
+    """Objects on their way: one step of undo."""
+
+    number: int
+    session: Session
+    began: float
+    frames: set[FrameIndex] = field(default_factory=set)
+    objects: set[int] = field(default_factory=set)
+    stops: list[Propagated] = field(default_factory=list)
+    last: tuple[int, FrameIndex] | None = None  # what landed last
+    landed: Annotation | None = None  # and how it stood then
+
+    @property
+    def summary(self) -> str:
+        """What it came to so far, in a sentence."""
+        n, m = len(self.objects), len(self.frames)
+        objects, frames = f"{n} object{'s' * (n != 1)}", f"{m} frame{'s' * (m != 1)}"
+        return f"Propagated {objects} over {frames}." if m else "Nothing was propagated."
+
+    @property
+    def outcome(self) -> str:
+        """The same, and why objects ended."""
+        sentences = [self.summary, *(stop.stopped for stop in self.stops[:STOPS_SHOWN])]
+        more = len(self.stops) - STOPS_SHOWN
+        if more > 0:
+            sentences.append(f"{more} more ended: see Review.")
+        return " ".join(sentences)
+
+
+class Propagation(QObject):
+    """Has objects propagated in the worker, and lets each frame land as soon as it is done.
+
+    Parameters
+    ----------
+    panel, status
+        What is to be propagated where; how far it is.
+    worker, cache
+        The thread, and the embeddings it owns.
+    chosen
+        Gives the objects chosen in the list.
+    tell
+        Given what went wrong.
+    """
+
+    ended = Signal()
+
+    def __init__(
+        self,
+        panel: StackPanel,
+        status: StatusPanel,
+        worker: Worker,
+        cache: EmbeddingCache,
+        chosen: Callable[[], Sequence[int]],
+        tell: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self.predictor: Predictor | None = None
+        self.runs: dict[Hashable, Run] = {}  # by the slot of their job
+        self._told: Run | None = None  # whose outcome is shown
+        self._bridge: LayerBridge | None = None
+        self._panel, self._status = panel, status
+        self._worker, self._cache = worker, cache
+        self._chosen, self._tell = chosen, tell
+        panel.propagate_clicked.connect(self.propagate)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Work on the layers of an image."""
+        self._bridge = bridge
+        bridge.session.landed.connect(self._on_landed)
+        shape = bridge.session.stack.shape
+        axes = [axis for axis, n in enumerate(shape[:-2]) if n > 1]
+        longest = max((shape[axis] for axis in axes), default=0)
+        self._panel.show_axes([(axis, _axis_name(bridge, axis)) for axis in axes], longest)
+
+    def detach(self) -> None:
+        """Let go of the image; what is there stays."""
+        if self._bridge is not None:
+            self.stop()
+            self._bridge.session.landed.disconnect(self._on_landed)
+            self._bridge = self._told = None
+
+    def propagate(self) -> None:
+        """Propagate objects from the frame shown, as the page says."""
+        bridge = self._bridge
+        if bridge is None:
+            return
+        direction: Direction = self._panel.direction.currentData()
+        try:
+            if bridge.frame is None:
+                raise SamError("No frame is shown. Show the image in 2D, inside its range.")
+            steps = plan(
+                bridge.session,
+                self._ids(bridge.session, bridge.frame, direction),
+                bridge.frame,
+                direction=direction,
+                n_frames=self.reach,
+                axis=self._panel.chosen_axis(),
+            )
+        except SamError as error:
+            self._tell(error)
+            return
+        self.begin(steps, PROPAGATE)
+
+    @property
+    def reach(self) -> int | None:
+        """How many frames the page says; ``None`` for all."""
+        return self._panel.reach.value() or None
+
+    def begin(self, steps: Plan, slot: Hashable) -> None:
+        """Go through a plan, in place of an earlier one in the same slot."""
+        if self._bridge is None:
+            return
+        if self.predictor is None:
+            self._tell(SamError("No model is loaded yet. Wait for it, or choose one above."))
+            return
+        session, model = self._bridge.session, self.predictor.model
+        session.models[model.name] = (model.hash, model.precision)
+        run = self.runs[slot] = Run(session.new_run(), session, perf_counter())
+        self._tell_outcome(run, "")
+        self._show_progress(run, 0, 0)
+        job = Job(
+            slot,
+            partial(tasks.propagate, steps, self._cache, self.predictor, session.stack),
+            done=lambda _: self._end(run),
+            failed=partial(self._on_failed, run),
+            progress=partial(self._show_progress, run),
+            priority=BULK,
+            each=partial(self._land, run),
+        )
+        self._worker.submit(job)
+
+    def stop(self) -> None:
+        """Cancel all runs; what is there stays, and each is one step of undo."""
+        for slot, run in self.runs.items():
+            self._worker.cancel(slot)
+            self._tell_outcome(run, f"Cancelled. {run.outcome}")
+        self.runs.clear()
+        self.ended.emit()
+
+    def _ids(self, session: Session, frame: FrameIndex, direction: Direction) -> Sequence[int]:
+        """The objects that the page names."""
+        which = self._panel.which.currentData()
+        if which == "active":
+            return [session.active]
+        if which == "chosen":
+            return self._chosen() or [session.active]
+        if direction == "between":
+            return _between(session, frame)
+        if ids := session.ids_in(frame):
+            return ids
+        raise SamError("There is no object in this frame. Go to a frame that has some.")
+
+    def _land(self, run: Run, propagated: Propagated) -> None:
+        """One object is brought to one frame, or ends before it."""
+        try:
+            run.session.land_propagated(propagated, run.number)
+        except SamError as error:
+            self._on_failed(run, error)
+            return
+        if propagated.stopped:
+            run.stops.append(propagated)
+            return
+        run.frames.add(propagated.frame)
+        run.objects.add(propagated.object_id)
+        run.last = (propagated.object_id, propagated.frame)
+        run.landed = run.session.current(*run.last)
+        if self._bridge is not None and self._panel.follow.isChecked():
+            self._bridge.show_one_of([propagated.frame])
+
+    def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
+        """A run that is taken back is not to go on, and not to be told of."""
+        bridge = self._bridge
+        if bridge is None or not bridge.is_replaying:
+            return
+        current = bridge.session.current(object_id, frame)
+        for run in (*self.runs.values(), self._told):
+            if run is None or run.last != (object_id, frame):
+                continue
+            is_back = current is run.landed
+            if not is_back:
+                self.stop()
+            self._tell_outcome(run, run.outcome if is_back else "")
+            self._status.show_idle("Done again." if is_back else "Undone.")
+            return
+
+    def _tell_outcome(self, run: Run, text: str) -> None:
+        self._told = run
+        self._panel.show_outcome(text)
+
+    def _show_progress(self, run: Run, done: int, total: int) -> None:
+        """Reports come in hundredths of a frame."""
+        left = time_left(perf_counter() - run.began, done, total)
+        frame = f"frame {min(done // 100 + 1, total // 100)} of {total // 100}" if total else "…"
+        text = f"Propagating: {frame}"
+        self._status.show_busy(f"{text}, {left} left" if left else text, done, total)
+
+    def _end(self, run: Run) -> None:
+        self.runs = {slot: each for slot, each in self.runs.items() if each is not run}
+        self._tell_outcome(run, run.outcome)
+        self._status.show_idle(run.summary)
+        self.ended.emit()
+
+    def _on_failed(self, run: Run, error: Exception) -> None:
+        self.stop()
+        self._tell(error)
+        self._tell_outcome(run, f"Not finished. {run.outcome}")
+
+
+def _between(session: Session, frame: FrameIndex) -> Sequence[int]:
+    """All objects that are annotated before and after a frame."""
+    ids = []
+    for each in session.objects():
+        try:
+            plan(session, [each.object_id], frame, direction="between")
+        except SamError:
+            continue
+        ids.append(each.object_id)
+    if not ids:
+        raise SamError(
+            "No object is annotated both before and after this frame. Annotate one in a frame "
+            "before and in one after, then fill the frames between."
+        )
+    return ids
+
+
+def _axis_name(bridge: LayerBridge, axis: int) -> str:
+    """What the slider of an axis is called: ``t``, ``slider -3``."""
+    dims = bridge.viewer.dims
+    name = str(dims.axis_labels[axis + dims.ndim - bridge.session.stack.ndim])
+    return f"slider {name}" if name.lstrip("-").isdigit() else name

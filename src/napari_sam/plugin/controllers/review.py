@@ -1,0 +1,220 @@
+"""Low-confidence frames: look at each, correct it, propagate from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam.engine import FrameIndex, SamError
+from napari_sam.plugin.panels.stack import ReviewPanel
+from napari_sam.session import Session
+from napari_sam.stacks.propagation import Direction, plan
+
+from .propagation import Propagation
+
+if TYPE_CHECKING:
+    from napari_sam.plugin.layers.bridge import LayerBridge
+
+SETTLE_MS = 300  # nothing landed for so long before the list is made again
+MOST_ROWS = 200
+LOW_CONFIDENCE = 0.7  # a score below it is counted on the tab
+SETTLED = "This one is settled. Go on with the next."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object in one frame: propagated there with a low score, or ended before it."""
+
+    object_id: int
+    frame: FrameIndex
+    source: FrameIndex  # where it came from
+    score: float | None  # None: it ended
+    why: str
+
+    @property
+    def key(self) -> tuple[int, FrameIndex]:
+        """The object and the frame."""
+        return (self.object_id, self.frame)
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Object, frame and score as shown."""
+        score = "ended" if self.score is None else f"{self.score:.2f}"
+        return str(self.object_id), frame_text(self.frame), score
+
+    @property
+    def axis(self) -> int:
+        """The axis along which it came."""
+        pairs = zip(self.frame, self.source, strict=True)
+        return next(axis for axis, (here, there) in enumerate(pairs) if here != there)
+
+    @property
+    def direction(self) -> Direction:
+        """The way it came."""
+        return "forward" if self.steps_to(self.source) < 0 else "backward"
+
+    def steps_to(self, frame: FrameIndex) -> int:
+        """How far another frame is along the axis."""
+        return (frame[self.axis] or 0) - (self.frame[self.axis] or 0)
+
+
+class Review(QObject):
+    """Keeps the list, and goes through it.
+
+    Parameters
+    ----------
+    panel
+        Shows it.
+    propagation
+        Propagates what was corrected.
+    """
+
+    listed = Signal(int)  # how many of them are really of low confidence
+
+    def __init__(self, panel: ReviewPanel, propagation: Propagation) -> None:
+        super().__init__()
+        self.entries: list[Entry] = []
+        self.current: Entry | None = None
+        self._row = 0  # where the current one stood in the list
+        self._bridge: LayerBridge | None = None
+        self._panel, self._propagation = panel, propagation
+        self._settled = _single_shot(self, SETTLE_MS)
+        self._settled.timeout.connect(self.refresh)
+        self._corrected = _single_shot(self, 0)
+        self._corrected.timeout.connect(self.propagate_frames)
+        propagation.ended.connect(self.refresh)
+        panel.next_clicked.connect(self.next)
+        panel.right_clicked.connect(self.looks_right)
+        panel.propagate_clicked.connect(self.propagate_frames)
+        panel.row_clicked.connect(self.look_at)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Review the session of an image."""
+        self._bridge = bridge
+        bridge.session.landed.connect(self._on_landed)
+        self.refresh()
+
+    def detach(self) -> None:
+        """Let go of the image."""
+        if self._bridge is not None:
+            self._bridge.session.landed.disconnect(self._on_landed)
+            self._bridge = self.current = None
+            self._corrected.stop()
+            self.refresh()
+
+    def refresh(self) -> None:
+        """List what there is to look at now."""
+        self.entries = [] if self._bridge is None else list(self._found(self._bridge.session))
+        self._panel.show_rows([d.cells for d in self.entries], [d.why for d in self.entries])
+        keys = [entry.key for entry in self.entries]
+        if self.current is not None and self.current.key in keys:
+            self._row = keys.index(self.current.key)
+            self._panel.mark(self._row, self.current.why)
+        else:
+            self._panel.mark(None, "" if self.current is None else SETTLED)
+        self._panel.propagate.setEnabled(self.current is not None)
+        self.listed.emit(sum((entry.score or 0) < LOW_CONFIDENCE for entry in self.entries))
+
+    def _found(self, session: Session) -> list[Entry]:
+        """What ended first, then the weakest."""
+        entries = [
+            Entry(*key, annotation.source, None, annotation.stopped)
+            for key, annotation in session.annotations()
+            if annotation.stopped and annotation.source is not None
+        ]
+        for object_id, frame, score in session.weakest(MOST_ROWS):
+            annotation = session.annotation(object_id, frame)
+            source = annotation.source
+            if source is not None and source != frame:
+                why = f"Object {object_id} was propagated here from frame {frame_text(source)}."
+                why = f"{why} {annotation.warning}".rstrip()
+                entries.append(Entry(object_id, frame, source, score, why))
+        return entries
+
+    # Going through the list
+
+    def next(self) -> None:
+        """Look at the one after the current one; if that is settled, at what took its place."""
+        if self._settled.isActive():
+            self.refresh()
+        keys = [entry.key for entry in self.entries]
+        stays = self.current is not None and self.current.key in keys
+        if keys:
+            self.look_at((self._row + stays) % len(keys))
+
+    def look_at(self, row: int) -> None:
+        """Show a frame of the list, with the object in hand."""
+        if self._bridge is None:
+            return
+        self.current, self._row = self.entries[row], row
+        self._panel.mark(row, self.current.why)
+        self._panel.propagate.setEnabled(True)
+        self._bridge.show_one_of([self.current.frame])
+        self._bridge.select(self.current.object_id)
+
+    def looks_right(self) -> None:
+        """Keep the current one as the user's own, or agree that it ended; go to the next."""
+        current, self.current = self.current, None
+        if self._bridge is None or current is None:
+            return
+        self._bridge.session.confirm(*current.key)
+        self.refresh()
+        self.next()
+
+    def propagate_frames(self) -> None:
+        """Propagate the corrected object to its next annotated frame, or as far as it was."""
+        current, bridge = self.current, self._bridge
+        if current is None or bridge is None:
+            return
+        n_frames = self._reach(bridge.session, current)
+        if n_frames == 0:
+            return
+        try:
+            steps = plan(
+                bridge.session,
+                [current.object_id],
+                current.frame,
+                direction=current.direction,
+                n_frames=n_frames,
+                axis=current.axis,
+            )
+        except SamError:  # it was taken away, or there is no frame that way
+            return
+        self._propagation.begin(steps, ("propagate", current.object_id))
+
+    def _reach(self, session: Session, entry: Entry) -> int | None:
+        """How many frames to go: all up to the next anchor, if there is one."""
+        sign = 1 if entry.direction == "forward" else -1
+        if any(sign * entry.steps_to(frame) > 0 for frame in session.anchors(entry.object_id)):
+            return None
+        if entry.score is None:
+            return self._propagation.reach
+        propagated = next(o.frames for o in session.objects() if o.object_id == entry.object_id)
+        return max(0, *(sign * entry.steps_to(frame) for frame in propagated))
+
+    # What the user and the runs do
+
+    def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
+        self._settled.start()
+        bridge, current = self._bridge, self.current
+        if bridge is None or current is None or bridge.is_replaying:
+            return
+        is_corrected = current.key == (object_id, frame) and frame in bridge.session.anchors(
+            object_id
+        )
+        if is_corrected and not bridge.session.pending() and self._panel.by_itself.isChecked():
+            self._corrected.start()
+
+
+def frame_text(frame: FrameIndex) -> str:
+    """The position of a frame in its stack: ``3`` or ``3, 12``."""
+    return ", ".join(str(i) for i in frame if i is not None)
+
+
+def _single_shot(parent: QObject, milliseconds: int) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    return timer

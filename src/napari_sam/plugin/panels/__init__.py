@@ -1,0 +1,1 @@
+"""What the dock widget shows: widgets and their layout, no logic."""

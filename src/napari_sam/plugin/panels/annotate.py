@@ -1,0 +1,386 @@
+"""What the dock widget shows. Widgets and their layout, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam.session import ObjectSummary
+
+from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, keep_place, thin_bar
+from .object_menu import ObjectMenu
+
+THUMBNAIL_SIDE = 56
+LARGEST_CELL = 9999  # pixels
+MASK_TINT = np.array([255, 217, 61])
+TOOLS = (  # name, button, tooltip
+    (
+        "point",
+        "Point",
+        "Click an object (Q). Right click or Ctrl+click: not this. Shift+click: choose",
+    ),
+    ("rectangle", "Box", "Drag a box around an object (W)"),
+    ("ellipse", "Ellipse", "Drag an ellipse over an object: the model corrects its outline"),
+    ("polygon", "Lasso", "Draw around an object: the model corrects the outline"),
+    ("path", "Scribble", "Draw along an object; with 'not this' on, along what is not the object"),
+)
+
+
+class StatusPanel(QWidget):
+    """What is going on now, how far it is, and Cancel."""
+
+    cancel_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ShortText(2)
+        self.bar = thin_bar()
+        self.cancel = QPushButton("Cancel")
+        self.cancel.clicked.connect(self.cancel_clicked)
+        keep_place(self.cancel)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.text, stretch=1)
+        row.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self.bar)
+        self.show_idle("")
+
+    def show_idle(self, text: str) -> None:
+        """Nothing is going on."""
+        self.text.say(text)
+        self.bar.hide()
+        self.cancel.hide()
+
+    def show_busy(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Something is going on; a total of 0 means that nobody knows how long."""
+        self.text.say(text)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.bar.show()
+        self.cancel.show()
+
+
+class SourcePanel(QWidget):
+    """Which image, which labels, which model."""
+
+    fetch_clicked = Signal()
+    open_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = Choice("The image layer to annotate")
+        self.labels = Choice("Where the masks land: new labels, or labels to go on with")
+        self.model = Choice("The network. 'embedded' works at once and offline")
+        self.about = ShortText(2)
+        self.open = QPushButton("File …")
+        self.open.setToolTip("Use a checkpoint of your own: .pth, .pt or .safetensors")
+        self.open.clicked.connect(self.open_clicked)
+        self.fetch = QPushButton()
+        self.fetch.clicked.connect(self.fetch_clicked)
+        self.fetch.hide()
+        self.cell_size = Number(
+            "How large your cells are, in pixels of the image. It decides between candidates, and "
+            "how closely the embedded model looks.\n"
+            "0, automatic: as large as those you segmented lately",
+            " px across",
+        )
+        self.cell_size.setRange(0, LARGEST_CELL)
+        self.show_cell_size(None)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self.image)
+        form.addRow("Labels", self.labels)
+        models = QHBoxLayout()
+        models.addWidget(self.model, stretch=1)
+        models.addWidget(self.open)
+        form.addRow("Model", models)
+        form.addRow(self.about)
+        form.addRow(self.fetch)
+        form.addRow("Cell size", self.cell_size)
+
+    def show_cell_size(self, diameter: float | None) -> None:
+        """Tell what the automatic cell size is, as far as it is known."""
+        known = "" if diameter is None else f" ({diameter:.0f} px)"
+        self.cell_size.setSpecialValueText(f"automatic{known}")
+
+
+class ToolPanel(QWidget):
+    """Tools to prompt with, and what a prompt means."""
+
+    tool_clicked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QPushButton] = {}
+        group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        for name, text, tip in TOOLS:
+            button = QPushButton(text)
+            button.setToolTip(tip)
+            button.setCheckable(True)
+            button.setMinimumWidth(40)
+            button.clicked.connect(lambda _=False, name=name: self.tool_clicked.emit(name))
+            group.addButton(button)
+            row.addWidget(button)
+            self.buttons[name] = button
+        self.negative = QCheckBox("Not this (G)")
+        self.negative.setToolTip(
+            "Points and scribbles say what the object is not; red in the image"
+        )
+        self.single = QCheckBox("One per prompt (J)")
+        self.single.setToolTip("Each box and each positive point begins an object of its own")
+        self.protect = QCheckBox("Protect neighbours")
+        self.protect.setToolTip("A new mask never takes pixels of another object")
+        self.protect.setChecked(True)
+        self.hover = QCheckBox("Preview (H)")
+        self.hover.setToolTip("Show in yellow, under the cursor, the mask that a click would give")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row)
+        boxes = QGridLayout()
+        for i, box in enumerate((self.negative, self.single, self.hover, self.protect)):
+            boxes.addWidget(box, i // 2, i % 2)
+        boxes.setColumnStretch(1, 1)
+        layout.addLayout(boxes)
+
+    def show_tool(self, tool: str) -> None:
+        """Mark the tool in hand; none ("") where a click in the image would be no prompt."""
+        for name, button in self.buttons.items():
+            if group := button.group():
+                group.setExclusive(bool(tool))
+            button.setChecked(name == tool)
+
+
+class CandidatePanel(QWidget):
+    """The candidates as thumbnails with their IoU predictions.
+
+    They take room from the first ones on: a panel that jumps at each click is hard to hit.
+    """
+
+    chosen = Signal(int)  # position in the row
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: list[QPushButton] = []
+        self.scores: list[QLabel] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(0)
+        self._grid.setColumnStretch(99, 1)  # the candidates keep to the left
+        self.setFixedHeight(THUMBNAIL_SIDE + 30)
+        self.hide()
+
+    def show_candidates(
+        self, pictures: Sequence[NDArray[np.uint8]], scores: Sequence[float], best: int
+    ) -> None:
+        """Show candidates, ``(h, w, 3)`` uint8 each, and mark one of them."""
+        if pictures:
+            self.show()
+        while len(self.buttons) < len(pictures):
+            self._add_candidate(len(self.buttons))
+        for i, (button, score) in enumerate(zip(self.buttons, self.scores, strict=True)):
+            button.setVisible(i < len(pictures))
+            score.setVisible(i < len(pictures))
+            if i < len(pictures):
+                button.setIcon(QIcon(_pixmap(pictures[i])))
+                button.setChecked(i == best)
+                score.setText(f"<b>{scores[i]:.2f}</b>" if i == best else f"{scores[i]:.2f}")
+
+    def _add_candidate(self, position: int) -> None:
+        button = QPushButton()
+        button.setToolTip(
+            "Take this mask (K: the next one). The number is how sure the model is of it"
+        )
+        button.setCheckable(True)
+        button.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        button.setFixedSize(THUMBNAIL_SIDE + 8, THUMBNAIL_SIDE + 8)
+        button.setStyleSheet("padding: 0px;")
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.clicked.connect(lambda _=False: self.chosen.emit(position))
+        score = QLabel()
+        score.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._grid.addWidget(button, 0, position)
+        self._grid.addWidget(score, 1, position)
+        self.buttons.append(button)
+        self.scores.append(score)
+
+
+class ObjectPanel(QWidget):
+    """The object in hand, its candidates, and the list of all objects, to choose one or several."""
+
+    next_clicked = Signal()
+    object_clicked = Signal(int)  # to be taken in hand and shown
+    object_taken = Signal(int)  # to be taken in hand, in the frame that is shown
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.swatch = QLabel()
+        self.swatch.setFixedSize(14, 14)
+        self.title = QLabel()
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.next = QPushButton("Next object (N)")
+        self.next.setToolTip(
+            "Begin a new object: one more than the highest number in the whole stack"
+        )
+        self.next.clicked.connect(self.next_clicked)
+        self.menu = ObjectMenu(self)
+        self.more = QPushButton("Edit  ")
+        self.more.setToolTip("Delete, merge, split, swap, join, divide, link whole objects")
+        self.more.setMenu(self.menu)
+        self.candidates = CandidatePanel()
+        self.table = Table("Object", "Frame", "Score", "Prompts", several=True)
+        self._ids: list[int] = []
+        self._active = 0
+        self._shown_row: tuple[int, int] | None = None  # the active object, and where it stood
+        self.table.setToolTip(
+            "Click an object to get its prompts back and go on with it. "
+            "Ctrl+click chooses several, right click lists what can be done with them"
+        )
+        self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.table.settled.connect(self._on_settled)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._show_menu)
+        head = QHBoxLayout()
+        head.addWidget(self.swatch)
+        head.addWidget(self.title, stretch=1)
+        head.addWidget(self.more)
+        head.addWidget(self.next)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(head)
+        layout.addWidget(self.candidates)
+        layout.addWidget(self.table, stretch=1)
+
+    def show_active(self, object_id: int, colour: Sequence[float] | None) -> None:
+        """Name the object in hand, in its colour (RGBA, 0 to 1)."""
+        self.title.setText(f"<b>Object {object_id}</b>")
+        rgb = "transparent"
+        if colour is not None:
+            rgb = "rgb({}, {}, {})".format(*(round(255 * float(c)) for c in colour[:3]))
+        self.swatch.setStyleSheet(f"background: {rgb}; border-radius: 3px;")
+
+    def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
+        """List the objects and mark the active one; others chosen beside it stay chosen."""
+        chosen = self.chosen()
+        self._ids, self._active = [summary.object_id for summary in objects], active
+        self.table.fill([_cells(summary) for summary in objects])
+        self._highlight(chosen if active in chosen else [active])
+        row = self._ids.index(active) if active in self._ids else None
+        if row is not None and self._shown_row != (active, row):
+            self.table.scrollToItem(self.table.item(row, 0))
+        self._shown_row = None if row is None else (active, row)
+
+    def chosen(self) -> list[int]:
+        """The objects chosen in the list, by id; the active one is among them if it is listed."""
+        return sorted(self._ids[row] for row in self.table.chosen_rows() if row < len(self._ids))
+
+    def choose(self, object_ids: Collection[int]) -> None:
+        """Choose objects of the list, and no others."""
+        self._highlight(object_ids)
+        self._take_chosen()
+
+    def choose_also(self, object_id: int) -> None:
+        """Choose one more, or let go of it."""
+        self.choose(set(self.chosen()) ^ {object_id})
+
+    def _highlight(self, object_ids: Collection[int]) -> None:
+        model, selection = self.table.model(), self.table.selectionModel()
+        same = set(self.chosen()) == set(object_ids) & set(self._ids)
+        if model is None or selection is None or same:
+            return
+        selection.clearSelection()
+        flag = QItemSelectionModel.SelectionFlag
+        for row, object_id in enumerate(self._ids):
+            if object_id in object_ids:
+                selection.select(model.index(row, 0), flag.Select | flag.Rows)
+
+    def _on_settled(self) -> None:
+        chosen = self.chosen()
+        if len(chosen) == 1:
+            (self._active,) = chosen
+            self.object_clicked.emit(self._active)
+        else:
+            self._take_chosen()
+
+    def _take_chosen(self) -> None:
+        """What is highlighted is what is meant: the object in hand is always one of them."""
+        chosen = self.chosen()
+        if not chosen:
+            self._highlight([self._active])
+        elif self._active not in chosen:
+            self._active = chosen[0]
+            self.object_taken.emit(self._active)
+
+    def _show_menu(self, at: QPoint) -> None:
+        self._take_chosen()
+        viewport = self.table.viewport()
+        if viewport is not None:
+            self.menu.popup(viewport.mapToGlobal(at))
+
+
+def candidate_pictures(
+    picture: NDArray[np.uint8], low_res_logits: NDArray[np.float32]
+) -> list[NDArray[np.uint8]]:
+    """Each candidate over the part of the frame around all of them.
+
+    Parameters
+    ----------
+    picture
+        The frame in small, ``(h, w, 3)``.
+    low_res_logits
+        ``(M, m, m)``; its upper left ``(h, w)`` lies on the picture pixel for pixel.
+    """
+    height, width = picture.shape[:2]
+    masks = low_res_logits[:, :height, :width] > 0  # (M, h, w)
+    rows, columns = (np.flatnonzero(masks.any(axis=(0, axis))) for axis in (2, 1))
+    if not len(rows):
+        return [picture] * len(masks)
+    side = max(np.ptp(rows), np.ptp(columns)) + 12
+    top, left = (max(0, int(at.mean() - side / 2)) for at in (rows, columns))
+    window = (slice(top, top + side), slice(left, left + side))
+    tinted = [
+        np.where(mask[..., None], (picture + MASK_TINT) // 2, picture).astype(np.uint8)
+        for mask in masks
+    ]
+    return [np.ascontiguousarray(image[window]) for image in tinted]
+
+
+def _cells(summary: ObjectSummary) -> tuple[str, str, str, str]:
+    frames = [", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames]
+    frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
+    score = "–" if summary.score is None else f"{summary.score:.2f}"
+    return str(summary.object_id), frame_text, score, str(summary.n_prompts)
+
+
+def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:
+    height, width = picture.shape[:2]
+    image = QImage(picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image).scaled(
+        THUMBNAIL_SIDE,
+        THUMBNAIL_SIDE,
+        Qt.AspectRatioMode.KeepAspectRatio,
+        Qt.TransformationMode.SmoothTransformation,
+    )

@@ -1,0 +1,254 @@
+"""Controls that the panels are made of. None moves its neighbours when it shows something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import pairwise
+
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent, QMouseEvent, QTextLayout, QTextOption
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFrame,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+LEAST_HEIGHT = 84  # pixels of a table: its head and two rows
+INSETS = 12  # pixels at both sides that napari's style leaves free
+REFITTED = (QEvent.Type.Resize, QEvent.Type.Polish, QEvent.Type.FontChange, QEvent.Type.StyleChange)
+
+
+class ShortText(QLabel):
+    """Plain text in a fixed number of lines; what does not fit in is in the tool tip.
+
+    Parameters
+    ----------
+    n_lines
+        Lines it takes, also when it is empty.
+    text
+        What it says first.
+    cut
+        Where the last line loses what is too long; in the middle, only its last word does.
+    """
+
+    def __init__(
+        self, n_lines: int, text: str = "", cut: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    ) -> None:
+        super().__init__()
+        self._n_lines, self._cut = n_lines, cut
+        self._text = self._tip = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.say(text)
+
+    def text(self) -> str:
+        """The whole text."""
+        return self._text
+
+    def say(self, text: str, tip: str = "") -> None:
+        """Say something else. The tool tip is what was cut, unless one is given."""
+        self._text, self._tip = text.replace("\n", " "), tip
+        self._fit()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Another width or another font breaks the lines again."""
+        handled = super().event(event)
+        if event is not None and event.type() in REFITTED:
+            self._fit()
+        return handled
+
+    def _fit(self) -> None:
+        self.setFixedHeight(self._n_lines * self.fontMetrics().lineSpacing() + 2)
+        lines, is_whole = self._lines(self.contentsRect().width() - INSETS)
+        self.setText("\n".join(lines))
+        tip = self._tip or ("" if is_whole else self._text)
+        self.setToolTip(f"<p>{escape(tip)}</p>" if tip else "")
+
+    def _lines(self, width: int) -> tuple[list[str], bool]:
+        """The text in lines of so many pixels, and whether all of it is there."""
+        starts = self._line_starts(width)[: self._n_lines]
+        *whole, last = (self._text[a:b] for a, b in pairwise([*starts, len(self._text)]))
+        metrics, kept = self.fontMetrics(), ""
+        if self._cut == Qt.TextElideMode.ElideMiddle:  # of the last word, which is a path
+            kept = last[: last.rfind(" ") + 1]
+        room = width - metrics.horizontalAdvance(kept)
+        if room < metrics.horizontalAdvance("…"):
+            kept, room = "", width
+        fitting = kept + metrics.elidedText(last.removeprefix(kept), self._cut, room)
+        return [*whole, fitting], fitting == last
+
+    def _line_starts(self, width: int) -> list[int]:
+        """Where each line begins if the text is broken between words."""
+        layout = QTextLayout(self._text, self.font())
+        layout.setTextOption(_between_words())
+        starts = []
+        layout.beginLayout()
+        while (line := layout.createLine()).isValid():
+            line.setLineWidth(width)
+            starts.append(line.textStart())
+        layout.endLayout()
+        return starts or [0]
+
+
+def paragraph(text: str = "") -> QLabel:
+    """Plain text in as many lines as it needs: for what must be read."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def rule() -> QFrame:
+    """A line between two parts."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line
+
+
+class Choice(QComboBox):
+    """One of several. The wheel scrolls the panel; it chooses nothing by accident.
+
+    Parameters
+    ----------
+    tip
+        The tool tip.
+    entries
+        What there is to choose from: its name, and as it is shown.
+    """
+
+    def __init__(self, tip: str, entries: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__()
+        self.setToolTip(tip)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for name, text in entries:
+            self.addItem(text, name)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Leave the wheel to the panel."""
+        return False if _is_left_to_panel(event) else super().event(event)
+
+
+class Number(QSpinBox):
+    """A number to type, whose first digit takes the place of what was there.
+
+    Parameters
+    ----------
+    tip
+        The tool tip.
+    suffix
+        Follows the number.
+    """
+
+    def __init__(self, tip: str, suffix: str) -> None:
+        super().__init__()
+        self.setToolTip(tip)
+        self.setSuffix(suffix)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Leave the wheel to the panel; select all once the click that gave the focus is over."""
+        if _is_left_to_panel(event):
+            return False
+        if event is not None and event.type() == QEvent.Type.FocusIn:
+            QTimer.singleShot(0, self.selectAll)
+        return super().event(event)
+
+
+class Table(QTableWidget):
+    """Whole rows to choose, one or several of them.
+
+    Parameters
+    ----------
+    titles
+        Of the columns.
+    several
+        Whether more than one row can be chosen.
+    """
+
+    settled = Signal()  # the user has chosen, with the mouse or with keys
+
+    def __init__(self, *titles: str, several: bool = False) -> None:
+        super().__init__(0, len(titles))
+        self.setHorizontalHeaderLabels(titles)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        mode = QAbstractItemView.SelectionMode
+        self.setSelectionMode(mode.ExtendedSelection if several else mode.SingleSelection)
+        header, numbers = self.horizontalHeader(), self.verticalHeader()
+        if header is not None and numbers is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            numbers.hide()
+
+    def fill(self, rows: Sequence[Sequence[str]]) -> None:
+        """Bring it in line with some rows; most cells are as they were."""
+        with QSignalBlocker(self):
+            self.setRowCount(len(rows))
+            for row, texts in enumerate(rows):
+                for column, text in enumerate(texts):
+                    item = self.item(row, column)
+                    if item is None:
+                        item = QTableWidgetItem()
+                        item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                        self.setItem(row, column, item)
+                    if item.text() != text:
+                        item.setText(text)
+
+    def chosen_rows(self) -> list[int]:
+        """The rows that are highlighted, from top to bottom."""
+        selection = self.selectionModel()
+        return sorted(index.row() for index in selection.selectedRows()) if selection else []
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802 Qt's name
+        """Chosen on release: until then the rows stay where they are."""
+        super().mouseReleaseEvent(event)
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.settled.emit()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 Qt's name
+        """Arrows choose as the mouse does."""
+        before = self.chosen_rows()
+        super().keyPressEvent(event)
+        if self.chosen_rows() != before:
+            self.settled.emit()
+
+
+def thin_bar() -> QProgressBar:
+    """A bar that keeps its place while nothing is going on."""
+    bar = QProgressBar()
+    bar.setTextVisible(False)
+    bar.setFixedHeight(6)
+    keep_place(bar)
+    return bar
+
+
+def keep_place(control: QWidget) -> None:
+    """Let a control take its room while it is hidden as well."""
+    policy = control.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    control.setSizePolicy(policy)
+
+
+def _is_left_to_panel(event: QEvent | None) -> bool:
+    if event is None or event.type() != QEvent.Type.Wheel:
+        return False
+    event.ignore()
+    return True
+
+
+def _between_words() -> QTextOption:
+    option = QTextOption()
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+    return option

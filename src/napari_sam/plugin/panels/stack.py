@@ -1,0 +1,208 @@
+"""What the dock widget shows of many frames: propagate and review. Widgets and layout, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, rule
+
+WHICH = (  # name, as shown
+    ("active", "This object"),
+    ("chosen", "The chosen objects"),
+    ("all", "All objects of this frame"),
+)
+DIRECTIONS = (
+    ("forward", "forwards"),
+    ("backward", "backwards"),
+    ("both", "both ways"),
+    ("between", "between annotated frames"),
+)
+REVIEW_HINT = "What was propagated and is least to be trusted, worst first."
+
+
+class Pages(QWidget):
+    """Pages under tabs. Only the one shown takes room, so that a short one stays short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tabs = QTabBar()
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the image
+        self.tabs.currentChanged.connect(self._show_page)
+        self._pages: list[QWidget] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(self.tabs)
+
+    def add_page(self, title: str, *panels: QWidget) -> int:
+        """Add a page with panels below each other; returns its position."""
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for n, panel in enumerate(panels):
+            if n:
+                layout.addWidget(rule())
+            layout.addWidget(panel)
+        self._pages.append(page)
+        self._layout.addWidget(page)
+        at = self.tabs.addTab(title)
+        self._show_page(self.tabs.currentIndex())
+        return at
+
+    def allow(self, page: int, why_not: str) -> None:
+        """Whether a page can be gone to: a reason forbids it."""
+        self.tabs.setTabEnabled(page, not why_not)
+        self.tabs.setTabToolTip(page, why_not)
+
+    def _show_page(self, shown: int) -> None:
+        for at, page in enumerate(self._pages):
+            page.setVisible(at == shown)
+
+
+class StackPanel(QWidget):
+    """Which objects to propagate to other frames, which way and how far; tracks."""
+
+    propagate_clicked = Signal()
+    tracks_toggled = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.which = Choice("Choose several in the list of objects below with Ctrl+click", WHICH)
+        self.direction = Choice(
+            "Frames that you prompted, painted or confirmed are never changed", DIRECTIONS
+        )
+        self.reach = Number(
+            "0: as far as it goes, or to the object's next annotated frame", " frames"
+        )
+        self.reach.setRange(0, 0)
+        self.reach.setSpecialValueText("to the end")
+        self.axis = Choice("The axis to go along, as its slider is named")
+        self.follow = QCheckBox("Follow")
+        self.follow.setToolTip("Show each frame as soon as it is done")
+        self.button = QPushButton("Propagate  ( . )")
+        self.button.setToolTip(
+            "Propagate the objects from the frame shown to the next ones. Key: full stop"
+        )
+        self.button.clicked.connect(self.propagate_clicked)
+        self.outcome = ShortText(2)
+        self.tracks = QCheckBox("Tracks")
+        self.tracks.setToolTip("A Tracks layer of where the objects were, and of their divisions")
+        self.tracks.toggled.connect(self.tracks_toggled)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.addRow("Propagate", self.which)
+        self._form.addRow("Direction", self.direction)
+        self._form.addRow("Over", self.reach)
+        self._form.addRow("Along", self.axis)
+        go = QHBoxLayout()
+        go.addWidget(self.button, stretch=1)
+        go.addWidget(self.follow)
+        go.addWidget(self.tracks)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(self._form)
+        layout.addLayout(go)
+        layout.addWidget(self.outcome)
+        self.show_axes([], 0)
+
+    def chosen_axis(self) -> int | None:
+        """The axis to go along; ``None`` if there is no choice."""
+        axis: int | None = self.axis.currentData()
+        return axis if self.axis.count() > 1 else None
+
+    def show_axes(self, axes: Sequence[tuple[int, str]], longest: int) -> None:
+        """The axes there are to go along, and the most frames of any of them."""
+        self.axis.clear()
+        for axis, name in axes:
+            self.axis.addItem(name, axis)
+        several = len(axes) > 1
+        self.axis.setVisible(several)
+        label = self._form.labelForField(self.axis)
+        if label is not None:
+            label.setVisible(several)
+        self.reach.setMaximum(max(0, longest - 1))
+        self.show_outcome("")
+
+    def show_outcome(self, text: str) -> None:
+        """What the last run came to."""
+        self.outcome.say(text)
+
+
+class ReviewPanel(QWidget):
+    """The list of what to look at first, and what can be said of it."""
+
+    next_clicked = Signal()
+    right_clicked = Signal()
+    propagate_clicked = Signal()
+    row_clicked = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._marked: int | None = None  # the row being looked at
+        self.text = ShortText(2, REVIEW_HINT)
+        self.table = Table("Object", "Frame", "Score")
+        self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.table.settled.connect(self._on_settled)
+        self.next = QPushButton("Next  (U)")
+        self.next.setToolTip("Go to the next one: its frame is shown, it is the object in hand")
+        self.next.clicked.connect(self.next_clicked)
+        self.right = QPushButton("Looks right  (0)")
+        self.right.setToolTip("Keep it as if you had drawn it, and go to the next one")
+        self.right.clicked.connect(self.right_clicked)
+        self.propagate = QPushButton("Propagate")
+        self.propagate.setToolTip("Propagate the object you corrected to its next annotated frame")
+        self.propagate.clicked.connect(self.propagate_clicked)
+        self.by_itself = QCheckBox("after each correction")
+        self.by_itself.setToolTip("Propagate by itself as soon as you correct an entry of the list")
+        self.by_itself.setChecked(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.text)
+        layout.addWidget(self.table)
+        for pair in ((self.next, self.right), (self.propagate, self.by_itself)):
+            row = QHBoxLayout()
+            for widget in pair:
+                row.addWidget(widget, stretch=1)
+            layout.addLayout(row)
+
+    def show_rows(self, rows: Sequence[tuple[str, str, str]], tips: Sequence[str]) -> None:
+        """List what is to be looked at: object, frame, score."""
+        self.table.fill(rows)
+        for row, tip in enumerate(tips):
+            for column in range(self.table.columnCount()):
+                item = self.table.item(row, column)
+                if item is not None:
+                    item.setToolTip(tip)
+        for button in (self.next, self.right):
+            button.setEnabled(bool(rows))
+
+    def mark(self, row: int | None, text: str) -> None:
+        """Mark the row being looked at, and say what is the matter with it."""
+        self._marked = row
+        self.text.say(text or REVIEW_HINT)
+        if row is None:
+            self.table.clearSelection()
+        else:
+            self.table.selectRow(row)
+
+    def _on_settled(self) -> None:
+        row = next(iter(self.table.chosen_rows()), self._marked)
+        if row is not None:
+            self.row_clicked.emit(row)

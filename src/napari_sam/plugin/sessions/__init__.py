@@ -1,0 +1,1 @@
+"""Sessions of image layers: in memory, on disk, and opened again."""

@@ -1,0 +1,99 @@
+"""Where the saved sessions of an image are, and where the image itself is."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from napari.layers import Image
+
+from napari_sam.installation import DISTRIBUTION
+from napari_sam.plugin.layers.own_layers import placement
+from napari_sam.session import Placement, SessionFile, is_session, session_path
+
+SESSION_FOLDER, IMAGE_FILE = "napari_sam_session", "napari_sam_image"  # in a layer's metadata
+NOT_SAVED = "napari_sam_not_saved"  # in an image's metadata: for demonstrations
+
+
+def user_folder() -> Path:
+    """Where sessions of images without a file are, or of those in a read-only folder."""
+    return platformdirs.user_data_path(DISTRIBUTION, appauthor=False) / "sessions"
+
+
+def source_of(image: Image) -> Path | None:
+    """The file an image layer was opened from, there or not."""
+    path = image.metadata.get(IMAGE_FILE) or image.source.path
+    is_file = path and "://" not in str(path) and not is_session(path)
+    return Path(path).absolute() if is_file else None
+
+
+def image_file(image: Image) -> Path | None:
+    """The file an image layer came from, if there is one."""
+    file = source_of(image)
+    return file if file and os.path.exists(file) else None
+
+
+def places_of(image: Image) -> list[Path]:
+    """Where a session of an image may be, the best place first: beside it, or with the user."""
+    file = image_file(image)
+    beside = [] if file is None else [session_path(file)]
+    return [*beside, place_with_user(image)]
+
+
+def place_with_user(image: Image) -> Path:
+    """Where a session of an image is that cannot be beside it, even if its file is gone now."""
+    file = source_of(image)
+    name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in image.name)
+    return session_path(user_folder() / (file.name if file else name))
+
+
+def free_place(place: Path) -> Path:
+    """This place, or a numbered one beside it, where no session is yet."""
+    return next(folder for folder in _numbered(place) if not is_session(folder))
+
+
+def saved_sessions(image: Image) -> list[Path]:
+    """The sessions that may be an image's, the one saved last first."""
+    marked = image.metadata.get(SESSION_FOLDER)
+    if marked and is_session(marked):
+        return [Path(marked)]
+    if image.metadata.get(NOT_SAVED):
+        return []
+    there = (itertools.takewhile(Path.exists, _numbered(place)) for place in places_of(image))
+    folders = [folder for folder in itertools.chain(*there) if is_session(folder)]
+    return sorted(folders, key=lambda folder: -(folder / "session.json").stat().st_mtime)
+
+
+def image_of(file: SessionFile) -> Path | None:
+    """The image of a saved session: beside it, so that both can be moved, or where it was."""
+    recorded = file.manifest["image"]["path"]
+    if recorded is None:
+        return None
+    both = (file.folder.parent / Path(recorded).name, Path(recorded))
+    return next((path for path in both if path.exists()), None)
+
+
+def placement_of(image: Image) -> Placement | None:
+    """Where an image lies in the world; ``None`` if napari was told nothing."""
+    said = placement(image)
+    units = [str(unit) for unit in said.pop("units")]
+    numbers = {name: np.asarray(value).tolist() for name, value in said.items()}
+    place = Placement.read({**numbers, "units": units})
+    return None if place.is_plain else place
+
+
+def arguments_of(place: Placement) -> dict[str, Any]:
+    """What a layer is told so that it lies in this place."""
+    return {**place.write(), "rotate": np.array(place.rotate), "affine": np.array(place.affine)}
+
+
+def _numbered(place: Path) -> Iterator[Path]:
+    """``cells.tif.napari-sam``, ``cells.tif-2.napari-sam`` and so on."""
+    yield place
+    for n in itertools.count(2):
+        yield place.with_name(f"{place.stem}-{n}{place.suffix}")

@@ -1,0 +1,242 @@
+"""Saved sessions come back: with their image, or when the user opens one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from napari.settings import get_settings
+
+from napari_sam.engine import FrameIndex, FrameStack, SamError
+from napari_sam.installation import DISTRIBUTION
+from napari_sam.plugin.layers.bridge import go_to_frame, stack_of
+from napari_sam.plugin.layers.in_memory import (
+    HELD,
+    SessionInMemory,
+    keep_in_memory,
+    labels_with_session,
+)
+from napari_sam.plugin.layers.own_layers import empty_labels, new_labels
+from napari_sam.plugin.work.jobs import Job, Report, Worker
+from napari_sam.session import Session, SessionFile, load, read_frame, session_path
+
+from .places import SESSION_FOLDER, image_file, image_of, saved_sessions, user_folder
+
+OPEN = "open a session"  # job slot
+SESSION_FOLDERS = session_path("*").name + os.sep  # as napari's preferences write it
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A saved session of an image, or why there is none where one was expected."""
+
+    session: Session | None = None
+    folder: Path | None = None
+    saved: datetime | None = None
+    notices: Sequence[str] = field(default_factory=list)
+
+
+class Reopening:
+    """Finds and reads saved sessions in the background, and has their images annotated.
+
+    Parameters
+    ----------
+    viewer
+        The raw viewer model.
+    worker
+        Reads the sessions.
+    attach
+        Called as ``attach(image, labels)`` once it is known what to go on with; without labels if
+        nothing was saved.
+    inform
+        Given a sentence for the user, and whether it is a warning.
+    fail
+        Given what went wrong with a session the user asked for.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        worker: Worker,
+        attach: Callable[[Image, Labels | None], None],
+        inform: Callable[[str, bool], None],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self.image: Image | None = None  # whose session is being read
+        self._viewer, self._worker = viewer, worker
+        self._attach, self._inform, self._fail = attach, inform, fail
+        self._known: WeakSet[Image] = WeakSet()
+        _prefer_our_reader()
+
+    def begin(self, image: Image) -> None:
+        """Annotate an image: with the session held here, or that was saved, or with a new one.
+
+        What was saved is looked for once: later the user may have taken the labels away to begin
+        again.
+        """
+        self.image = None
+        try:
+            stack = stack_of(image)
+        except SamError:
+            self._attach(image, None)  # which says what is wrong with it
+            return
+        folders = [] if image in self._known else saved_sessions(image)
+        self._known.add(image)
+        if not folders or labels_with_session(self._viewer, image, stack):
+            self._attach(image, None)
+        elif SESSION_FOLDER in image.metadata:
+            self._start(image, partial(read, folders[0], stack))
+        else:
+            self._start(image, partial(find, folders, stack))
+
+    def open(self, folder: Path, image: Image | None) -> None:
+        """Go on with a session the user chose: on the image in hand if it is its own.
+
+        Raises
+        ------
+        SamError
+            If there is no session.
+        """
+        file = SessionFile(folder)
+        if image is not None and image_of(file) in (None, image_file(image)):
+            stack = stack_of(image)
+            if stack.shape == file.shape:
+                self._start(image, partial(read, file.folder, stack))
+                return
+        self._viewer.open(str(file.folder), plugin=DISTRIBUTION)
+
+    def is_session(self, layer: object) -> bool:
+        """Whether a layer is an image that was opened for the sake of its session."""
+        return isinstance(layer, Image) and SESSION_FOLDER in layer.metadata
+
+    def _start(self, image: Image, work: Callable[[Report], Found]) -> None:
+        self.image = image
+        done, failed = partial(self._on_found, image), partial(self._on_failed, image)
+        self._worker.submit(Job(OPEN, work, done, failed))
+
+    def _on_found(self, image: Image, found: Found) -> None:
+        if image is not self.image:
+            return  # another one was chosen meanwhile
+        self.image = None
+        if image in self._viewer.layers:
+            if found.session is not None and (frame := _last_frame(found.session)):
+                go_to_frame(self._viewer, image, frame)
+            self._attach(image, _hold(found, image, self._viewer))
+            if text := _welcome(found):
+                self._inform(text, bool(found.notices))
+
+    def _on_failed(self, image: Image, error: Exception) -> None:
+        self._fail(error)
+        self._on_found(image, Found())
+
+
+def _prefer_our_reader() -> None:
+    """Let napari open a dropped session without asking which reader of folders to take."""
+    preferred = get_settings().plugins.extension2reader
+    if SESSION_FOLDERS not in preferred:
+        get_settings().plugins.extension2reader = {**preferred, SESSION_FOLDERS: DISTRIBUTION}
+
+
+def find(folders: Sequence[Path], stack: FrameStack, report: Report) -> Found:
+    """The first of these sessions that is of this very image. Runs in a worker's thread.
+
+    One that is not, or that is broken, is left as it is, and said if there is no other one.
+    """
+    problem = ""
+    for folder in folders:
+        try:
+            found = read(folder, stack, report)
+        except SamError as error:
+            problem = problem or f"{error} It is left as it is."
+            continue
+        if not found.notices:
+            return found
+        problem = problem or (
+            f"There is a session of this image, {folder}, but the image has changed since. It is "
+            "left as it is, and what you do now is saved beside it. “Open …” opens it all the same."
+        )
+    return Found(notices=[problem] if problem else [])
+
+
+def read(folder: Path, stack: FrameStack, report: Report) -> Found:
+    """A session the user asked for. One that was made with other pixels is never saved over.
+
+    Raises
+    ------
+    SamError
+        If it is broken, or of an image of another shape.
+    """
+    file = SessionFile(folder)
+    session = load(folder, stack, empty_labels(file.shape, file.dtype))
+    if session.notices:
+        session.saved = None
+    saved = datetime.fromisoformat(file.manifest["saved"]).astimezone()
+    return Found(session, file.folder, saved, session.notices)
+
+
+def _hold(found: Found, image: Image, viewer: ViewerModel) -> Labels | None:
+    """A Labels layer that holds the session found: the one the reader made, or a new one."""
+    session = found.session
+    if session is None:
+        return None
+    waiting = (layer for layer in viewer.layers if _waits_for(layer, found))
+    labels = next(waiting, None)
+    if labels is None:
+        labels = new_labels(image, session.stack, session.labels)
+        session.labels = labels.data
+    else:
+        _adopt(session, labels)
+    keep_in_memory(session, image, labels)
+    return labels
+
+
+def _waits_for(layer: object, found: Found) -> bool:
+    """Whether a layer is a session's labels as its reader made them, and not in use yet."""
+    return (
+        isinstance(layer, Labels)
+        and layer.metadata.get(SESSION_FOLDER) == str(found.folder)
+        and not isinstance(layer.metadata.get(HELD), SessionInMemory)
+        and found.session is not None
+        and layer.data.shape == found.session.stack.shape
+    )
+
+
+def _last_frame(session: Session) -> FrameIndex | None:
+    """Where to go on: the frame that was shown last, or one that holds the object in hand."""
+    annotated = (frame for (each, frame), _ in session.annotations() if each == session.active)
+    return session.shown or next(annotated, None)
+
+
+def _adopt(session: Session, labels: Labels) -> None:
+    """Go on in labels that the user may have painted on since the reader made them."""
+    strokes: list[tuple[tuple[Any, ...], Any, Any]] = []
+    for frame in session.stack.indices():
+        saved, now = read_frame(session.labels, frame), read_frame(labels.data, frame)
+        differs = np.nonzero(saved != now)
+        if len(differs[0]):
+            spans = iter(differs)
+            places = tuple(next(spans) if i is None else np.array([i]) for i in frame)
+            strokes.append((places, saved[differs], now[differs]))
+    session.labels = labels.data
+    if strokes:
+        session.note_stroke(strokes)
+
+
+def _welcome(found: Found) -> str:
+    """What to say about a session that came back, or did not."""
+    if found.session is None or found.folder is None or found.saved is None:
+        return " ".join(found.notices)
+    n = len(found.session.objects())
+    objects = "1 object is" if n == 1 else f"{n} objects are"
+    where = found.folder if found.folder.parent == user_folder() else found.folder.name
+    back = f"{objects} back from {where}, saved {found.saved:%d %b %Y, %H:%M}."
+    return " ".join([back, *found.notices, "To begin again, choose “New labels”."])

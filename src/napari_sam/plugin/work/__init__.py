@@ -1,0 +1,1 @@
+"""The worker threads, and what runs in them."""

@@ -1,0 +1,80 @@
+"""What stands in the labels for each object in each frame, and the list of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from napari_sam.engine import FrameIndex
+
+from .annotation import Annotation, Key, ObjectSummary
+
+
+class CurrentAnnotations:
+    """Annotations by object and frame."""
+
+    def __init__(self) -> None:
+        self._objects: dict[int, dict[FrameIndex, Annotation]] = {}
+        self._summaries: dict[int, ObjectSummary] = {}  # of objects that did not change since
+
+    def __iter__(self) -> Iterator[tuple[Key, Annotation]]:
+        """All that stands, object by object."""
+        for object_id, frames in self._objects.items():
+            for frame, annotation in frames.items():
+                yield (object_id, frame), annotation
+
+    def get(self, key: Key) -> Annotation | None:
+        """What stands for an object in a frame, if anything."""
+        return self._objects.get(key[0], {}).get(key[1])
+
+    def of(self, object_id: int) -> Mapping[FrameIndex, Annotation]:
+        """What stands for an object, by frame."""
+        return self._objects.get(object_id, {})
+
+    def within(self, frame: FrameIndex) -> list[tuple[int, Annotation]]:
+        """What stands in a frame, by object."""
+        objects = sorted(self._objects.items())
+        return [(object_id, frames[frame]) for object_id, frames in objects if frame in frames]
+
+    @property
+    def highest_id(self) -> int:
+        """Of all objects; 0 if there are none."""
+        return max(self._objects, default=0)
+
+    def put(self, annotations: Mapping[Key, Annotation | None]) -> None:
+        """Let these stand; ``None`` takes away what stood."""
+        for (object_id, frame), annotation in annotations.items():
+            self._summaries.pop(object_id, None)
+            if annotation is not None:
+                self._objects.setdefault(object_id, {})[frame] = annotation
+            else:
+                self._objects.get(object_id, {}).pop(frame, None)
+                if not self._objects.get(object_id):
+                    self._objects.pop(object_id, None)
+
+    def objects(self) -> list[ObjectSummary]:
+        """All objects that have prompts or pixels, by id."""
+        for object_id, frames in self._objects.items():
+            if object_id not in self._summaries:
+                self._summaries[object_id] = _summary(object_id, frames)
+        return [self._summaries[i] for i in sorted(self._summaries) if self._summaries[i].frames]
+
+    def weakest(self, n: int | None) -> list[tuple[int, FrameIndex, float]]:
+        """What was propagated, by rising score: ``(object, frame, score)``."""
+        scored = [
+            (annotation.score, object_id, frame)
+            for (object_id, frame), annotation in self
+            if annotation.score is not None and not annotation.is_anchor
+        ]
+        scored.sort(key=lambda entry: (entry[0], entry[1], repr(entry[2])))
+        return [(object_id, frame, score) for score, object_id, frame in scored[:n]]
+
+
+def _summary(object_id: int, frames: Mapping[FrameIndex, Annotation]) -> ObjectSummary:
+    shown = {f: a for f, a in frames.items() if a.drawings or a.footprint.landed}
+    scores = [a.iou_prediction if a.score is None else a.score for a in shown.values()]
+    return ObjectSummary(
+        object_id,
+        tuple(shown),
+        min((score for score in scores if score is not None), default=None),
+        sum(len(annotation.drawings) for annotation in shown.values()),
+    )

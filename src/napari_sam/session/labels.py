@@ -1,0 +1,259 @@
+"""Labels, what stands in them for each object, and every change as a step of undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam.engine import FrameIndex, FrameStack, Prompts, SamError
+
+from .annotation import Annotation, Answer, Key, ObjectSummary, Request
+from .current import CurrentAnnotations
+from .drawing import Drawing
+from .edits import LabelEdit, Region, frames_of_edit, highest_id_of, read_frame, region_of, writes
+from .history import Change, History, Parents
+from .pending import PendingRequests
+from .saved import Saved
+
+Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
+
+
+class AnnotatedLabels:
+    """What a session knows and how it changes; how prompts become changes, it does not know.
+
+    Parameters
+    ----------
+    stack, labels, write, highest_id
+        As in :class:`Session`.
+
+    Raises
+    ------
+    SamError
+        If labels and image have different shapes, or the labels are not integers.
+    """
+
+    landed = Signal(int, tuple)  # an object's annotation in a frame changed: (object_id, frame)
+    relabelled = Signal()  # an operation gave objects other ids, or a step went back or forth
+    parents_changed = Signal()
+
+    def __init__(
+        self, stack: FrameStack, labels: Any, write: Write | None, highest_id: int | None
+    ) -> None:
+        if tuple(labels.shape) != tuple(stack.shape):
+            raise SamError(
+                f"These labels have the shape {tuple(labels.shape)}, the image "
+                f"{tuple(stack.shape)}. Choose labels of the image's own shape, or new ones."
+            )
+        if np.dtype(labels.dtype).kind not in "iu":
+            raise SamError(
+                f"Labels are integers, not {labels.dtype}. Convert them to uint16 or uint32."
+            )
+        self.stack = stack
+        self.labels = labels
+        self.write: Write = labels.__setitem__ if write is None else write
+        self.widen: Callable[[int], object] = lambda object_id: None  # have labels hold an id
+        self.knows_ids: Callable[[FrameIndex], bool] = lambda frame: False  # all in a frame
+        self.parents: Parents = {}  # which objects an object came from, by division or fusion
+        self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
+        self.saved: Saved | None = None  # what of it is on disk
+        self._current, self._pending = CurrentAnnotations(), PendingRequests()
+        self._history = History()
+        self._n_changes = 0
+        self._highest = highest_id_of(labels) if highest_id is None else highest_id
+        if self._highest:  # labels of others are saved with the first change
+            self.changed = dict.fromkeys(stack.indices(), 0)
+
+    # Objects
+
+    def next_id(self, beside: int = 0) -> int:
+        """One more than the highest id in the stack, in the prompts, and than ``beside``.
+
+        Ids painted by hand are known through :meth:`note_ids`.
+        """
+        return max(self.highest_id, beside, self._pending.highest_id) + 1
+
+    def note_ids(self, highest: int) -> None:
+        """Learn of ids that someone else wrote into the labels."""
+        self._highest = max(self._highest, highest)
+
+    def objects(self) -> list[ObjectSummary]:
+        """All objects that were prompted, painted or propagated, by id."""
+        return self._current.objects()
+
+    def ids_in(self, frame: FrameIndex) -> tuple[int, ...]:
+        """The ids found in the labels of a frame, whoever wrote them there."""
+        return tuple(int(i) for i in np.unique(read_frame(self.labels, frame)) if i > 0)
+
+    def region(self, object_id: int, frame: FrameIndex) -> Region:
+        """The pixels of an object in the labels of a frame as they are now.
+
+        A new object is nowhere yet: no huge frame is searched for it if all ids in it are known.
+        """
+        if self.knows_ids(frame) and object_id > self.highest_id:
+            return Region.empty()
+        return region_of(object_id, self.labels, frame)
+
+    def frames_of(self, object_id: int) -> list[FrameIndex]:
+        """The stack's frames in which the labels hold an object, in order. Reads all labels."""
+        frames = self.stack.indices()
+        return [f for f in frames if (read_frame(self.labels, f) == object_id).any()]
+
+    # What was asked and what stands
+
+    def current(self, object_id: int, frame: FrameIndex) -> Annotation | None:
+        """What stands for an object in a frame; ``None`` if the user never touched it there."""
+        return self._current.get((object_id, frame))
+
+    def annotation(self, object_id: int, frame: FrameIndex) -> Annotation:
+        """What stands in the labels for an object in a frame."""
+        return self.current(object_id, frame) or Annotation()
+
+    def annotations_in(self, frame: FrameIndex) -> list[tuple[int, Annotation]]:
+        """What stands in a frame, by object."""
+        return self._current.within(frame)
+
+    def annotations(self) -> Iterator[tuple[Key, Annotation]]:
+        """All that stands, object by object."""
+        return iter(self._current)
+
+    def prompts(self, object_id: int, frame: FrameIndex) -> Prompts:
+        """The prompts last given, decoded or not."""
+        return self._newest((object_id, frame)).prompts
+
+    def drawings(self, object_id: int, frame: FrameIndex) -> tuple[Drawing, ...]:
+        """The prompts last given, as they were drawn."""
+        return self._newest((object_id, frame)).drawings
+
+    def prompted_frames(self, object_id: int) -> set[FrameIndex]:
+        """The frames in which an object has prompts, decoded or not."""
+        frames = self._pending.frames_of(object_id) | self._current.of(object_id).keys()
+        return {frame for frame in frames if self.drawings(object_id, frame)}
+
+    def anchors(self, object_id: int) -> set[FrameIndex]:
+        """The frames in which the user prompted, painted, corrected or confirmed an object."""
+        current = self._current.of(object_id)
+        by_user = {frame for frame, annotation in current.items() if annotation.is_anchor}
+        return by_user | self._pending.frames_of(object_id)
+
+    def weakest(self, n: int | None = None) -> list[tuple[int, FrameIndex, float]]:
+        """Propagated masks of lowest confidence: ``(object, frame, score)``, worst first."""
+        return self._current.weakest(n)
+
+    def answer(self, object_id: int, frame: FrameIndex) -> Answer | None:
+        """What landed for an object lately, with its candidates to choose from."""
+        return self._pending.answer((object_id, frame))
+
+    def pending(self) -> tuple[Request, ...]:
+        """Requests that nobody has answered yet."""
+        return self._pending.pending()
+
+    def _newest(self, key: Key) -> Request | Annotation:
+        return self._pending.get(key) or self.annotation(*key)
+
+    # What changes, and undo
+
+    def new_run(self) -> int:
+        """A number under which many changes are one step of undo."""
+        return self._history.new_run()
+
+    def make(self, change: Change, run: int | None = None) -> None:
+        """Make a change: a step of undo, or part of a run's."""
+        self._pending.forget(change.after)
+        self._write(change.edits)
+        self._record(change, run)
+        self.relabelled.emit()
+
+    def undo(self) -> bool:
+        """Take back the last step: labels, prompts, objects. ``False`` if there is none."""
+        if self._history.last is None:
+            return False
+        run = self._history.step_back()
+        self._replay([change.reverse for change in reversed(run.changes)])
+        return True
+
+    def redo(self) -> bool:
+        """Do again what was undone last. ``False`` if there is nothing."""
+        if self._history.next is None:
+            return False
+        self._replay(self._history.step_forward().changes)
+        return True
+
+    def _replay(self, changes: Sequence[Change]) -> None:
+        edits = [edit for change in changes for edit in change.edits]
+        self._write(edits)
+        after: dict[Key, Annotation | None] = {}
+        for change in changes:
+            after.update(change.after)
+            if change.parents_after is not None:
+                self._set_parents(change.parents_after)
+        self._pending.forget(after)
+        self._mark_edits(edits)
+        self._set(after)
+        self.relabelled.emit()
+
+    def _write(self, edits: Sequence[LabelEdit]) -> None:
+        for indices, values in writes(edits, self.labels):
+            self.write(indices, values)
+
+    def _record(self, change: Change, run: int | None = None) -> None:
+        self._history.add(change, self.new_run() if run is None else run)
+        if change.parents_after is not None:
+            self._set_parents(change.parents_after)
+        self._mark_edits(change.edits)
+        self._set(change.after)
+
+    def _set(self, annotations: Mapping[Key, Annotation | None]) -> None:
+        self._mark(frame for _, frame in annotations)
+        self._current.put(annotations)
+        for key in annotations:
+            self.landed.emit(*key)
+
+    def _set_parents(self, parents: Parents) -> None:
+        self.parents = parents
+        self._mark(())
+        self.parents_changed.emit()
+
+    def take_labels(self, labels: Any) -> None:
+        """Go on with other labels of the same shape: nothing before can be undone."""
+        self.labels = labels
+        self.note_ids(highest_id_of(labels))
+        self._history.clear()
+        self._mark(self.stack.indices())
+
+    # What is to be saved, and what was
+
+    @property
+    def n_changes(self) -> int:
+        """The number of the last change; :attr:`changed` tells which frames it concerned."""
+        return self._n_changes
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id ever seen in the labels: none up to it is given again."""
+        return max(self._highest, self._current.highest_id)
+
+    def restore(
+        self,
+        annotations: Mapping[Key, Annotation],
+        requests: Iterable[Request],
+        parents: Parents,
+        highest_id: int,
+    ) -> None:
+        """Take over what was saved of a session whose labels are here already. Not undoable."""
+        self._current.put(annotations)
+        for request in requests:
+            self._pending.add(request)
+        self.parents = parents
+        self.note_ids(highest_id)
+
+    def _mark_edits(self, edits: Iterable[LabelEdit]) -> None:
+        for edit in filter(None, edits):
+            self._mark(frames_of_edit(edit, self.stack.displayed))
+
+    def _mark(self, frames: Iterable[FrameIndex]) -> None:
+        self._n_changes += 1
+        for frame in frames:
+            self.changed[frame] = self._n_changes

@@ -1,0 +1,1 @@
+"""A session on disk: written as it changes, and read again."""

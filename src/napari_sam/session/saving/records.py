@@ -1,0 +1,169 @@
+"""Annotations and requests as JSON and back, without a loss.
+
+What the keys mean is in session.schema.json.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_sam.engine import FrameIndex, Prompts
+from napari_sam.session.annotation import Annotation, Request
+from napari_sam.session.drawing import Drawing
+from napari_sam.session.edits import Footprint, Region
+
+Record: TypeAlias = dict[str, Any]
+
+PLAIN = (
+    "candidate",
+    "diameter",
+    "iou_prediction",
+    "stability",
+    "model",
+    "model_hash",
+    "precision",
+    "score",
+    "stopped",
+)
+WARNING = "doubt"  # the name of `Annotation.warning` in the files, kept from version 2
+BEFORE_VERSION_2: Record = {WARNING: "", "stopped": ""}  # what was not yet written then
+
+
+def write_annotation(object_id: int, annotation: Annotation) -> Record:
+    """An object's annotation in one frame."""
+    footprint = annotation.footprint
+    return {
+        "object_id": object_id,
+        **_write_given(annotation),
+        **{name: getattr(annotation, name) for name in PLAIN},
+        WARNING: annotation.warning,
+        "source": annotation.source,
+        "landed": write_region(footprint.landed),
+        "painted": write_region(footprint.painted),
+        "erased": write_region(footprint.erased),
+    }
+
+
+def read_annotation(record: Record) -> tuple[int, Annotation]:
+    """What :func:`write_annotation` wrote, now or in an earlier version."""
+    record = BEFORE_VERSION_2 | record
+    footprint = Footprint(*(read_region(record[n]) for n in ("landed", "painted", "erased")))
+    annotation = Annotation(
+        _read_prompts(record),
+        _read_drawings(record),
+        **{name: record[name] for name in PLAIN},
+        warning=record[WARNING],
+        source=None if record["source"] is None else tuple(record["source"]),
+        base=read_region(record["base"]),
+        footprint=footprint,
+    )
+    return record["object_id"], annotation
+
+
+def write_request(request: Request) -> Record:
+    """A mask that is wanted and not decoded yet."""
+    return {
+        "object_id": request.object_id,
+        "frame": write_frame(request.frame),
+        **_write_given(request),
+        "candidate": request.candidate,
+        "diameter": request.diameter,
+    }
+
+
+def read_request(record: Record) -> Request:
+    """What :func:`write_request` wrote."""
+    return Request(
+        record["object_id"],
+        read_frame_name(record["frame"]),
+        _read_prompts(record),
+        _read_drawings(record),
+        record["candidate"],
+        read_region(record["base"]),
+        record["diameter"],
+    )
+
+
+def _write_given(given: Annotation | Request) -> Record:
+    """What the user gave, and what it was given on."""
+    prompts = given.prompts
+    return {
+        "points": prompts.points,
+        "labels": prompts.labels,
+        "box": None if prompts.box is None else [float(side) for side in prompts.box],
+        "mask": None if prompts.mask is None else write_mask(prompts.mask),
+        "drawings": [
+            {"kind": drawing.kind, "vertices": drawing.vertices, "label": drawing.label}
+            for drawing in given.drawings
+        ],
+        "base": write_region(given.base),
+    }
+
+
+def _read_prompts(record: Record) -> Prompts:
+    return Prompts(
+        points=tuple((y, x) for y, x in record["points"]),
+        labels=tuple(record["labels"]),
+        box=None if record["box"] is None else tuple(record["box"]),
+        mask=None if record["mask"] is None else read_mask(record["mask"]),
+    )
+
+
+def _read_drawings(record: Record) -> tuple[Drawing, ...]:
+    return tuple(
+        Drawing(d["kind"], tuple((y, x) for y, x in d["vertices"]), d["label"])
+        for d in record["drawings"]
+    )
+
+
+def write_region(region: Region) -> Record | None:
+    """A region as the lengths of its runs, row by row, those outside and inside in turn."""
+    if not region:
+        return None
+    flat = np.concatenate([[False], region.pixels.ravel(), [False]])
+    ends = np.flatnonzero(flat[1:] != flat[:-1])
+    runs = np.diff(ends, prepend=0)
+    height, width = region.pixels.shape
+    return {
+        "top": region.top,
+        "left": region.left,
+        "height": height,
+        "width": width,
+        "runs": runs.tolist(),
+    }
+
+
+def read_region(record: Record | None) -> Region:
+    """What :func:`write_region` wrote."""
+    if record is None:
+        return Region.empty()
+    shape = (record["height"], record["width"])
+    runs = np.array(record["runs"])
+    pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    padded = np.zeros(shape[0] * shape[1], bool)
+    padded[: len(pixels)] = pixels
+    return Region(record["top"], record["left"], padded.reshape(shape))
+
+
+def write_mask(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Record:
+    """A mask ``(H, W)`` as its shape and region."""
+    return {"shape": mask.shape, "region": write_region(Region.from_mask(mask))}
+
+
+def read_mask(record: Record) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """What :func:`write_mask` wrote."""
+    height, width = record["shape"]
+    return read_region(record["region"]).within((0, 0, height, width))
+
+
+def write_frame(frame: FrameIndex) -> str:
+    """A frame's index as a file may be called: ``(12, None, None)`` is "12_y_x"."""
+    spans = iter("yx")
+    return "_".join(next(spans) if i is None else str(i) for i in frame)
+
+
+def read_frame_name(name: str) -> FrameIndex:
+    """What :func:`write_frame` wrote."""
+    return tuple(None if part in ("y", "x") else int(part) for part in name.split("_"))

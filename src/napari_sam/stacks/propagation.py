@@ -1,0 +1,327 @@
+"""Objects propagated from an annotated frame to others, each frame prompted by the one before.
+
+How an object is found again in the next frame, and when it is given up, is in `step`; here is
+which frames are walked through, and what becomes of frames that are reached from both sides.
+Nothing here touches a session or its labels: :func:`plan` reads all that :func:`propagate` needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.engine import FrameIndex, FrameStack, SamError
+
+if TYPE_CHECKING:
+    from napari_sam.engine import EmbeddingCache, Predictor
+    from napari_sam.session.session import Session
+
+from napari_sam.session import Propagated
+from napari_sam.session.edits import Region
+
+from .motion import Picture
+from .step import Rules, Scene, Track, step
+
+Direction: TypeAlias = Literal["forward", "backward", "both", "between"]
+Progress: TypeAlias = Callable[[int, int], None]
+
+PARTS = 100  # progress is told in hundredths of a frame
+RULES = Rules()
+AGREEING = 0.3  # IoU from which masks that come from both sides are taken for one object
+
+
+@dataclass(frozen=True, eq=False)
+class Leg:
+    """Neighbouring frames to walk through, and the objects that set out from the first one."""
+
+    frames: tuple[FrameIndex, ...]
+    seeds: Mapping[int, Region]  # masks in the first frame
+    until: Mapping[int, FrameIndex]  # the frame before which an object is to end, if any
+    goals: Mapping[int, Region]  # masks in the last frame, if it is walked from both its ends
+
+    @property
+    def n_steps(self) -> int:
+        """How often a frame is looked at."""
+        return 2 * (len(self.frames) - 2) if self.goals else len(self.frames) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be propagated where. Read from a session once; the work needs no session."""
+
+    legs: tuple[Leg, ...]
+
+    @property
+    def n_steps(self) -> int:
+        """How often a frame is looked at."""
+        return sum(leg.n_steps for leg in self.legs)
+
+
+def plan(
+    session: Session,
+    object_ids: Iterable[int],
+    frame: FrameIndex,
+    *,
+    direction: Direction = "forward",
+    n_frames: int | None = None,
+    axis: int | None = None,
+) -> Plan:
+    """Read from a session what is needed to propagate objects from a frame.
+
+    Parameters
+    ----------
+    object_ids
+        Objects that the labels hold in this frame, such as ``session.ids_in(frame)``.
+    direction
+        ``forward`` and ``backward`` lead to the object's next annotated frame or to the stack's
+        end, ``both`` does both. ``between`` fills the frames from the annotated frame before to
+        the one after, this frame being one of them or between them, from both sides.
+    n_frames
+        How far to go at most; ``between`` goes all the way.
+    axis
+        The axis of the image to go along; by default the first one that leads to frames.
+
+    Raises
+    ------
+    SamError
+        If there is nowhere to go, or an object is not in this frame or not between two others.
+    """
+    line = _line(session.stack, frame, axis)
+    here = line.index(frame)
+    ids = list(dict.fromkeys(object_ids))
+    if direction == "between":
+        return Plan(tuple(_legs_between(session, ids, line, here)))
+    reach = len(line) if n_frames is None else n_frames
+    ways = {
+        "forward": line[here : here + 1 + reach],
+        "backward": line[max(0, here - reach) : here + 1][::-1],
+    }
+    seeds = {i: _seed(session, i, frame) for i in ids}
+    anchors = {i: session.anchors(i) for i in ids}
+    chosen = ways if direction == "both" else {direction: ways[direction]}
+    legs = [
+        Leg(frames, seeds, dict(_first_anchors(anchors, frames[1:])), {})
+        for frames in chosen.values()
+        if len(frames) > 1
+    ]
+    if not legs:
+        raise SamError(
+            f"There is no frame {direction} of this one. Choose another direction or frame."
+        )
+    return Plan(tuple(legs))
+
+
+def _line(stack: FrameStack, frame: FrameIndex, axis: int | None) -> tuple[FrameIndex, ...]:
+    """All frames along one axis through a frame."""
+    leading = [n for n, position in enumerate(frame) if position is not None]
+    if not leading or (axis is not None and axis not in leading):
+        others = " or ".join(map(str, leading))
+        remedy = f"Choose axis {others}." if leading else "Objects are propagated through a stack."
+        asked = "" if axis is None else f" along axis {axis}"
+        raise SamError(f"There are no frames{asked} in an image of shape {stack.shape}. {remedy}")
+    along = leading[0] if axis is None else axis
+    return tuple((*frame[:along], at, *frame[along + 1 :]) for at in range(stack.shape[along]))
+
+
+def _seed(session: Session, object_id: int, frame: FrameIndex) -> Region:
+    region = session.region(object_id, frame)
+    if not region.area:
+        raise SamError(
+            f"Object {object_id} has no pixel in this frame. Go to a frame in which it is "
+            "segmented, or segment it here."
+        )
+    return region
+
+
+def _first_anchors(
+    anchors: Mapping[int, set[FrameIndex]], frames: Sequence[FrameIndex]
+) -> Iterator[tuple[int, FrameIndex]]:
+    for object_id, annotated in anchors.items():
+        for frame in frames:
+            if frame in annotated:
+                yield object_id, frame
+                break
+
+
+def _legs_between(
+    session: Session, ids: Sequence[int], line: Sequence[FrameIndex], here: int
+) -> Iterator[Leg]:
+    """A leg for all objects that are annotated in the same two frames around this one."""
+    spans: dict[tuple[int, int], list[int]] = {}
+    for object_id in ids:
+        anchors = session.anchors(object_id)
+        annotated = [
+            n
+            for n, frame in enumerate(line)
+            if frame in anchors and session.region(object_id, frame)
+        ]
+        before = [n for n in annotated if n <= here]
+        after = [n for n in annotated if n > here] or before[-1:]
+        if before and after == before[-1:]:
+            before = before[:-1]  # this frame is the last annotated one: fill up to it
+        if not before or not after:
+            raise SamError(
+                f"Object {object_id} is not annotated in two frames around this one. "
+                "Annotate it in one before and one after, or propagate it forward."
+            )
+        spans.setdefault((before[-1], after[0]), []).append(object_id)
+    for (first, last), together in spans.items():
+        if last > first + 1:
+            frames = tuple(line[first : last + 1])
+            ends = (
+                {i: session.region(i, frame) for i in together} for frame in (frames[0], frames[-1])
+            )
+            seeds, goals = ends
+            yield Leg(frames, seeds, {}, goals)
+
+
+def propagate(
+    plan: Plan,
+    stack: FrameStack,
+    predictor: Predictor,
+    cache: EmbeddingCache,
+    progress: Progress | None = None,
+    *,
+    rules: Rules = RULES,
+) -> Iterator[Propagated]:
+    """Propagate objects from frame to frame, all objects of a frame together.
+
+    Close the generator to stop; what was yielded stays valid. One embedding is held at a time
+    beside the cache's own, and the masks of one frame, or of all between two annotated frames.
+
+    Parameters
+    ----------
+    progress
+        Called as ``progress(done, total)`` in hundredths of a frame, after every block of the
+        encoder; what it raises stops the work.
+    """
+    done = 0
+    for leg in plan.legs:
+        walker = _Walker(stack, predictor, cache, rules, _Report(progress, done, plan.n_steps))
+        for frame in walker.fill(leg) if leg.goals else walker.walk(leg):
+            yield from frame
+        done += leg.n_steps
+
+
+class _Report:
+    """Progress of many frames, told in parts of a frame."""
+
+    def __init__(self, progress: Progress | None, done: int, total: int) -> None:
+        self.progress, self.done, self.total = progress, done, total
+
+    def within(self, blocks: int, n_blocks: int) -> None:
+        """So many of a frame's blocks are encoded."""
+        if self.progress is not None:
+            part = PARTS * blocks // max(n_blocks, 1)
+            self.progress(PARTS * self.done + part, PARTS * self.total)
+
+    def next(self) -> None:
+        """A frame is done."""
+        self.done += 1
+        self.within(0, 1)
+
+
+class _Walker:
+    """Walks through the frames of a leg."""
+
+    def __init__(
+        self,
+        stack: FrameStack,
+        predictor: Predictor,
+        cache: EmbeddingCache,
+        rules: Rules,
+        report: _Report,
+    ) -> None:
+        self.stack, self.predictor, self.cache = stack, predictor, cache
+        self.rules, self.report = rules, report
+
+    def walk(self, leg: Leg) -> Iterator[list[Propagated]]:
+        """All objects of a frame, frame after frame."""
+        shape = self.stack.frame_shape_of(leg.frames[0])
+        tracks = [Track(i, region, leg.frames[0]) for i, region in leg.seeds.items()]
+        before = Picture(self.stack.frame(leg.frames[0]), shape)
+        for frame in leg.frames[1:]:
+            tracks = [track for track in tracks if leg.until.get(track.object_id) != frame]
+            if not tracks:
+                return
+            cached = self.cache.embed(self.predictor, self.stack, frame, self.report.within)
+            scene = Scene(frame, Picture(cached.picture, shape), cached.embedding)
+            results = list(step(tracks, before, scene, self.predictor, self.rules))
+            self.report.next()
+            yield [propagated for propagated, _ in results]
+            tracks = [track for _, track in results if track is not None]
+            before = scene.picture
+
+    def fill(self, leg: Leg) -> Iterator[list[Propagated]]:
+        """The frames between both ends of a leg, last frame first, from what comes from either."""
+        forth = replace(leg, frames=leg.frames[:-1])
+        ahead = {(c.object_id, c.frame): c for frame in self.walk(forth) for c in frame}
+        back = self.walk(Leg(leg.frames[:0:-1], leg.goals, {}, {}))
+        stopped: set[int] = set()
+        for n, frame in reversed(list(enumerate(leg.frames))[1:-1]):
+            behind = {c.object_id: c for c in next(back, [])}
+            met = [(ahead.pop((i, frame), None), behind.get(i)) for i in leg.seeds]
+            merged = _meet(met, n / (len(leg.frames) - 1), self.stack.frame_shape_of(frame))
+            new = [c for c in merged if not (c.stopped and c.object_id in stopped)]
+            stopped |= {c.object_id for c in new if c.stopped}
+            yield new
+
+
+def _meet(
+    met: Sequence[tuple[Propagated | None, Propagated | None]],
+    nearness: float,
+    frame_shape: tuple[int, int],
+) -> list[Propagated]:
+    """One frame's objects as they come from the first and from the last frame.
+
+    Parameters
+    ----------
+    met
+        For each object what comes from the first frame and from the last one.
+    nearness
+        Of the last frame, 0 to 1.
+    """
+    blended = [_blend(ahead, back, nearness) for ahead, back in met]
+    free = np.ones(frame_shape, bool)
+    merged = []
+    for propagated in sorted(filter(None, blended), key=lambda c: -c.score):
+        y0, x0, y1, x1 = propagated.mask.window
+        own = propagated.mask.pixels & free[y0:y1, x0:x1]
+        free[y0:y1, x0:x1] &= ~own
+        merged.append(replace(propagated, mask=Region.from_mask(own, y0, x0)))
+    return merged
+
+
+def _blend(ahead: Propagated | None, back: Propagated | None, nearness: float) -> Propagated | None:
+    """An object as seen from both sides: the nearer and the better one counts more."""
+    sides = [
+        (side, weight * side.score)
+        for side, weight in ((ahead, 1 - nearness), (back, nearness))
+        if side is not None and not side.stopped
+    ]
+    if len(sides) < 2:
+        return sides[0][0] if sides else ahead or back
+    sides.sort(key=lambda side: -side[1])
+    (best, heavy), (other, light) = sides
+    common = best.mask.common(other.mask).area
+    agreement = common / max(best.mask.area + other.mask.area - common, 1)
+    total = max(heavy + light, np.finfo(float).tiny)
+    score = (heavy * best.score + light * other.score) / total * (1 + agreement) / 2
+    if agreement < AGREEING:
+        return replace(best, score=score)
+    united = best.mask.united(other.mask).window
+    window = (united[0] - 1, united[1] - 1, united[2] + 1, united[3] + 1)
+    depths = heavy * _depth(best.mask.within(window)) + light * _depth(other.mask.within(window))
+    return replace(best, score=score, mask=Region.from_mask(depths > 0, window[0], window[1]))
+
+
+def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance to the mask's edge in pixels, negative outside."""
+    inside, outside = (ndimage.distance_transform_edt(side) for side in (mask, ~mask))
+    depth: NDArray[np.float64] = inside - outside
+    return depth

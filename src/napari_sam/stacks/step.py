@@ -1,0 +1,261 @@
+"""One step of propagation: the objects of one frame found again in the next.
+
+Every object is followed to where its picture has moved, and the network is asked what is there.
+Then all objects share the frame's pixels, and every answer is judged: is this still the object, and
+all of it?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.engine import FrameIndex, iou
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Embedding, Predictor
+
+from napari_sam.session import Propagated, Region
+
+from .decoding import Decoded, decode_objects
+from .division import Parting, divided
+from .motion import Picture, follow
+
+LEFT = "It left the frame"
+TWO = "There are two like it now: it may have divided"
+DIVIDED = 0.25  # of the score is left to a daughter that keeps the mother's id
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When an answer is believed, and when an object is given up."""
+
+    least_inside: float = 0.4  # of the moved mask that lies in the frame
+    least_share: float = 0.4  # of the pixels it claims; neighbours that fit better have the others
+    least_overlap: float = 0.3  # IoU with the moved mask
+    most_growth: float = 3.0  # or shrinkage, from frame to frame
+    least_score: float = 0.3
+    patience: int = 2  # low-confidence frames in a row that the moved mask bridges
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """An object as it stands in the frame last looked at."""
+
+    object_id: int
+    region: Region
+    source: FrameIndex
+    velocity: tuple[float, float] = (0.0, 0.0)  # yx, pixels from frame to frame
+    low_confidence: int = 0  # frames in a row
+
+
+class Scene(NamedTuple):
+    """A frame to find objects in."""
+
+    frame: FrameIndex
+    picture: Picture
+    embedding: Embedding
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """An object's mask where its picture has moved to."""
+
+    track: Track
+    region: Region
+    velocity: tuple[float, float]
+    inside: float  # how much of it lies in the frame
+    at_border: bool  # whether it reaches the frame's border
+
+
+def step(
+    tracks: Sequence[Track], before: Picture, scene: Scene, predictor: Predictor, rules: Rules
+) -> Iterator[tuple[Propagated, Track | None]]:
+    """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
+    moved = [_move(track, before, scene) for track in tracks]
+    staying = [each for each in moved if each.inside >= rules.least_inside]
+    decoded_objects = list(
+        decode_objects([each.region for each in staying], scene.embedding, predictor)
+    )
+    owners = _share(decoded_objects, scene.embedding.frame_shape)
+    name = predictor.model.name
+    for each in moved:
+        if each.inside < rules.least_inside:
+            yield _stop(each.track, scene.frame, name, LEFT), None
+    judged = [
+        _judge(each, decoded, owners, n, rules)
+        for n, (each, decoded) in enumerate(zip(staying, decoded_objects, strict=True), start=1)
+    ]
+    judged = _with_divisions(staying, judged, owners > 0, before, scene, predictor)
+    for each, decoded, found in zip(staying, decoded_objects, judged, strict=True):
+        yield _propagated(each, decoded, found, scene.frame, name)
+
+
+def _move(track: Track, before: Picture, scene: Scene) -> Moved:
+    motion = follow(track.region, before, scene.picture, track.velocity)
+    shift = round(motion.y), round(motion.x)
+    height, width = scene.embedding.frame_shape
+    region = _shifted(track.region, *shift, (height, width))
+    top, left, bottom, right = region.window
+    at_border = min(top, left) == 0 or bottom == height or right == width
+    inside = region.area / track.region.area
+    return Moved(track, region, (motion.y, motion.x), inside, at_border)
+
+
+def _share(decoded_objects: Sequence[Decoded], frame_shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Which decoded, counted from 1, has each pixel: that with the highest positive value."""
+    owners = np.zeros(frame_shape, np.int32)
+    highest = np.zeros(frame_shape, np.float32)
+    for n, decoded in enumerate(decoded_objects, start=1):
+        y0, x0, y1, x1 = decoded.window
+        best = highest[y0:y1, x0:x1]
+        wins = decoded.values > best
+        best[wins] = decoded.values[wins]
+        owners[y0:y1, x0:x1][wins] = n
+    return owners
+
+
+class Judgement(NamedTuple):
+    """What becomes of an object in a frame."""
+
+    region: Region
+    score: float
+    warning: str = ""  # what speaks against it
+    is_bridge: bool = False  # the region is the moved mask, in place of what was found
+
+
+def _judge(
+    moved: Moved, decoded: Decoded, owners: NDArray[np.int32], nth: int, rules: Rules
+) -> Judgement:
+    """Whether what was found is still the object; else the moved mask for a while, or the end."""
+    expected = moved.region.within(decoded.window)
+    y0, x0, y1, x1 = decoded.window
+    owners = owners[y0:y1, x0:x1]
+    own = owners == nth
+    found = _touching(own, expected)
+    score, warning = _weigh(decoded, own, found, expected, rules)
+    if not warning:
+        return Judgement(Region.from_mask(found, *decoded.window[:2]), score)
+    bridge = expected & (own | (owners == 0))
+    free = _area(bridge) >= rules.least_share * moved.region.area
+    left = moved.at_border and _area(found) < _area(expected) / rules.most_growth
+    if left or not free or moved.track.low_confidence >= rules.patience:
+        return Judgement(Region.empty(), 0.0, LEFT if left else warning)
+    return Judgement(
+        Region.from_mask(bridge, *decoded.window[:2]), score / 2, warning, is_bridge=True
+    )
+
+
+def _weigh(
+    decoded: Decoded,
+    own: NDArray[np.bool_],
+    found: NDArray[np.bool_],
+    expected: NDArray[np.bool_],
+    rules: Rules,
+) -> tuple[float, str]:
+    """How far an answer can be trusted, 0 to 1, and what speaks against it, if anything does."""
+    share = _area(own) / max(_area(decoded.values > 0), 1)
+    overlap = iou(found, expected)
+    growth = max(_area(found), 1) / max(_area(expected), 1)
+    score = (decoded.stability * decoded.agreement * overlap) ** (1 / 3)
+    if not (decoded.values > 0).any():
+        return score, "It vanished"
+    if share < rules.least_share:
+        return score, "A neighbour took most of its pixels: they may have merged"
+    if growth > rules.most_growth:
+        return score, "It grew too much in one frame: it may have merged"
+    if growth < 1 / rules.most_growth:
+        return score, "It shrank too much in one frame: it may have divided, or vanished"
+    if overlap < rules.least_overlap:
+        return score, "What is found there lies elsewhere: it may have moved too far, or divided"
+    if score < rules.least_score:
+        return score, "It cannot be told from its surroundings any more"
+    return score, ""
+
+
+def _with_divisions(
+    moved: Sequence[Moved],
+    judged: Sequence[Judgement],
+    taken: NDArray[np.bool_],
+    before: Picture,
+    scene: Scene,
+    predictor: Predictor,
+) -> list[Judgement]:
+    """What was found, and how little it is to be trusted where it may be a daughter only."""
+    sure = [n for n, found in enumerate(judged) if not found.warning]
+    tracks = [moved[n].track for n in sure]
+    now = [judged[n].region for n in sure]
+    partings = [Parting(t.region, n, t.velocity) for t, n in zip(tracks, now, strict=True)]
+    pictures = (before, scene.picture)
+    verdicts = divided(partings, taken, pictures, scene.embedding, predictor)
+    suspects = set(compress(sure, verdicts))
+    return [
+        found._replace(score=DIVIDED * found.score, warning=TWO) if n in suspects else found
+        for n, found in enumerate(judged)
+    ]
+
+
+def _propagated(
+    moved: Moved, decoded: Decoded, found: Judgement, frame: FrameIndex, model: str
+) -> tuple[Propagated, Track | None]:
+    track = moved.track
+    if not found.region:
+        return _stop(track, frame, model, found.warning), None
+    propagated = Propagated(
+        track.object_id,
+        frame,
+        found.region,
+        decoded.iou_prediction,
+        decoded.stability,
+        found.score,
+        model,
+        track.source,
+        warning=f"{found.warning}." if found.warning else "",
+    )
+    low_confidence = track.low_confidence + 1 if found.is_bridge else 0
+    return propagated, replace(
+        track, region=found.region, velocity=moved.velocity, low_confidence=low_confidence
+    )
+
+
+def _stop(track: Track, frame: FrameIndex, model: str, reason: str) -> Propagated:
+    at = ", ".join(str(position) for position in frame if position is not None)
+    return Propagated(
+        track.object_id,
+        frame,
+        Region.empty(),
+        iou_prediction=0.0,
+        stability=0.0,
+        score=0.0,
+        model=model,
+        source=track.source,
+        stopped=f"Object {track.object_id} ends before frame {at}. {reason}.",
+    )
+
+
+def _area(mask: NDArray[np.bool_]) -> int:
+    """Number of pixels."""
+    return int(np.count_nonzero(mask))
+
+
+def _touching(mask: NDArray[np.bool_], place: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The connected parts of a mask that touch a place."""
+    parts, n_parts = ndimage.label(mask)
+    touching = np.zeros(n_parts + 1, bool)
+    touching[parts[place & mask]] = True
+    kept: NDArray[np.bool_] = touching[parts]
+    return kept
+
+
+def _shifted(region: Region, dy: int, dx: int, frame_shape: tuple[int, int]) -> Region:
+    """A region moved by whole pixels; what leaves the frame is cut off."""
+    top, left = region.top + dy, region.left + dx
+    rows = slice(max(0, -top), max(0, frame_shape[0] - top))
+    columns = slice(max(0, -left), max(0, frame_shape[1] - left))
+    return Region.from_mask(region.pixels[rows, columns], max(0, top), max(0, left))

@@ -1,0 +1,168 @@
+"""Many prompts in one image: how they are grouped, ordered, explained and landed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from skimage import data
+
+from napari_sam import FrameStack, Predictor, PromptError, Prompts, load_model
+from napari_sam.headless.image import as_row, blank_notices, describe, group, new_session, segment
+
+COIN, OTHER_COIN = (54, 45), (51, 156)
+COIN_BOX = (34, 22, 74, 67)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor(load_model("pocket", device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def stack() -> FrameStack:
+    """Three frames of coins, the second one black."""
+    coins = data.coins()
+    return FrameStack.from_array(np.stack([coins, np.zeros_like(coins), coins]))
+
+
+@dataclass(frozen=True)
+class GroupCase:
+    """Points and boxes, and the objects they are."""
+
+    name: str
+    points: tuple[tuple[float, ...], ...]
+    boxes: tuple[tuple[float, ...], ...]
+    objects: tuple[str, ...]
+    each: bool = False
+
+
+GROUP_CASES = (
+    GroupCase("nothing", (), (), ()),
+    GroupCase("nothing, each", (), (), (), each=True),
+    GroupCase("one point", ((3, 4),), (), ("point (3, 4)",)),
+    GroupCase(
+        "points are one object",
+        ((3, 4), (5, 6, 0), (7, 8, 1)),
+        (),
+        ("2 points (3, 4) (7, 8) + negative point (5, 6)",),
+    ),
+    GroupCase(
+        "points join the only box, wherever they are",
+        ((30, 40, 0),),
+        ((0, 0, 9, 9),),
+        ("box (0, 0, 9, 9) + negative point (30, 40)",),
+    ),
+    GroupCase(
+        "each of several boxes is an object",
+        (),
+        ((0, 0, 9, 9), (10, 10, 20, 20)),
+        ("box (0, 0, 9, 9)", "box (10, 10, 20, 20)"),
+    ),
+    GroupCase(
+        "a point joins the smallest box around it",
+        ((5, 5), (15, 15, 0)),
+        ((0, 0, 20, 20), (4, 4, 6, 6)),
+        ("box (0, 0, 20, 20) + negative point (15, 15)", "box (4, 4, 6, 6) + point (5, 5)"),
+    ),
+    GroupCase(
+        "each prompt an object",
+        ((5, 5), (6, 6)),
+        ((0, 0, 20, 20),),
+        ("box (0, 0, 20, 20)", "point (5, 5)", "point (6, 6)"),
+        each=True,
+    ),
+)
+
+
+@pytest.mark.parametrize("case", GROUP_CASES, ids=lambda c: c.name)
+def test_group(case: GroupCase) -> None:
+    objects = group(case.points, case.boxes, each=case.each)
+    assert tuple(map(describe, objects)) == case.objects
+
+
+def test_a_point_beside_several_boxes_is_refused() -> None:
+    with pytest.raises(PromptError, match="none of the 2 boxes"):
+        group([(50, 50)], [(0, 0, 9, 9), (10, 10, 20, 20)])
+
+
+@pytest.mark.parametrize("label", [2, -1, 0.5])
+def test_a_label_that_says_nothing_is_refused(label: float) -> None:
+    with pytest.raises(PromptError, match=r"label .* of the point 3,4"):
+        group([(3, 4, label)], [])
+
+
+def test_a_mask_is_described() -> None:
+    assert describe(Prompts.from_mask(np.ones((3, 3), bool))) == "mask"
+
+
+@pytest.mark.parametrize(("highest", "dtype"), [(65535, np.uint16), (65536, np.uint32)])
+def test_labels_hold_the_highest_id(stack: FrameStack, highest: int, dtype: type) -> None:
+    assert new_session(stack, highest).labels.dtype == dtype
+
+
+def test_objects_land_where_they_were_prompted(predictor: Predictor, stack: FrameStack) -> None:
+    session = new_session(stack)
+    prompts = {
+        (7, stack.index(2)): Prompts.from_points([OTHER_COIN]),
+        (3, stack.index(0)): Prompts.from_box(COIN_BOX),
+        (7, stack.index(0)): Prompts.from_points([OTHER_COIN]),
+    }
+    results = list(segment(session, prompts, predictor))
+    order = [(r.object_id, r.frame) for r in results]
+    assert order == [(3, stack.index(0)), (7, stack.index(0)), (7, stack.index(2))]
+    assert session.labels[0][COIN] == 3
+    assert session.labels[2][OTHER_COIN] == 7
+    assert not session.labels[1].any()
+    for result in results:
+        landed = session.labels[result.frame[0]] == result.object_id
+        rows, columns = np.nonzero(landed)
+        assert result.area == landed.sum()
+        assert result.box == (
+            rows.min() - 0.5,
+            columns.min() - 0.5,
+            rows.max() + 0.5,
+            columns.max() + 0.5,
+        )
+
+
+def test_the_lower_id_keeps_the_pixels(predictor: Predictor, stack: FrameStack) -> None:
+    frame = stack.index(0)
+    alone, both = new_session(stack), new_session(stack)
+    first = {(1, frame): Prompts.from_box(COIN_BOX)}
+    list(segment(alone, first, predictor))
+    wider = Prompts.from_box((30, 18, 80, 72))
+    list(segment(both, {(2, frame): wider, **first}, predictor))
+    np.testing.assert_array_equal(both.labels == 1, alone.labels == 1)
+
+
+def test_a_bad_prompt_is_named_before_anything_is_encoded(
+    predictor: Predictor, stack: FrameStack
+) -> None:
+    session = new_session(stack)
+    prompts = {
+        (1, stack.index(0)): Prompts.from_points([COIN]),
+        (2, stack.index(0)): Prompts.from_points([(999, 999)]),
+    }
+    with pytest.raises(PromptError, match="Object 2: 1 point was outside"):
+        next(segment(session, prompts, predictor))
+    assert not session.labels.any()
+
+
+def test_frames_without_contrast_are_named_once(stack: FrameStack) -> None:
+    first, black = stack.index(0), stack.index(1)
+    (notice,) = blank_notices(stack, [first, black, first, black])
+    assert "frame 1:" in notice
+    (notice,) = blank_notices(
+        FrameStack.from_array(np.full((9, 9, 3), (1, 2, 3), np.uint8)), [2 * (None,)]
+    )
+    assert "this image:" in notice
+
+
+def test_what_was_left_out_is_noted(predictor: Predictor, stack: FrameStack) -> None:
+    prompts = {(1, stack.index(0)): Prompts.from_points([COIN, (999, 999)])}
+    (result,) = segment(new_session(stack), prompts, predictor)
+    assert any("outside" in note for note in result.notes)
+    assert as_row(result)["prompts"] == "point (54, 45)"
+    assert as_row(result)["frame"] == [0]
