@@ -51,6 +51,44 @@ CASES = [
         "12 .2 .2",
     ),
     Case(
+        "delete before here",
+        "12 12 12",
+        lambda s: objects.delete(s, [1], at(1), "before here"),
+        ".2 12 12",
+    ),
+    Case(
+        "delete after here",
+        "12 12 12",
+        lambda s: objects.delete(s, [1], at(1), "after here"),
+        "12 12 .2",
+    ),
+    Case(
+        "merge before here",
+        "12 12 12",
+        lambda s: objects.merge(s, 2, [1], at(2), "before here"),
+        "22 22 12",
+    ),
+    Case(
+        "trim to a first frame",
+        "12 12 12",
+        lambda s: objects.trim(s, [1], at(1), "first"),
+        ".2 12 12",
+    ),
+    Case(
+        "trim to a last frame",
+        "123 123 123",
+        lambda s: objects.trim(s, [1, 3], at(0), "last"),
+        "123 .2. .2.",
+    ),
+    Case(
+        "trimmed to her last frame a mother stays one",
+        "1.. 1.. .23",
+        lambda s: objects.trim(s, [1], at(0), "last"),
+        "1.. ... .23",
+        LINEAGE,
+        LINEAGE,
+    ),
+    Case(
         "delete everywhere",
         "12 12 12",
         lambda s: objects.delete(s, [2], at(1), "everywhere"),
@@ -246,6 +284,12 @@ REFUSALS = [
         "the mother goes on", "1.. 123", lambda s: objects.divide(s, 1, (2, 3), at(1)), "goes on"
     ),
     Refusal(
+        "trimmed where it is not",
+        "12 1. 12",
+        lambda s: objects.trim(s, [1, 2], at(1), "first"),
+        "Object 2 is not in this frame, so it cannot be its first",
+    ),
+    Refusal(
         "along the frame",
         "12",
         lambda s: objects.delete(s, [1], at(0), "from here", axis=1),
@@ -354,6 +398,25 @@ def test_onwards_goes_along_one_axis(axis, left) -> None:
     objects.delete(session, [1], (1, 1, None, None), "from here", axis)
     remain = [(t, z) for t, z in np.ndindex(2, 3) if labels[t, z].any()]
     assert remain == left
+
+
+def test_trimming_along_depth_leaves_other_times_alone() -> None:
+    labels = np.ones((2, 4, 2, 2), np.uint8)
+    session = Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8), rgb=False), labels)
+    objects.trim(session, [1], (1, 1, None, None), "first", 1)
+    objects.trim(session, [1], (1, 2, None, None), "last", 1)
+    assert [bool(labels[1, z].any()) for z in range(4)] == [False, True, True, False]
+    assert labels[0].all()
+    session.undo()
+    assert labels[1, 1:].all(), "one step of undo each"
+
+
+def test_there_is_nothing_before_the_first_frame() -> None:
+    session = session_of("1.. .23 .23", LINEAGE)
+    objects.delete(session, [1], at(0), "before here")
+    objects.trim(session, [2], at(2), "last")
+    assert session.parents == LINEAGE
+    assert not session.undo()
 
 
 def test_a_scope_follows_the_view() -> None:

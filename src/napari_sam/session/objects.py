@@ -1,4 +1,4 @@
-"""What can be done with whole objects: delete, merge, split, swap, join, divide.
+"""What can be done with whole objects: delete, trim, merge, split, swap, join, divide.
 
 Each is one step of undo over all frames it concerns. Ids, parents and annotations go along: an
 annotation moves with its object's id; where pixels of several objects become one, or one is
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy import ndimage
@@ -23,6 +24,8 @@ from .renaming import change_to, frames_with, give_up, make_room, merged, renami
 from .scopes import Scope, frames_in
 from .session import Session
 
+End: TypeAlias = Literal["first", "last"]
+
 
 def delete(
     session: Session,
@@ -31,9 +34,32 @@ def delete(
     scope: Scope = "here",
     axis: int | None = None,
 ) -> None:
-    """Take objects out of a frame, of all from it on, or of the whole stack."""
+    """Take objects out of the frames that a scope means."""
     _check_all(object_ids)
     _give_ids(session, dict.fromkeys(object_ids, 0), frame, scope, axis)
+
+
+def trim(
+    session: Session,
+    object_ids: Sequence[int],
+    frame: FrameIndex,
+    end: End,
+    axis: int | None = None,
+) -> None:
+    """Make a frame the first or the last one of objects: they are deleted before or after it.
+
+    Raises
+    ------
+    SamError
+        If one of the objects is not in this frame.
+    """
+    here = session.ids_in(frame)
+    if missing := [object_id for object_id in object_ids if object_id not in here]:
+        raise SamError(
+            f"Object {missing[0]} is not in this frame, so it cannot be its {end}. Go to the "
+            f"{end} frame that it is to keep."
+        )
+    delete(session, object_ids, frame, "before here" if end == "first" else "after here", axis)
 
 
 def merge(
@@ -186,6 +212,8 @@ def _give_ids(
         annotated = {f for (i, f), _ in session.annotations() if i in ids}
         annotated |= {r.frame for r in session.pending() if r.object_id in ids}
         frames += sorted(annotated.difference(frames), key=repr)
+    if not frames:  # there is none before the first one
+        return
     change = renaming(session, ids, frames)
     was_wanted = give_up(session, ids, frames)
     if was_wanted or any(change.edits) or change.after:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from napari_sam.engine import FrameIndex, SamError
 
-Scope: TypeAlias = Literal["here", "from here", "everywhere"]
+Scope: TypeAlias = Literal["here", "before here", "after here", "from here", "everywhere"]
 
 
 def frames_in(
@@ -21,8 +21,9 @@ def frames_in(
     shape
         Of the labels.
     axis
-        Along which axis "from here" goes; by default the first one that does not span the frame. At
-        axes before it the position stays, at axes after it all are meant.
+        Along which axis "before here", "after here" and "from here" go; by default the first one
+        that does not span the frame. At axes before it the position stays, at axes after it all
+        are meant.
     """
     if scope == "here":
         return iter((frame,))
@@ -33,9 +34,16 @@ def frames_in(
             return (None,)
         if scope == "everywhere" or axis is None or a > axis:
             return range(shape[a])
-        return range(at, shape[a]) if a == axis else (at,)
+        return _along(scope, at, shape[a]) if a == axis else (at,)
 
     return itertools.product(*(positions(a, at) for a, at in enumerate(frame)))
+
+
+def _along(scope: Scope, at: int, size: int) -> range:
+    """The positions that a scope means on the axis it goes along."""
+    if scope == "before here":
+        return range(at)
+    return range(at + (scope == "after here"), size)
 
 
 def axis_along(frame: FrameIndex, axis: int | None = None) -> int | None:

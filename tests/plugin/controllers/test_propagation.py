@@ -454,6 +454,9 @@ def test_tracks_follow_a_division(open_stack) -> None:
 
 ACTIONS = {
     "delete here": lambda labels: np.where(np.isin(labels, (1, 2)) & now(labels), 0, labels),
+    "delete before here": lambda labels: np.where(
+        np.isin(labels, (1, 2)) & ~late(labels), 0, labels
+    ),
     "delete from here": lambda labels: np.where(np.isin(labels, (1, 2)) & late(labels), 0, labels),
     "delete everywhere": lambda labels: np.where(np.isin(labels, (1, 2)), 0, labels),
     "merge here": lambda labels: np.where((labels == 2) & now(labels), 1, labels),

@@ -10,9 +10,11 @@ from qtpy.QtWidgets import QMenu, QWidget
 
 MENU = (  # name, as shown, submenu; filled in with the names of the objects
     ("delete here", "in this frame", "Delete {chosen}"),
+    ("delete before here", "before here", "Delete {chosen}"),
     ("delete from here", "from here on", "Delete {chosen}"),
     ("delete everywhere", "everywhere", "Delete {chosen}"),
     ("merge here", "in this frame", "Merge {chosen}"),
+    ("merge before here", "before here", "Merge {chosen}"),
     ("merge from here", "from here on", "Merge {chosen}"),
     ("merge everywhere", "everywhere", "Merge {chosen}"),
     ("split", "Split {first} into its parts", ""),
