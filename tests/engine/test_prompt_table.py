@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from napari_builtins.io import napari_write_points
 
-from napari_sam.engine.errors import PromptError
+from napari_sam.engine.errors import PromptError, SamError
 from napari_sam.engine.prompt_table import read_prompts, write_prompts
 from napari_sam.engine.prompts import Prompts
 
@@ -77,6 +78,20 @@ READ_CASES = {
         {(1, (2,)): POINT},
     ),
     "no rows": (HEADER, {}),
+    "decimal commas": ("object_id;kind;y;x\n1;point;30,0;40,5\n", {(1, ()): POINT}),
+    "a line that says what separates": (
+        "sep=,\r\nobject_id,kind,y,x\r\n1,point,30,40.5\r\n",
+        {(1, ()): POINT},
+    ),
+    "a separator of its own": ("sep=|\nobject_id|kind|y|x\n1|point|30|40,5\n", {(1, ()): POINT}),
+    "napari's points": (
+        "index,axis-0,axis-1,axis-2\n0,0.0,30.0,40.5\n1,1.6,30.0,40.5\n",
+        {(1, (0,)): POINT, (2, (2,)): POINT},
+    ),
+    "napari's points with a column that says which object": (
+        "index,axis-0,axis-1,object_id\n0,30.0,40.5,7\n1,1.0,2.0,7\n",
+        {(7, ()): POINT.with_point((1, 2))},
+    ),
 }
 
 
@@ -92,6 +107,18 @@ def test_read(tmp_path, name):
     assert read_prompts(table_of(tmp_path, text)) == expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings_of_spreadsheets(tmp_path, encoding):
+    (tmp_path / "prompts.csv").write_text("object_id\tkind\ty\tx\n1\tpoint\t30\t40,5\n", encoding)
+    assert read_prompts(tmp_path / "prompts.csv") == {(1, ()): POINT}
+
+
+def test_points_that_napari_saves_are_read(tmp_path):
+    path = tmp_path / "points.csv"
+    napari_write_points(str(path), np.array([[0, 30, 40.5], [2, 30, 40.5]]), {})
+    assert read_prompts(path) == {(1, (0,)): POINT, (2, (2,)): POINT}
+
+
 WRONG_CASES = {
     "nothing": ("", "line 1: the columns are missing"),
     "no header": ("1,0,point,3,4\n", "line 1: the columns are 1, 0, point"),
@@ -100,7 +127,7 @@ WRONG_CASES = {
     "a column misspelt": ("object_id,kind,y,x,lable\n", "line 1: the column 'lable'"),
     "a column misplaced": ("object_id,y,x,kind\n", "line 1: the column 'y'"),
     "no object": (HEADER + ",0,point,3,4\n", "line 2: object_id is missing"),
-    "object 0": (HEADER + "0,0,point,3,4\n", "line 2: object_id is 0. Write a whole number of 1"),
+    "object 0": (HEADER + "0,0,point,3,4\n", "line 2: 0 is no object id. Give a whole number of 1"),
     "half an object": (HEADER + "1.5,0,point,3,4\n", "line 2: object_id is 1.5"),
     "a frame below 0": (HEADER + "1,-1,point,3,4\n", "line 2: frame is -1"),
     "an unknown kind": (HEADER + "1,0,points,3,4\n", "the kind is 'points'. Write point or box"),
@@ -115,7 +142,20 @@ WRONG_CASES = {
         HEADER + "1,0,box,,,,3,4,5,6\n\n1,0,box,,,,3,4,5,6\n",
         "line 4: object 1 has a box in this frame already",
     ),
-    "a decimal comma": ("object_id;kind;y;x\n1;point;3,5;4\n", "line 2: y is '3,5'"),
+    "an id that no labels hold": (HEADER + "4294967296,0,point,3,4\n", "is no object id"),
+    "a decimal comma where commas separate": (
+        'object_id,kind,y,x\n1,point,"3,5",4\n',
+        "line 2: y is '3,5'",
+    ),
+    "a thousand and a half": ("object_id;kind;y;x\n1;point;1.000,5;4\n", "y is '1.000,5'"),
+    "a point of napari before the first frame": (
+        "index,axis-0,axis-1,axis-2\n0,-3,4,5\n",
+        "line 2: the point lies before the first frame",
+    ),
+    "object 0 at a point of napari": (
+        "index,axis-0,axis-1,object_id\n0,3,4,0\n",
+        "line 2: 0 is no object id",
+    ),
     "decimal commas between commas": (
         "object_id,kind,y,x\n1,point,3,5,4,5\n",
         "line 2: 6 cells were found under 4 columns. Write decimals with a point",
@@ -155,5 +195,5 @@ def test_what_a_table_cannot_hold(tmp_path):
     with pytest.raises(PromptError, match="one for each of"):
         write_prompts(path, {(1, ()): POINT}, frame_axes=("t",))
     assert not path.exists()
-    with pytest.raises(PromptError, match="Choose a folder that exists"):
+    with pytest.raises(SamError, match="Choose a folder that exists"):
         write_prompts(tmp_path / "none" / "prompts.csv", {(1, ()): POINT})

@@ -15,9 +15,12 @@ from .errors import PromptError as PromptError
 from .errors import SamError as SamError
 from .frames import FrameIndex as FrameIndex
 from .frames import FrameStack as FrameStack
+from .guard import decoding as decoding
 from .images import LabelFile as LabelFile
+from .images import OpenedImage as OpenedImage
 from .images import as_ids as as_ids
 from .images import check_labels_path as check_labels_path
+from .images import open_image as open_image
 from .images import read_image as read_image
 from .images import read_labels as read_labels
 from .images import write_labels as write_labels
@@ -47,3 +50,9 @@ from .prompt_table import PromptTable as PromptTable
 from .prompt_table import read_prompts as read_prompts
 from .prompt_table import write_prompts as write_prompts
 from .prompts import Prompts as Prompts
+from .prompts import checked_object_id as checked_object_id
+from .writing import check_name as check_name
+from .writing import fitting_name as fitting_name
+from .writing import write_table as write_table
+from .writing import write_text as write_text
+from .writing import written as written

@@ -82,19 +82,20 @@ def area_mean(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
     """Average ``factor`` × ``factor`` pixels ``(h, w, n)`` into one each, of the same type.
 
     The field stays the same: where a side is no multiple of the factor, a mean reaches over a
-    little more than ``factor`` pixels.
+    little more than ``factor`` pixels; a side of fewer pixels becomes one.
     """
     if factor < 2:
         return pixels
     exact = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == "f4" else np.float64
-    height, width = (max(1, size // factor) for size in pixels.shape[:2])
-    columns = _parts(pixels.shape[1], factor, 0, width)
+    high, wide = (min(factor, size) for size in pixels.shape[:2])
+    height, width = pixels.shape[0] // high, pixels.shape[1] // wide
+    columns = _parts(pixels.shape[1], wide, 0, width)
     means = np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
     for start in range(0, height, MEAN_ROWS):
         stop = min(start + MEAN_ROWS, height)
-        rows = _parts(pixels.shape[0], factor, start, stop)
+        rows = _parts(pixels.shape[0], high, start, stop)
         narrow = _sum((pixels[part] for part in rows), exact)
-        mean = _sum((narrow[:, part] for part in columns), exact) / factor**2
+        mean = _sum((narrow[:, part] for part in columns), exact) / (high * wide)
         means[start:stop] = mean if pixels.dtype.kind == "f" else np.rint(mean)
     return means
 
@@ -104,7 +105,7 @@ def _parts(size: int, factor: int, start: int, stop: int) -> list[slice | NDArra
 
     On an axis of ``size`` pixels.
     """
-    n_means = max(1, size // factor)
+    n_means = size // factor
     if n_means * factor == size:
         return [slice(start * factor + i, stop * factor, factor) for i in range(factor)]
     pitch = size / (n_means * factor)
@@ -113,9 +114,9 @@ def _parts(size: int, factor: int, start: int, stop: int) -> list[slice | NDArra
 
 
 def _sum(parts: Iterable[NDArray[Any]], exact: type[np.floating[Any]]) -> NDArray[Any]:
-    first, *others = parts
-    total = first.astype(exact)
-    for part in others:
+    remaining = iter(parts)
+    total = next(remaining).astype(exact)
+    for part in remaining:
         total += part
     return total
 

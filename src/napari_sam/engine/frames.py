@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-import zlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,14 +18,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import checked_channels, checked_displayed, checked_letters, count, find_colours
 from .contrast import Limits, area_mean, frame_limits, to_rgb
 from .errors import FrameError
+from .guard import decoding
 
 FrameIndex: TypeAlias = tuple[int | None, ...]
 """One entry an axis without the colour axis; ``None`` on the two axes that span the frame."""
 
 LONG_SIDE = 1024  # the longer side of the input of every Segment Anything network
-UNREADABLE = (OSError, ValueError, RuntimeError, zlib.error)  # what stores and decoders raise
+SHARE_OF_MEMORY = 0.5  # of the computer's, that the pixels of one frame may take
+UNKNOWN_MEMORY = 16 * 2**30  # bytes; systems that do not say how much they have
+STILL_THERE = "Check that the image's file is still there and whole."
 REDUCING_GAP = 2  # a mean may take a frame to twice the size wanted: the resize after it hides that
 
 
@@ -86,15 +90,15 @@ class FrameStack:
         """
         levels = _checked_levels(data)
         shape = tuple(levels[0].shape)
-        letters = _checked_letters(axes, len(shape), rgb)
-        colour_axis, is_rgb = _find_colours(letters, shape, rgb)
-        channels = _checked_channels(channel, None if colour_axis is None else shape[colour_axis])
+        letters = checked_letters(axes, len(shape), rgb)
+        colour_axis, is_rgb = find_colours(letters, shape, rgb)
+        channels = checked_channels(channel, None if colour_axis is None else shape[colour_axis])
         is_rgb = is_rgb and channel is None
         spatial = [a for a in range(len(shape)) if a != colour_axis]
         names = letters and "".join(letters[axis] for axis in spatial)
         return cls(
             levels=levels,
-            displayed=_checked_displayed(displayed, names, len(spatial)),
+            displayed=checked_displayed(displayed, names, len(spatial)),
             colour_axis=colour_axis,
             channels=(0, 1, 2) if is_rgb else channels,
             rgb=is_rgb,
@@ -136,7 +140,7 @@ class FrameStack:
             )
         if len(leading) != self.ndim - 2:
             raise FrameError(
-                f"{_count(len(leading), 'frame position')} given, but a frame of this image of "
+                f"{count(len(leading), 'frame position')} given, but a frame of this image of "
                 f"shape {self.shape} has {self.ndim - 2}. Give one for each axis besides y and x."
             )
         positions = iter(leading)
@@ -205,6 +209,11 @@ class FrameStack:
         FrameError
             If the index is outside the stack, or the frame cannot be read.
         """
+        if long_side is not None and long_side < 1:
+            raise FrameError(
+                f"A longer side of {long_side} pixels shows nothing. Give 1 or more, or None for "
+                "every pixel."
+            )
         pixels = self._read(index, long_side)
         limits = self.fixed_limits or frame_limits(pixels, rgb=self.rgb)
         if long_side is not None:
@@ -229,7 +238,8 @@ class FrameStack:
             for position, size, full in zip(index, self._shape_at(level), self.shape, strict=True)
         ]
         data = self.levels[level]
-        try:
+        self._check_memory(level, y, x)
+        with decoding(f"Frame {index}", STILL_THERE):
             if self.colour_axis is None:
                 return np.asarray(data[tuple(where)])[..., None]
             before, after = where[: self.colour_axis], where[self.colour_axis :]
@@ -238,12 +248,21 @@ class FrameStack:
                 np.moveaxis(np.asarray(data[(*before, part, *after)]), spans_before, -1)
                 for part in _runs(self.channels)
             ]
-        except UNREADABLE as error:
+            return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
+
+    def _check_memory(self, level: int, y: int, x: int) -> None:
+        """Notice a frame that is too large to be read at once, before memory is asked for."""
+        data = self.levels[level]
+        if isinstance(data, np.ndarray):  # it is in memory, or mapped to it
+            return
+        height, width = (self._shape_at(level)[axis] for axis in (y, x))
+        nbytes = height * width * len(self.channels) * data.dtype.itemsize
+        if nbytes > SHARE_OF_MEMORY * _memory():
             raise FrameError(
-                f"Frame {index} could not be read: {error}. "
-                "Check that the image's file is still there and whole."
-            ) from error
-        return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
+                f"A frame of {height} × {width} pixels takes {nbytes / 2**30:.0f} GB, more than "
+                "this computer can read at once. Save the image with several resolutions (a "
+                "pyramid), or give a part of it."
+            )
 
     def _level(self, y: int, x: int, long_side: int | None) -> int:
         """The coarsest level whose frames are long enough."""
@@ -258,7 +277,10 @@ class FrameStack:
         return tuple(int(size) for axis, size in sizes if axis != self.colour_axis)
 
     def _checked_index(self, index: FrameIndex) -> FrameIndex:
-        if len(index) != self.ndim or sum(position is None for position in index) != 2:
+        known = isinstance(index, Sequence) and all(
+            at is None or hasattr(at, "__index__") for at in index
+        )
+        if not known or len(index) != self.ndim or sum(position is None for position in index) != 2:
             raise FrameError(
                 f"{index} is no frame of an image of shape {self.shape}. Give {self.ndim} entries, "
                 "None for y and x and a position for every other axis."
@@ -316,7 +338,7 @@ def _check_pixels(array: Any) -> None:
     shape = tuple(array.shape)
     if len(shape) < 2:
         raise FrameError(
-            f"An array of {_count(len(shape), 'axis', 'axes')}, shape {shape}, is no image. "
+            f"An array of {count(len(shape), 'axis', 'axes')}, shape {shape}, is no image. "
             "Give at least two axes, y and x."
         )
     if not all(size >= 1 for size in shape):  # dask's unknown sizes are NaN
@@ -331,82 +353,6 @@ def _check_pixels(array: Any) -> None:
         )
 
 
-def _checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None:
-    if axes is None:
-        return None
-    letters = axes.upper()
-    if rgb and len(letters) == ndim - 1 and not set(letters) & {"C", "S"}:
-        letters += "S"  # napari names the axes of an RGB image without its colours
-    twice = [letter for letter in "YXCS" if letters.count(letter) > 1]
-    if len(letters) != ndim or twice:
-        raise FrameError(
-            f"The axes {axes!r} do not fit an array of {_count(ndim, 'axis', 'axes')}. Give one "
-            "letter an axis, such as TZYX or YXC, with Y, X, C and S at most once."
-        )
-    return letters
-
-
-def _find_colours(
-    letters: str | None, shape: tuple[int, ...], rgb: bool | None
-) -> tuple[int | None, bool]:
-    """The axis of colours or channels, and whether it holds RGB(A)."""
-    last = len(shape) - 1
-    if letters is None:
-        looks_rgb = last == 2 and shape[last] in (3, 4)
-        axis = last if rgb or (rgb is None and looks_rgb) else None
-    else:
-        named = [letters.index(name) for name in "SC" if name in letters]
-        axis = named[0] if named else None
-        looks_rgb = any(shape[a] in (3, 4) and (letters[a] == "S" or a == last) for a in named[:1])
-    if rgb and (axis is None or shape[axis] not in (3, 4)):
-        raise FrameError(
-            f"An image of shape {shape} with axes {letters or 'unnamed'} was said to be RGB, but "
-            "has no colour axis of 3 or 4. Say rgb=False, or name the colour axis C."
-        )
-    if len(shape) - (axis is not None) < 2:
-        raise FrameError(
-            f"Besides its colour axis, an image of shape {shape} has no two axes left. "
-            "Give at least y and x."
-        )
-    return axis, looks_rgb if rgb is None else rgb
-
-
-def _checked_channels(
-    channel: int | Sequence[int] | None, n_channels: int | None
-) -> tuple[int, ...]:
-    if channel is None:
-        return tuple(range(n_channels or 1))
-    channels = tuple(channel) if isinstance(channel, Sequence) else (channel,)
-    wanted = ", ".join(map(str, channels)) or "none"
-    if n_channels is None:
-        raise FrameError(
-            f"Channel {wanted} was asked for, but no axis of this image is known to hold channels. "
-            'Leave the channel out. Is there such an axis? Name it C in the axes, such as "CYX".'
-        )
-    if not channels or any(not 0 <= c < n_channels for c in channels):
-        remedy = "Choose 0." if n_channels == 1 else f"Choose from 0 to {n_channels - 1}."
-        raise FrameError(
-            f"Channel {wanted} is not in an image of {_count(n_channels, 'channel')}. {remedy}"
-        )
-    return tuple(operator.index(c) for c in channels)
-
-
-def _checked_displayed(
-    displayed: tuple[int, int] | None, letters: str | None, ndim: int
-) -> tuple[int, int]:
-    if displayed is None:
-        named = letters is not None and "Y" in letters and "X" in letters
-        displayed = (letters.index("Y"), letters.index("X")) if letters and named else (-2, -1)
-    axes = {operator.index(axis) for axis in displayed}
-    wrapped = sorted({axis % ndim for axis in axes if -ndim <= axis < ndim})
-    if len(displayed) != 2 or len(wrapped) != 2:
-        raise FrameError(
-            f"The axes {tuple(displayed)} cannot span a frame of an image of {ndim} axes. "
-            f"Give two different ones, 0 to {ndim - 1}; the colour axis is not counted."
-        )
-    return wrapped[0], wrapped[1]
-
-
 def _checked_limits(
     limits: Sequence[float] | Sequence[Sequence[float]] | None, n_channels: int
 ) -> Limits | None:
@@ -419,11 +365,15 @@ def _checked_limits(
         np.isfinite(pairs).all() and (pairs[:, 0] <= pairs[:, 1]).all()
     ):
         raise FrameError(
-            f"The limits {limits} do not fit {_count(n_channels, 'channel')}. Give one pair of "
+            f"The limits {limits} do not fit {count(n_channels, 'channel')}. Give one pair of "
             "finite numbers (low, high), or one for each channel shown."
         )
     return tuple((float(low), float(high)) for low, high in pairs)
 
 
-def _count(number: int, noun: str, nouns: str | None = None) -> str:
-    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
+def _memory() -> int:
+    """Bytes of memory that this computer has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return UNKNOWN_MEMORY

@@ -30,6 +30,7 @@ MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network'
 MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 4 MB each
 TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
 OBJECTS_AT_ONCE = {"cpu": 2, "cuda": 16, "mps": 8}  # as many as keep the device busy, in fp32
+LONGEST_SIDE = 2**17  # pixels that a mask is computed in; 128 of these see one of the input
 KEPT_BYTES = 31 * 2**20  # glibc keeps twice of this for the next prompt instead of giving it back
 
 ONE_CLICK = (1, False, False)  # of this kind are ambiguous prompts
@@ -83,6 +84,12 @@ class Prediction:
     def mask(self, candidate: int | None = None) -> NDArray[np.bool_]:
         """One candidate's mask, ``(H, W)``; by default the best one's."""
         index = self.best if candidate is None else candidate
+        n_candidates = len(self.low_res_logits)
+        if not -n_candidates <= index < n_candidates:
+            raise PromptError(
+                f"There is no candidate {index}: this prediction has {n_candidates}, 0 to "
+                f"{n_candidates - 1}."
+            )
         mask: NDArray[np.bool_] = self.upscale(self.low_res_logits[index : index + 1])[0]
         return mask
 
@@ -357,12 +364,23 @@ def _upscale(
 ) -> NDArray[np.bool_]:
     """Masks (M, H, W) of logits (M, m, m), each computed in the box that holds it only."""
     masks = np.zeros((len(low_res_logits), *frame_shape), bool)
+    height, width = (min(side, LONGEST_SIDE) for side in frame_shape)
     for mask, logits in zip(masks, low_res_logits, strict=True):
         rows, columns, pixels = upscale_mask(
-            torch.as_tensor(logits), stride, input_shape, frame_shape
+            torch.as_tensor(logits), stride, input_shape, (height, width)
         )
-        mask[rows, columns] = pixels.numpy()
+        if (height, width) == frame_shape:
+            mask[rows, columns] = pixels.numpy()
+        else:
+            whole = np.zeros((height, width), bool)
+            whole[rows, columns] = pixels.numpy()
+            mask[:] = whole[np.ix_(*map(_nearest, frame_shape, whole.shape))]
     return masks
+
+
+def _nearest(size: int, coarse: int) -> NDArray[np.intp]:
+    """For each of ``size`` pixels the one of ``coarse`` in which its centre lies."""
+    return ((np.arange(size) + 0.5) * (coarse / size)).astype(np.intp)
 
 
 def _keep_freed_memory() -> None:
@@ -396,6 +414,11 @@ def _steps(prompts: Prompts) -> list[Prompts]:
 
 
 def _as_rgb(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if not isinstance(image, np.ndarray):
+        raise FrameError(
+            f"encode takes an array, not {type(image).__name__}. Give one frame, (H, W) or "
+            "(H, W, 3), as numpy.asarray(image)."
+        )
     if image.ndim == 3 and image.shape[-1] == 3 and image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)
     stack = FrameStack.from_array(image)

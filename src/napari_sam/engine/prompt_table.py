@@ -19,20 +19,31 @@ any between      The frame: a column for each leading axis of the image, in the 
 
 Rows with the same object and frame belong together: any number of points, in the order in which
 they were clicked, and at most one box. Columns that a table does not use may be left out. Commas,
-semicolons or tabs separate; decimals have a point. Masks do not fit into a table.
+semicolons or tabs separate, or what a first line such as ``sep=;`` says; decimals have a point, or
+a comma where that does not separate. UTF-8, or UTF-16 as spreadsheets write it. Masks do not fit
+into a table.
+
+The points that napari saves (``index,axis-0,axis-1,…``) are read as well: each is an object, in the
+order of the file, with the id in a column ``object_id`` if there is one.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import TypeAlias
 
 from .errors import PromptError
-from .prompts import Prompts
+from .frames import round_half_up
+from .prompts import Prompts, checked_object_id
+from .writing import write_table
 
 PromptTable: TypeAlias = dict[tuple[int, tuple[int, ...]], Prompts]
 """Prompts for each object id and each frame, given by its positions on the leading axes."""
@@ -40,6 +51,16 @@ PromptTable: TypeAlias = dict[tuple[int, tuple[int, ...]], Prompts]
 POINT_COLUMNS = ("y", "x", "label")
 BOX_COLUMNS = ("y0", "x0", "y1", "x1")
 SEPARATORS = ",;\t"
+NAPARI_AXIS = "axis-"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The text of a table: its columns, and its rows with their lines in the file."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, dict[str, str]], ...]
 
 
 def read_prompts(path: str | Path) -> PromptTable:
@@ -56,14 +77,25 @@ def read_prompts(path: str | Path) -> PromptTable:
     if not path.exists():
         raise PromptError(f"There is no file {path}. Check its name and folder.")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _read(file, path.name)
+        lines = _parsed(_decoded(path.read_bytes()), path.name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise PromptError(
             f"The prompts in {path} could not be read: {reason}. "
             "Give a table of text, saved as CSV (UTF-8)."
         ) from error
+    of_napari = f"{NAPARI_AXIS}0" in lines.header
+    axes = () if of_napari else _frame_axes(lines.header, lines.name)
+    table: PromptTable = {}
+    for nth, (number, cells) in enumerate(lines.rows, start=1):
+        try:
+            if of_napari:
+                _add_point(table, cells, nth)
+            else:
+                _add(table, cells, axes)
+        except PromptError as error:
+            raise PromptError(f"{lines.name}, line {number}: {error}") from error
+    return table
 
 
 def write_prompts(
@@ -96,14 +128,7 @@ def write_prompts(
         )
     header = ("object_id", *names, "kind", *POINT_COLUMNS, *BOX_COLUMNS)
     rows = [row for key, given in prompts.items() for row in _rows(key, given)]
-    try:
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([header, *rows])
-    except OSError as error:
-        raise PromptError(
-            f"The prompts could not be written to {path}: {error.strerror}. "
-            "Choose a folder that exists, can be written to and has room."
-        ) from error
+    write_table(path, header, rows)
 
 
 def _rows(key: tuple[int, tuple[int, ...]], prompts: Prompts) -> Iterator[list[object]]:
@@ -119,30 +144,30 @@ def _rows(key: tuple[int, tuple[int, ...]], prompts: Prompts) -> Iterator[list[o
         yield [object_id, *frame, "point", *point, label, "", "", "", ""]
 
 
-def _read(file: TextIO, name: str) -> PromptTable:
-    first_line = file.readline()
-    separator = max(SEPARATORS, key=first_line.count)
-    columns = next(csv.reader([first_line], delimiter=separator), [])
-    header = [column.strip().lower() for column in columns]
-    frame_axes = _frame_axes(header, name)
-    table: PromptTable = {}
-    for number, row in _numbered(csv.reader(file, delimiter=separator)):
-        try:
-            _add(table, _cells(header, row), frame_axes)
-        except PromptError as error:
-            raise PromptError(f"{name}, line {number}: {error}") from error
-    return table
+def _decoded(content: bytes) -> str:
+    """The text of a file, in UTF-8 or in UTF-16 as it is marked."""
+    is_utf_16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
-def _numbered(reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """The rows that hold anything, with their lines in the file; the header is line 1."""
-    for number, row in enumerate(reader, start=2):
-        if any(cell.strip() for cell in row):
-            yield number, [cell.strip() for cell in row]
+def _parsed(text: str, name: str) -> Lines:
+    lines = list(io.StringIO(text, newline=""))
+    said = re.fullmatch(r'"?sep=(.)"?[;,\t]*\s*', lines[0], re.IGNORECASE) if lines else None
+    first = 1 if said else 0
+    names = lines[first] if lines[first:] else ""
+    separator = said[1] if said else max(SEPARATORS, key=names.count)
+    reader = csv.reader(lines[first:], delimiter=separator)
+    header = tuple(column.strip().lower() for column in next(reader, []))
+    rows = []
+    for number, row in enumerate(reader, start=first + 2):
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            rows.append((number, _cells(header, cells, f"{name}, line {number}", separator)))
+    return Lines(name, header, tuple(rows))
 
 
 def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:
-    if header[:1] != ["object_id"] or "kind" not in header or len(set(header)) < len(header):
+    if header[:1] != ("object_id",) or "kind" not in header or len(set(header)) < len(header):
         raise PromptError(
             f"{name}, line 1: the columns are {', '.join(header) or 'missing'}. Wanted are "
             "object_id, one for each frame axis, kind, then y, x, label, y0, x0, y1, x1, each once."
@@ -159,17 +184,31 @@ def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:
     return tuple(header[1:kind])
 
 
-def _cells(header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+def _cells(header: Sequence[str], row: Sequence[str], line: str, separator: str) -> dict[str, str]:
     if any(row[len(header) :]):
         raise PromptError(
-            f"{len(row)} cells were found under {len(header)} columns. Write decimals with a "
-            "point, and one separator between two cells."
+            f"{line}: {len(row)} cells were found under {len(header)} columns. Write decimals with "
+            "a point, and one separator between two cells."
         )
+    if separator != ",":
+        row = [re.sub(r"^([+-]?\d*),(\d+)$", r"\1.\2", cell) for cell in row]
     return dict(itertools.zip_longest(header, row[: len(header)], fillvalue=""))
 
 
+def _add_point(table: PromptTable, cells: Mapping[str, str], nth: int) -> None:
+    """One point of napari's own table: an object of its own, unless a column says which."""
+    axes = [column for column in cells if column.startswith(NAPARI_AXIS)]
+    *leading, y, x = (_number(cells, column) for column in axes)
+    given = _whole(cells, "object_id") if "object_id" in cells else nth
+    frame = tuple(round_half_up(position) for position in leading)
+    if any(position < 0 for position in frame):
+        raise PromptError(f"the point lies before the first frame, at {leading}.")
+    key = checked_object_id(given), frame
+    table[key] = table.get(key, Prompts()).with_point((y, x), 1)
+
+
 def _add(table: PromptTable, cells: Mapping[str, str], frame_axes: Sequence[str]) -> None:
-    object_id = _whole(cells, "object_id", at_least=1)
+    object_id = checked_object_id(_whole(cells, "object_id"))
     key = object_id, tuple(_whole(cells, axis, at_least=0) for axis in frame_axes)
     prompts = table.get(key, Prompts())
     if cells["kind"] == "point":
@@ -186,12 +225,11 @@ def _add(table: PromptTable, cells: Mapping[str, str], frame_axes: Sequence[str]
     table[key] = prompts
 
 
-def _whole(cells: Mapping[str, str], column: str, at_least: int) -> int:
+def _whole(cells: Mapping[str, str], column: str, at_least: int | None = None) -> int:
     number = _number(cells, column)
-    if number != int(number) or number < at_least:
-        raise PromptError(
-            f"{column} is {cells[column]}. Write a whole number of {at_least} or more."
-        )
+    if number != int(number) or (at_least is not None and number < at_least):
+        more = "" if at_least is None else f" of {at_least} or more"
+        raise PromptError(f"{column} is {cells[column]}. Write a whole number{more}.")
     return int(number)
 
 

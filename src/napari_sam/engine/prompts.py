@@ -7,7 +7,7 @@ r ± 0.5, c ± 0.5 and a frame of H × W pixels reaches from -0.5 to H - 0.5 and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -21,6 +21,25 @@ from .masks import Box, ellipse_mask, mask_to_box, polygon_mask
 Point: TypeAlias = tuple[float, float]
 
 SCRIBBLE_SPACING = 16.0  # frame pixels between two points of a scribble
+MOST_SCRIBBLE_POINTS = 10_000
+HIGHEST_ID = int(np.iinfo(np.uint32).max)
+
+
+def checked_object_id(object_id: Any, highest: int = HIGHEST_ID) -> int:
+    """An object's id, if labels can hold it.
+
+    Raises
+    ------
+    PromptError
+        If it is none.
+    """
+    is_whole = isinstance(object_id, (int, np.integer)) and not isinstance(object_id, bool)
+    if not is_whole or not 1 <= object_id <= highest:
+        raise PromptError(
+            f"{object_id} is no object id. Give a whole number of 1 or more (0 is the background) "
+            f"and of {highest} or less, which is what these labels can hold."
+        )
+    return int(object_id)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +81,8 @@ class Prompts:
         cls, points: Sequence[Sequence[float]], labels: Sequence[int] | None = None
     ) -> Prompts:
         """Points ``(N, 2)`` yx, all positive unless labels say otherwise."""
-        return cls(_checked_points(points), tuple([1] * len(points) if labels is None else labels))
+        checked = _checked_points(points)
+        return cls(checked, (1,) * len(checked) if labels is None else tuple(labels))
 
     @classmethod
     def from_box(cls, box: Sequence[float]) -> Prompts:
@@ -119,8 +139,14 @@ class Prompts:
         path = _checked_vertices(vertices, 1, "scribble")
         if not spacing > 0:
             raise PromptError(f"A spacing of {spacing} pixels is none. Give one above 0.")
-        steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+        with np.errstate(over="ignore"):
+            steps = np.hypot(*np.diff(path, axis=0).T)
         walked = np.concatenate([[0.0], np.cumsum(steps)])  # length of the path at each vertex
+        if not walked[-1] / spacing < MOST_SCRIBBLE_POINTS:
+            raise PromptError(
+                f"A scribble of {walked[-1]:g} pixels is {walked[-1] / spacing:g} points, more "
+                f"than {MOST_SCRIBBLE_POINTS}. Draw it within one frame, or give a wider spacing."
+            )
         count = 1 + math.ceil(walked[-1] / spacing)
         stops = np.linspace(0, walked[-1], count)
         points = np.stack([np.interp(stops, walked, path[:, axis]) for axis in (0, 1)], axis=1)
@@ -137,7 +163,7 @@ class Prompts:
 
     def with_point(self, point_yx: Sequence[float], label: int = 1) -> Prompts:
         """One point more."""
-        point = (float(point_yx[0]), float(point_yx[1]))
+        (point,) = _checked_points([point_yx])
         return replace(self, points=(*self.points, point), labels=(*self.labels, label))
 
     def without_point(self, index: int) -> Prompts:
@@ -247,6 +273,8 @@ def _fitted_mask(
 
 
 def _checked_points(points: Sequence[Sequence[float]]) -> tuple[Point, ...]:
+    if not isinstance(points, Iterable):
+        raise PromptError(f"Points are a list of pairs y, x; not {points!r}.")
     return tuple((y, x) for y, x in (_numbers(point, 2, "A point", "y, x") for point in points))
 
 
@@ -271,7 +299,7 @@ def _checked_box(box: Sequence[float]) -> Box:
 
 def _checked_mask(mask: ArrayLike) -> NDArray[np.bool_]:
     """The mask as read-only booleans: its own copy, unless nobody could have changed it anyway."""
-    pixels = np.asarray(mask)
+    pixels = _array(mask, "A mask", "an array (H, W) of true and false")
     if pixels.ndim != 2 or pixels.dtype.kind not in "buif":
         raise PromptError(
             f"A mask is an array (H, W) of true and false, not one of shape {pixels.shape} and "
@@ -284,7 +312,7 @@ def _checked_mask(mask: ArrayLike) -> NDArray[np.bool_]:
 
 
 def _checked_vertices(vertices: ArrayLike, at_least: int, shape: str) -> NDArray[np.float64]:
-    checked = np.asarray(vertices, np.float64)
+    checked = _array(vertices, f"A {shape}", "points (y, x)", np.float64)
     if checked.ndim != 2 or checked.shape[1] != 2 or not np.isfinite(checked).all():
         raise PromptError(
             f"A {shape} is drawn by finite points (y, x), not by an array of shape {checked.shape} "
@@ -298,10 +326,17 @@ def _checked_vertices(vertices: ArrayLike, at_least: int, shape: str) -> NDArray
     return checked
 
 
+def _array(given: ArrayLike, what: str, wanted: str, dtype: Any = None) -> NDArray[Any]:
+    try:
+        return np.asarray(given, dtype)
+    except (TypeError, ValueError) as error:
+        raise PromptError(f"{what} is {wanted}; not {type(given).__name__}: {error}.") from error
+
+
 def _numbers(given: Sequence[float], count: int, what: str, wanted: str) -> tuple[float, ...]:
     try:
         numbers = tuple(float(number) for number in given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # or a whole number beyond all floats
         numbers = ()
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
         raise PromptError(f"{what} is {count} finite numbers, {wanted}; not {given!r}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import struct
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,11 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from PIL import Image
+from PIL import Image, ImageSequence
 
-from napari_sam.engine import images
-from napari_sam.engine.errors import FrameError
+from napari_sam.engine.errors import FrameError, SamError
 from napari_sam.engine.frames import FrameStack
-from napari_sam.engine.images import as_ids, read_image, read_labels, write_labels
+from napari_sam.engine.images import as_ids, read_image, read_labels, tiff, write_labels
 
 STACK = np.arange(5 * 16 * 32, dtype=np.uint16).reshape(5, 16, 32)
 RGB = np.arange(16 * 32 * 3, dtype=np.uint8).reshape(16, 32, 3)
@@ -55,7 +56,7 @@ def test_tiff(tmp_path, monkeypatch, name, at_once):
     pixels, options, axes = TIFF_CASES[name]
     tifffile.imwrite(tmp_path / "image.tif", pixels, **options)
     if not at_once:
-        monkeypatch.setattr(images, "READ_AT_ONCE", 0)
+        monkeypatch.setattr(tiff, "READ_AT_ONCE", 0)
     data, found = read_image(tmp_path / "image.tif")
     assert isinstance(data, np.ndarray if at_once else zarr.Array)
     assert found == axes
@@ -72,7 +73,7 @@ def test_a_large_tiff_is_not_read_and_its_file_let_go(tmp_path, monkeypatch):
     with (tmp_path / "image.tif").open("r+b") as file:
         file.seek(offset)
         file.write(b"\xff" * size)
-    monkeypatch.setattr(images, "READ_AT_ONCE", 0)
+    monkeypatch.setattr(tiff, "READ_AT_ONCE", 0)
     stack = FrameStack.from_array(read_image(tmp_path / "image.tif")[0])
     assert stack.frame(stack.index(2)).any()
     with pytest.raises(FrameError, match="could not be read"):
@@ -133,7 +134,9 @@ def test_zarr_arrays(tmp_path, zarr_format):
     assert read_image(tmp_path / "a.zarr")[1] == "TYX"
 
 
-@pytest.mark.parametrize(("names", "axes"), [("zyx", "ZYX"), (("time", "y", "x"), None)])
+@pytest.mark.parametrize(
+    ("names", "axes"), [("zyx", "ZYX"), (("time", "y", "x"), "TYX"), (("a", "b", "c"), None)]
+)
 def test_zarr_3_names_its_axes(tmp_path, names, axes):
     zarr.create_array(tmp_path / "a.zarr", data=STACK, dimension_names=tuple(names))
     assert read_image(tmp_path / "a.zarr")[1] == axes
@@ -217,23 +220,61 @@ def test_broken_zarr_is_explained(tmp_path):
 def test_what_is_no_image_is_explained(tmp_path):
     with pytest.raises(FrameError, match="There is no file"):
         read_image(tmp_path / "missing.tif")
-    with pytest.raises(FrameError, match="a folder without a Zarr image"):
-        read_image(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FrameError, match="a folder without a Zarr image or frames"):
+        read_image(tmp_path / "folder")
     (tmp_path / "notes.txt").write_text("cells")
     with pytest.raises(FrameError, match=r"notes\.txt is of no kind .* Save it as TIFF"):
         read_image(tmp_path / "notes.txt")
     group = zarr.create_group(tmp_path / "g.zarr")
-    group.create_array("cells", data=STACK)
-    with pytest.raises(FrameError, match=r"Give the path of an array in it \(cells\)"):
+    with pytest.raises(FrameError, match=r"no OME-Zarr image.*groups: none"):
+        read_image(tmp_path / "g.zarr")
+    for name in ("cells", "nuclei"):
+        group.create_array(name, data=STACK)
+    with pytest.raises(FrameError, match=r"2 images \(0: cells 5 × 16 × 32, 1: nuclei .*--series"):
         read_image(tmp_path / "g.zarr")
 
 
-def test_a_compression_that_is_not_installed_is_explained(tmp_path, monkeypatch):
-    tifffile.imwrite(tmp_path / "image.tif", STACK, compression="zlib")
-    with monkeypatch.context() as patch:
-        patch.setattr(tifffile.TIFF, "DECOMPRESSORS", {})
-        with pytest.raises(FrameError, match="pip install imagecodecs"):
-            read_image(tmp_path / "image.tif")
+def tiff_of(path: Path, bits: int, content: bytes, compression: int = 1, *more: Any) -> None:
+    """A grey TIFF of 160 × 128 pixels in one strip, byte by byte."""
+    tags = [(256, 4, 160), (257, 4, 128), (258, 3, bits), (259, 3, compression), (262, 3, 1)]
+    tags += [(273, 4, 8), (277, 3, 1), (278, 4, 128), (279, 4, len(content)), *more]
+    file = b"II*\0" + struct.pack("<I", 8 + len(content)) + content
+    file += struct.pack("<H", len(tags))
+    for tag, kind, value in tags:
+        file += struct.pack("<HHI", tag, kind, 1)
+        file += struct.pack("<HH", value, 0) if kind == 3 else struct.pack("<I", value)
+    path.write_bytes(file + bytes(4))
+
+
+N_PIXELS = 160 * 128
+UNDECODABLE = {
+    "12 bit": (12, bytes(N_PIXELS * 3 // 2)),
+    "24 bit float": (24, bytes(N_PIXELS * 3), 1, (339, 3, 3)),
+    "ZSTD": (8, b"\x28\xb5\x2f\xfd" + b"x" * 99, 50000),
+    "an unknown compression": (8, b"x" * 99, 60000),
+}
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs decodes them")
+@pytest.mark.parametrize("name", UNDECODABLE)
+def test_what_cannot_be_decoded_says_what_is_missing(tmp_path, name):
+    tiff_of(tmp_path / "image.tif", *UNDECODABLE[name])
+    with pytest.raises(FrameError, match=r"image\.tif .*pip install 'napari-sam-annotator\[codecs"):
+        read_image(tmp_path / "image.tif")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg", "packbits"])
+@pytest.mark.parametrize("pixels", [RGB, RGB[..., 0]], ids=["RGB", "grey"])
+def test_compressions_that_pillow_knows(tmp_path, compression, pixels):
+    frames = [Image.fromarray(np.roll(pixels, n, 0)) for n in range(3)]
+    path = tmp_path / "image.tif"
+    frames[0].save(path, compression=compression, save_all=True, append_images=frames[1:])
+    data, axes = read_image(path)
+    with Image.open(path) as picture:
+        expected = [np.asarray(frame) for frame in ImageSequence.Iterator(picture)]
+    assert axes == ("IYXS" if pixels.ndim == 3 else "IYX")
+    np.testing.assert_array_equal(data, expected)
 
 
 # Labels
@@ -341,7 +382,7 @@ def test_where_labels_cannot_go(tmp_path):
     labels = np.zeros((4, 5), np.uint8)
     with pytest.raises(FrameError, match=r"labels\.png. Choose a name in \.tif or \.zarr"):
         write_labels(tmp_path / "labels.png", labels)
-    with pytest.raises(FrameError, match="Choose a folder that exists"):
+    with pytest.raises(SamError, match="Choose a folder that exists"):
         write_labels(tmp_path / "none" / "labels.tif", labels)
     (tmp_path / "labels.zarr").mkdir()
     with pytest.raises(FrameError, match="is there already"):
@@ -362,7 +403,7 @@ def test_labels_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tifffile, "imwrite", full_disk)
-    with pytest.raises(FrameError, match="No space left on device"):
+    with pytest.raises(SamError, match="No space left on device"):
         write_labels(tmp_path / "labels.tif", np.zeros((4, 5), np.uint8))
     assert read_image(tmp_path / "labels.tif")[0].all()
     assert os.listdir(tmp_path) == ["labels.tif"]

@@ -1,0 +1,15 @@
+"""Image files in, label files out: one kind of file, one file of code here."""
+
+from .labels import LabelFile, as_ids, check_labels_path, read_labels, write_labels
+from .opening import OpenedImage, open_image, read_image
+
+__all__ = (
+    "LabelFile",
+    "OpenedImage",
+    "as_ids",
+    "check_labels_path",
+    "open_image",
+    "read_image",
+    "read_labels",
+    "write_labels",
+)

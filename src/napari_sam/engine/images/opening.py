@@ -1,0 +1,144 @@
+"""Any image file → its pixels and the letters of its axes. Large ones are opened, not read."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import FrameError
+from ..guard import decoding
+from .arrays import NPY_SUFFIXES, npy_series
+from .folders import folder_series
+from .pictures import PICTURE_SUFFIXES, picture_series
+from .series import Series, choose, listed
+from .tiff import TIFF_SUFFIXES, tiff_series
+from .zarrs import is_zarr, zarr_series
+
+# A file may say that it holds a frame of any size; what compression gains at most is a factor of
+# 1032 for deflate. A frame below the first number is read without a question.
+LARGE_FRAME = 512 * 2**20
+MOST_GAIN = 1100
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedImage:
+    """One image of a file."""
+
+    data: Any  # an array, or a list of arrays of falling resolution
+    axes: str | None  # a letter an axis, or None where nobody says it
+    others: str = ""  # what else the file holds, in words; empty if nothing was left to choose
+
+
+def read_image(
+    path: str | Path, *, series: str | int | None = None, axes: str | None = None
+) -> tuple[Any, str | None]:
+    """Open an image file for :meth:`FrameStack.from_array`.
+
+    - TIFF and its kin (OME-TIFF, ImageJ, .lsm, .svs, .ndpi, .btf): frame by frame if it is large.
+    - PNG, JPEG, BMP and other pictures: palettes become colours; EXIF rotation is not applied, so
+      that pixels stay where other programs see them. An animation is a movie.
+    - Zarr 2 and 3: an array, an OME-Zarr image with all its levels, a field of a plate.
+    - .npy, and the `_seg.npy` of Cellpose where it holds its image.
+    - A folder of such files: a movie of them, in natural order.
+
+    Parameters
+    ----------
+    series
+        The name or number of one image, where a file holds several; by default the first.
+    axes
+        A letter an axis, where the file says nothing or something wrong.
+
+    Returns
+    -------
+    data, axes
+        An array, or a list of arrays of falling resolution; and a letter an axis as the file names
+        them, such as ``"TYX"`` or, S being the colours of a pixel, ``"YXS"``; ``None`` if it does
+        not.
+
+    Raises
+    ------
+    FrameError
+        If the file is missing, broken or of another kind, or holds no such series.
+    """
+    opened = open_image(path, series=series, axes=axes)
+    return opened.data, opened.axes
+
+
+def open_image(
+    path: str | Path,
+    *,
+    series: str | int | None = None,
+    axes: str | None = None,
+    indexed: bool = False,
+) -> OpenedImage:
+    """As :func:`read_image`, with what else the file holds.
+
+    Parameters
+    ----------
+    indexed
+        Take a palette's indices instead of its colours: labels are saved so.
+    """
+    path = Path(path)
+    if not os.path.exists(path):
+        raise FrameError(f"There is no file {path}. Check its name and folder.")
+    with decoding(path):
+        found, is_plate = _series(path, indexed=indexed)
+        chosen = choose(path, found, series, must_choose=is_plate)
+        data, said = chosen.load()
+        letters = said if axes is None else axes.upper()
+        _check_size(path, data[0] if isinstance(data, list) else data, letters)
+    others = listed(found) if series is None and len(found) > 1 else ""
+    return OpenedImage(data, letters, others)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file's name is one of those that can be read; hidden files are not."""
+    suffixes = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *NPY_SUFFIXES)
+    return not path.name.startswith(".") and path.suffix.lower() in suffixes
+
+
+def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:
+    """The images in a file, and whether one has to be chosen among them."""
+    if path.is_dir():
+        if is_zarr(path):
+            return zarr_series(path)
+        frames = [file for file in path.iterdir() if file.is_file() and is_readable(file)]
+        return [folder_series(path, frames, lambda file: open_image(file, indexed=indexed))], False
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return tiff_series(path), False
+    if suffix in PICTURE_SUFFIXES:
+        return [picture_series(path, indexed=indexed)], False
+    if suffix in NPY_SUFFIXES:
+        return [npy_series(path, masks=indexed)], False
+    raise FrameError(
+        f"{path.name} is of no kind that can be read. Save it as TIFF, PNG, JPEG or Zarr."
+    )
+
+
+def _check_size(path: Path, array: Any, axes: str | None) -> None:
+    """Notice a frame that is far larger than what the file can hold, before memory is asked for."""
+    sizes = [int(size) for size in array.shape]
+    letters = axes if axes and len(axes) == len(sizes) else None
+    in_frame = [n for n in range(len(sizes)) if letters and letters[n] in "YXCS"] or [-2, -1]
+    nbytes = math.prod(sizes[n] for n in in_frame if len(sizes) >= 2) * array.dtype.itemsize
+    if nbytes > LARGE_FRAME and nbytes > MOST_GAIN * _stored(path):
+        raise FrameError(
+            f"{path} says that a frame of it takes {nbytes / 2**30:.1f} GB, but holds "
+            f"{_stored(path) / 2**20:.1f} MB: it is damaged, or empty. Save it again from the "
+            "program it is from."
+        )
+
+
+def _stored(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(
+        os.stat(os.path.join(folder, name)).st_size
+        for folder, _, names in os.walk(path)
+        for name in names
+    )

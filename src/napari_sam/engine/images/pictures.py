@@ -1,0 +1,49 @@
+"""PNG, JPEG and what else Pillow reads; an animation is a movie."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from .series import Pixels, Series
+
+PICTURE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2", ".tga"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
+COLOURS = ("RGB", "RGBA")
+TO_COLOURS = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")
+
+
+def picture_series(path: Path, *, indexed: bool = False) -> Series:
+    """A picture; with ``indexed`` a palette's indices rather than its colours."""
+    return Series(name="", load=partial(_load, path, indexed=indexed))
+
+
+def _load(path: Path, *, indexed: bool) -> Pixels:
+    with Image.open(path) as picture:
+        mode = _mode(picture, indexed=indexed)
+        if getattr(picture, "n_frames", 1) > 1:
+            frames = ImageSequence.Iterator(picture)
+            pixels = np.stack([_pixels(frame, mode) for frame in frames])
+        else:
+            pixels = _pixels(picture, mode)
+    return pixels, "T" * (pixels.ndim - (mode in COLOURS) > 2) + "YX" + "S" * (mode in COLOURS)
+
+
+def _mode(picture: Image.Image, *, indexed: bool) -> str:
+    """The mode in which a picture is taken."""
+    if indexed and picture.mode == "P":
+        return "P"
+    if picture.mode in TO_COLOURS:
+        return "RGB"
+    return "L" if picture.mode in ("LA", "La") else picture.mode
+
+
+def _pixels(picture: Image.Image, mode: str) -> NDArray[Any]:
+    return np.asarray(picture if picture.mode == mode else picture.convert(mode))

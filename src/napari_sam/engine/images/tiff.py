@@ -1,0 +1,96 @@
+"""TIFF and its kin: every series by its name, frame by frame if it is large."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import FrameError
+from .series import Pixels, Series, size_of
+
+READ_AT_ONCE = 64 * 2**20  # bytes; a smaller TIFF is read whole, so that its file is not kept open
+MOST_BY_PILLOW = 512 * 2**20  # bytes; what no other library decodes is read whole
+
+TIFF_SUFFIXES = (
+    *(".tif", ".tiff", ".btf", ".tf2", ".tf8"),
+    *(".lsm", ".svs", ".ndpi", ".scn", ".bif", ".qptiff"),
+)
+
+
+def tiff_series(path: Path) -> list[Series]:
+    """The series of a file, as its metadata tell them."""
+    with tifffile.TiffFile(path) as file:
+        found = [
+            Series(
+                name=str(series.name or ""),
+                load=partial(_load, path, number),
+                about=size_of(series.shape, series.axes),
+            )
+            for number, series in enumerate(file.series)
+        ]
+    if not found:
+        raise FrameError(f"{path} holds no image. Save it again from the program it is from.")
+    return found
+
+
+def _load(path: Path, number: int) -> Pixels:
+    with tifffile.TiffFile(path) as file:
+        series = file.series[number]
+        problem = _missing_decoder(series.keyframe)
+        if problem is not None:
+            return _by_pillow(path, series, problem), series.axes
+        if not series.is_pyramidal and series.nbytes <= READ_AT_ONCE:
+            return series.asarray(), series.axes
+    return _opened(path, number), series.axes
+
+
+def _opened(path: Path, number: int) -> Any:
+    """A series as zarr arrays; its file is closed when the last of them is gone."""
+    file = tifffile.TiffFile(path)
+    try:
+        series = file.series[number]
+        store = series.aszarr()
+        node = zarr.open(store, mode="r")
+    except BaseException:
+        file.close()
+        raise
+    weakref.finalize(store, file.close)
+    if isinstance(node, zarr.Group):
+        return [node[str(level)] for level in range(len(series.levels))]
+    return node
+
+
+def _missing_decoder(page: Any) -> Exception | None:
+    """Why the pixels of a page cannot be decoded here."""
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+        tifffile.TIFF.UNPREDICTORS[page.predictor]
+    except (KeyError, ImportError) as error:
+        name = getattr(page.compression, "name", page.compression)
+        missing = NotImplementedError(f"it is compressed by {name}")
+        missing.__cause__ = error
+        return missing
+    return None
+
+
+def _by_pillow(path: Path, series: Any, problem: Exception) -> NDArray[Any]:
+    """Plain pages by Pillow, which has LZW, JPEG and more inside; else what the problem was."""
+    if series.nbytes > MOST_BY_PILLOW or series.is_pyramidal:
+        raise problem
+    pages = []
+    try:
+        with Image.open(path) as file:
+            for page in series.pages:
+                file.seek(page.index)
+                pages.append(np.asarray(file))
+        return np.stack(pages).reshape(series.shape).astype(series.dtype, casting="safe")
+    except (OSError, ValueError, TypeError, EOFError, AttributeError) as error:
+        raise problem from error

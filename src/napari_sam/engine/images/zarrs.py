@@ -1,0 +1,152 @@
+"""Zarr 2 and 3: arrays, OME-Zarr images with their levels, the fields of a plate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from ..errors import FrameError
+from .codecs import checked
+from .series import Pixels, Series, size_of
+
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+OLD_OME_AXES = tuple("tczyx")  # of OME-Zarr before 0.3, which does not name them
+BY_NAME = {
+    **{letter: letter.upper() for letter in "tczyxs"},
+    "time": "T",
+    "frame": "T",
+    "channel": "C",
+    "channels": "C",
+    "row": "Y",
+    "rows": "Y",
+    "column": "X",
+    "columns": "X",
+}
+BY_TYPE = {"time": "T", "channel": "C"}
+OTHER = "Q"  # an axis that leads to a frame, and nothing more is known of it
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr array or group."""
+    return any((path / name).exists() for name in ZARR_FILES)
+
+
+def zarr_series(path: Path) -> tuple[list[Series], bool]:
+    """The images in a folder, and whether one has to be chosen among them.
+
+    Raises
+    ------
+    FrameError
+        If there is none.
+    """
+    node: Any = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return [_array(path.name, node)], False
+    if "plate" in _ome(node):
+        fields = list(_fields(node, _ome(node)["plate"]))
+        return _found(path, node, fields), True
+    if "bioformats2raw.layout" in _ome(node):
+        images = sorted((name for name in node.group_keys() if name.isdecimal()), key=int)
+        found = [each for name in images for each in _images(node[name], name)]
+        return _found(path, node, found), False
+    found = list(_images(node, path.name))
+    if found:
+        return found, False
+    arrays = [_array(name, node[name]) for name in sorted(node.array_keys())]
+    return _found(path, node, arrays), True
+
+
+def _found(path: Path, node: Any, series: list[Series]) -> list[Series]:
+    if not series:
+        groups = ", ".join(sorted(node.group_keys())) or "none"
+        raise FrameError(
+            f"{path} is a Zarr group, but no OME-Zarr image. Give the path of an image in it "
+            f"(groups: {groups})."
+        )
+    return series
+
+
+def _fields(node: Any, plate: Mapping[str, Any]) -> list[Series]:
+    """The fields of view of every well, named as ``A/1/0``."""
+    found = []
+    for well in plate["wells"]:
+        group = node[well["path"]]
+        for image in _ome(group)["well"]["images"]:
+            name = f"{well['path']}/{image['path']}"
+            found.append(Series(name, partial(_field, node, name)))
+    return found
+
+
+def _field(node: Any, name: str) -> Pixels:
+    return next(iter(_images(node[name], name))).load()
+
+
+def _images(group: Any, name: str) -> list[Series]:
+    """The OME-Zarr images of one group, mostly one."""
+    found = []
+    for image in _ome(group).get("multiscales", ()):
+        levels = [group[dataset["path"]] for dataset in image["datasets"]]
+        axes = ome_axes(image.get("axes", OLD_OME_AXES))
+        load = partial(_checked_levels, levels, axes)
+        found.append(Series(name, load, size_of(levels[0].shape, axes)))
+    return found
+
+
+def _checked_levels(levels: Sequence[Any], axes: str) -> Pixels:
+    return [checked(level) for level in levels], axes
+
+
+def _array(name: str, array: Any) -> Series:
+    axes = _array_axes(array)
+    return Series(name, lambda: (checked(array), axes), size_of(array.shape, axes))
+
+
+def _ome(group: Any) -> Any:
+    """An OME-Zarr group's metadata: beside other attributes up to 0.4, by themselves since 0.5."""
+    return group.attrs.get("ome", group.attrs)
+
+
+def ome_axes(axes: Sequence[Any]) -> str:
+    """A letter an axis: by its type, and among the axes of space by its name.
+
+    Where those have other names, the last two of them are y and x.
+    """
+    said = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
+    names = [str(axis.get("name", "")).lower() for axis in said]
+    types = [axis.get("type") for axis in said]
+    letters = [
+        BY_TYPE.get(str(kind).lower()) or (BY_NAME.get(name, OTHER) if kind != "space" else "")
+        for kind, name in zip(types, names, strict=True)
+    ]
+    space = [n for n, letter in enumerate(letters) if not letter]
+    for n, letter in zip(space, _space([names[n] for n in space]), strict=True):
+        letters[n] = letter
+    return _each_once(letters)
+
+
+def _space(names: Sequence[str]) -> list[str]:
+    """The axes of space: by their names where these are z, y and x, else by their order."""
+    known = [BY_NAME.get(name, "") for name in names]
+    if len(set(known)) == len(known) and set(known) <= {"Z", "Y", "X"}:
+        return known
+    return [*([OTHER] * (len(names) - 3)), *"ZYX"[max(0, 3 - len(names)) :]]
+
+
+def _each_once(letters: Sequence[str]) -> str:
+    """Letters that mean something, once each: of two the first counts."""
+    return "".join(
+        letter if letter not in letters[:n] else OTHER for n, letter in enumerate(letters)
+    )
+
+
+def _array_axes(array: Any) -> str | None:
+    """The names of an array's axes, as Zarr 3 has them or xarray writes them into Zarr 2."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    if not names or any(not isinstance(name, str) for name in names):
+        return None
+    letters = _each_once([BY_NAME.get(name.lower(), OTHER) for name in names])
+    return letters if {"Y", "X"} <= set(letters) else None
