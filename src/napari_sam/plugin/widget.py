@@ -273,8 +273,8 @@ class SamWidget(QWidget):
         session.protect_neighbours = self.tools.protect.isChecked()
         session.cell_diameter = float(self.source.cell_size.value()) or None
         session.learns_diameter = True
-        bridge.tool_changed.connect(self._on_tool)
-        self.tools.show_tool(bridge.tool_in_hand)
+        bridge.tools.changed.connect(self._on_tool)
+        self.tools.show_tool(bridge.tools.active)
         self._show_pages(session.stack)
         self.saving.begin(session, bridge.image)
         self._list_layers()

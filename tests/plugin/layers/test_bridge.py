@@ -428,7 +428,7 @@ def test_other_layers_may_have_more_dimensions() -> None:
 
 def test_ids_beyond_16_bit_widen_the_labels(bridge: LayerBridge) -> None:
     bridge.points.add([1, 10, 10])
-    bridge.promote(70_000)
+    bridge.session.widen(70_000)
     bridge.select(70_000)
     bridge.points.add([1, 30, 30])
     assert bridge.labels.data[1, 30, 30] == 70_000

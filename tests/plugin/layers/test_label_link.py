@@ -138,9 +138,9 @@ def test_labels_are_widened_and_nothing_is_forgotten(bridge: LayerBridge, object
     bridge.labels.data = np.zeros(SHAPE, np.uint8)
     propagate_all(bridge)
     before = np.array(bridge.labels.data)
-    bridge.promote(255)
+    bridge.session.widen(255)
     assert bridge.labels.dtype == np.uint8, "it fits"
-    bridge.promote(object_id)
+    bridge.session.widen(object_id)
     assert bridge.labels.dtype == (np.uint16 if object_id == 300 else np.uint32)
     np.testing.assert_array_equal(bridge.labels.data, before)
     run = bridge.session.new_run()

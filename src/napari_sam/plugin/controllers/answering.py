@@ -134,7 +134,7 @@ class Answering(QObject):
         """Have a request decoded; its frame is embedded first where that is not done yet."""
         if self._bridge is None or self.predictor is None:
             return
-        self._bridge.promote(request.object_id)
+        self._bridge.session.widen(request.object_id)
         session = self._bridge.session
         job = Job(
             request.key,
@@ -182,6 +182,6 @@ class Answering(QObject):
         text = f"Ready: {model.name} answers on the {where}."
         if self._bridge is not None and self._bridge.frame is None:
             text = OUT_OF_SIGHT
-        elif self._bridge is not None and not self._bridge.tool_in_hand:
+        elif self._bridge is not None and not self._bridge.tools.active:
             text = "Choose a tool to go on clicking."
         self._status.show_idle(text)

@@ -46,3 +46,20 @@ def labels_with_session(viewer: ViewerModel, image: Image, stack: FrameStack) ->
         if isinstance(layer, Labels) and session_in_memory(layer, image, stack) is not None:
             return layer
     return None
+
+
+def session_of(labels: Labels, image: Image, stack: FrameStack, highest_id: int | None) -> Session:
+    """The session these labels hold for an image, or a new one kept with them.
+
+    Parameters
+    ----------
+    highest_id
+        In the labels, if it is known.
+    """
+    held = session_in_memory(labels, image, stack)
+    if held is not None:
+        held.stack = stack
+        return held
+    session = Session(stack, labels.data, highest_id=highest_id)
+    keep_in_memory(session, image, labels)
+    return session

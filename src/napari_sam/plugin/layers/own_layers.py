@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Tracks
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Tracks
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
 from numpy.typing import DTypeLike, NDArray
@@ -90,6 +91,13 @@ def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) 
     with layer.events.translate.blocker(), layer.events.data.blocker():
         layer.translate = np.asarray(image.translate) + linear @ first_pixel
         layer.data = np.expand_dims(region.pixels, leading).astype(np.uint8)  # draws it there
+
+
+def raise_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:
+    """Raise a layer that lies below another one: it could not be seen."""
+    layers = viewer.layers
+    if layers.index(layer) < layers.index(below):
+        layers.move(layers.index(layer), layers.index(below) + 1)
 
 
 def new_tracks(image: Image, data: NDArray[np.float64]) -> Tracks:

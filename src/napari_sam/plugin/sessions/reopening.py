@@ -18,7 +18,6 @@ from napari.settings import get_settings
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.installation import DISTRIBUTION
-from napari_sam.plugin.layers.bridge import go_to_frame, stack_of
 from napari_sam.plugin.layers.in_memory import (
     HELD,
     SessionInMemory,
@@ -26,6 +25,7 @@ from napari_sam.plugin.layers.in_memory import (
     labels_with_session,
 )
 from napari_sam.plugin.layers.own_layers import empty_labels, new_labels
+from napari_sam.plugin.layers.view import go_to_frame, stack_of
 from napari_sam.plugin.work.jobs import Job, Report, Worker
 from napari_sam.session import Session, SessionFile, load, read_frame, session_path
 

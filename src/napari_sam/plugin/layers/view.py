@@ -1,0 +1,59 @@
+"""Which frame of an image a viewer shows, and where in it a position in the world lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+
+from napari_sam.engine import FrameIndex, FrameStack, SamError
+
+
+def stack_of(image: Image) -> FrameStack:
+    """An image layer's frames. Colours are what the layer says, never guessed from the shape."""
+    levels = list(image.data) if image.multiscale else image.data
+    return FrameStack.from_array(levels, rgb=bool(image.rgb))
+
+
+def shown_frame(viewer: ViewerModel, image: Image, stack: FrameStack) -> FrameIndex | None:
+    """The frame on screen; ``None`` in 3D, or where the sliders are outside the image."""
+    dims = viewer.dims
+    displayed = {axis - (dims.ndim - stack.ndim) for axis in dims.displayed}
+    if dims.ndisplay != 2 or min(displayed) < 0:
+        return None
+    point_data = image.world_to_data(dims.point)[-stack.ndim :]
+    try:
+        return stack.locate(point_data, displayed=tuple(displayed))[0]
+    except SamError:
+        return None
+
+
+def point_in_frame(
+    image: Image, stack: FrameStack, frame: FrameIndex | None, point_world: Sequence[float]
+) -> tuple[float, float] | None:
+    """A position in the world as yx in a frame; ``None`` outside of it."""
+    if frame is None:
+        return None
+    point_data = image.world_to_data(point_world)[-stack.ndim :]
+    y, x = (float(c) for c, i in zip(point_data, frame, strict=True) if i is None)
+    height, width = stack.frame_shape_of(frame)
+    return (y, x) if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5 else None
+
+
+def id_at(labels: Labels, frame: FrameIndex | None, point_yx: tuple[float, float] | None) -> int:
+    """The id that labels hold at a point of a frame; 0 where there is none."""
+    if point_yx is None or frame is None:
+        return 0
+    pixel = iter(int(np.floor(c + 0.5)) for c in point_yx)
+    return int(labels.data[tuple(next(pixel) if i is None else i for i in frame)])
+
+
+def go_to_frame(viewer: ViewerModel, image: Image, frame: FrameIndex) -> None:
+    """Move the sliders to a frame of an image."""
+    point_world = image.data_to_world([i or 0 for i in frame])
+    offset = viewer.dims.ndim - len(frame)
+    for axis, i in enumerate(frame):
+        if i is not None:
+            viewer.dims.set_point(axis + offset, point_world[axis])
