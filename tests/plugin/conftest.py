@@ -39,8 +39,7 @@ class User:
 
     def _is_ready(self) -> bool:
         bridge = self.widget.bridge
-        timers = (self.widget._soon, self.widget.answering._settled)
-        waiting = any(timer.isActive() for timer in timers)
+        waiting = self.widget.deferred.is_waiting or self.widget.answering._settled.isActive()
         return (
             self.widget.predictor is not None
             and bridge is not None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QTimer
 
-from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, SamError
-from napari_sam.plugin.panels.annotate import StatusPanel
+from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.plugin.work import tasks
-from napari_sam.plugin.work.jobs import EMBED, Job, Worker
+from napari_sam.plugin.work.jobs import EMBED, Job
 from napari_sam.session import Answer, Region, Request, Session
 
+from .controller import Controller, Window
 from .embeddings import EmbeddingAhead
 
 if TYPE_CHECKING:
@@ -26,34 +25,18 @@ FRAME = "frame"  # job slot; a request's own key is that of its job
 DEVICES = {"cpu": "processor", "cuda": "graphics card", "mps": "graphics processor"}
 
 
-class Answering(QObject):
+class Answering(Controller):
     """Has frames embedded and requests decoded in the worker, and lets the answers land.
 
     Parameters
     ----------
-    worker, cache
-        The thread, and the embeddings it owns.
     ahead
         Goes on with the neighbours of a frame that is embedded.
-    status
-        Shows what is going on.
-    tell
-        Given what went wrong.
     """
 
-    def __init__(
-        self,
-        worker: Worker,
-        cache: EmbeddingCache,
-        ahead: EmbeddingAhead,
-        status: StatusPanel,
-        tell: Callable[[Exception], None],
-    ) -> None:
-        super().__init__()
-        self.predictor: Predictor | None = None
-        self._bridge: LayerBridge | None = None
-        self._worker, self._cache, self._ahead = worker, cache, ahead
-        self._status, self._tell = status, tell
+    def __init__(self, window: Window, ahead: EmbeddingAhead) -> None:
+        super().__init__(window)
+        self._ahead = ahead
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLE_MS)
@@ -64,6 +47,7 @@ class Answering(QObject):
         self._bridge = bridge
         bridge.frame_changed.connect(self._on_frame)
         bridge.session.requested.connect(self.answer)
+        bridge.tools.changed.connect(self.show_ready)
         self.show_ready()
         self.answer_all()
         self.embed_shown()
@@ -76,6 +60,7 @@ class Answering(QObject):
         if bridge is not None:
             bridge.frame_changed.disconnect(self._on_frame)
             bridge.session.requested.disconnect(self.answer)
+            bridge.tools.changed.disconnect(self.show_ready)
             for slot in (FRAME, *(request.key for request in bridge.session.pending())):
                 self._worker.cancel(slot)
 
@@ -173,7 +158,7 @@ class Answering(QObject):
         text = f"Embedding {f'frame {what}' if what else 'the image'} with {predictor.model.name} …"
         self._status.show_busy(text, done, total)
 
-    def show_ready(self) -> None:
+    def show_ready(self, _: object = None) -> None:
         """Say what the user can do now, unless there is something to wait for."""
         if self._worker.is_waited_for or self.predictor is None:
             return

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QCheckBox
 
-from napari_sam.engine import EmbeddingCache, FrameIndex
+from napari_sam.engine import FrameIndex
 from napari_sam.plugin.work import tasks
-from napari_sam.plugin.work.jobs import PREVIEW, Job, Worker
+from napari_sam.plugin.work.jobs import PREVIEW, Job
 from napari_sam.session import Region
 
+from .controller import Controller, Window
+
 if TYPE_CHECKING:
-    from napari_sam.engine import Predictor
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 HOVER = "hover"  # job slot
 
 
-class Hover(QObject):
+class Hover(Controller):
     """Has the place under the cursor decoded, behind all that was really asked for.
 
     Parameters
     ----------
     switch
         Turns it on and off.
-    worker, cache
-        The thread, and the embeddings it owns.
-    tell
-        Given what went wrong.
     """
 
-    def __init__(
-        self,
-        switch: QCheckBox,
-        worker: Worker,
-        cache: EmbeddingCache,
-        tell: Callable[[Exception], None],
-    ) -> None:
-        super().__init__()
-        self.predictor: Predictor | None = None
-        self._bridge: LayerBridge | None = None
-        self._switch, self._worker, self._cache, self._tell = switch, worker, cache, tell
+    def __init__(self, window: Window, switch: QCheckBox) -> None:
+        super().__init__(window)
+        self._switch = switch
         switch.toggled.connect(self._hide)
 
     def attach(self, bridge: LayerBridge) -> None:

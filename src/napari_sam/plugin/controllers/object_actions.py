@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import get_args
 
-from qtpy.QtCore import QObject
-
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.layers.bridge import LayerBridge
-from napari_sam.plugin.panels.annotate import ObjectPanel, StatusPanel
+from napari_sam.plugin.panels.annotate import ObjectPanel
 from napari_sam.plugin.work import tasks
-from napari_sam.plugin.work.jobs import BULK, Job, Worker
+from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Scope, Session, objects
 from napari_sam.stacks import Links, make_links
+
+from .controller import Controller, Window
 
 SCOPES: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
 LINK = "link"  # job slot
 MOST_NAMED = 5  # more objects are counted
 
 
-class ObjectActions(QObject):
+class ObjectActions(Controller):
     """Does with the objects chosen in the list what is picked from its menu.
 
     Parameters
@@ -30,27 +30,12 @@ class ObjectActions(QObject):
         The list and its menu.
     axis
         Gives the axis that "from here on" follows; ``None`` for the first.
-    worker
-        Finds out what to link: in a long movie it takes seconds.
-    status
-        Shows how far that is, and what was done, in a sentence.
-    tell
-        Given what went wrong.
     """
 
-    def __init__(
-        self,
-        panel: ObjectPanel,
-        axis: Callable[[], int | None],
-        worker: Worker,
-        status: StatusPanel,
-        tell: Callable[[Exception], None],
-    ) -> None:
-        super().__init__()
+    def __init__(self, window: Window, panel: ObjectPanel, axis: Callable[[], int | None]) -> None:
+        super().__init__(window)
         self.mother: int | None = None  # of a division that waits for its daughters
-        self._bridge: LayerBridge | None = None
         self._panel, self._axis = panel, axis
-        self._worker, self._status, self._tell = worker, status, tell
         panel.menu.picked.connect(self.do)
         panel.menu.aboutToShow.connect(self.show_possible)
 

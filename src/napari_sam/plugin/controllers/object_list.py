@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
-
 from napari_sam.engine import FrameIndex
-from napari_sam.plugin.layers.label_link import Defer
 from napari_sam.plugin.panels.annotate import ObjectPanel, candidate_pictures
 from napari_sam.session import Answer, ObjectSummary
+
+from .controller import Controller, Window
 
 if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 MOST_PIXELS_SEARCHED = 2**24  # of a frame, for objects of others; takes a tenth of a second
 
 
-class ObjectList(QObject):
+class ObjectList(Controller):
     """Keeps the list in line with the session, once for many changes.
 
     Parameters
@@ -28,17 +27,14 @@ class ObjectList(QObject):
         Shows it.
     show_diameter
         Given how large objects usually are.
-    defer
-        Runs a function a moment later, and once if it is asked several times.
     """
 
     def __init__(
-        self, panel: ObjectPanel, show_diameter: Callable[[float | None], None], defer: Defer
+        self, window: Window, panel: ObjectPanel, show_diameter: Callable[[float | None], None]
     ) -> None:
-        super().__init__()
-        self._bridge: LayerBridge | None = None
-        self._found: list[ObjectSummary] = []  # in the labels of the shown frame, whoever's
-        self._panel, self._show_diameter, self._defer = panel, show_diameter, defer
+        super().__init__(window)
+        self._found: list[ObjectSummary] = []  # in the labels of the shown frame
+        self._panel, self._show_diameter = panel, show_diameter
         panel.next_clicked.connect(self.next_object)
         panel.object_clicked.connect(self.select)
         panel.object_taken.connect(self.take)

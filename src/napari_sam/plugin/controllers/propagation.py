@@ -8,19 +8,19 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
 from napari_sam.engine import FrameIndex, SamError, time_left
 from napari_sam.plugin.panels.stack import StackPanel
 from napari_sam.plugin.work import tasks
-from napari_sam.plugin.work.jobs import BULK, Job, Worker
+from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Annotation, Propagated, Session
 from napari_sam.stacks.propagation import Direction, Plan, plan
 
+from .controller import Controller, Window
+
 if TYPE_CHECKING:
-    from napari_sam.engine import EmbeddingCache, Predictor
     from napari_sam.plugin.layers.bridge import LayerBridge
-    from napari_sam.plugin.panels.annotate import StatusPanel
 
 PROPAGATE = "propagate"  # job slot
 STOPS_SHOWN = 2  # reasons spelt out below the button; all are in the list to review
@@ -56,40 +56,26 @@ class Run:
         return " ".join(sentences)
 
 
-class Propagation(QObject):
+class Propagation(Controller):
     """Has objects propagated in the worker, and lets each frame land as soon as it is done.
 
     Parameters
     ----------
-    panel, status
-        What is to be propagated where; how far it is.
-    worker, cache
-        The thread, and the embeddings it owns.
+    panel
+        What is to be propagated where.
     chosen
         Gives the objects chosen in the list.
-    tell
-        Given what went wrong.
     """
 
     ended = Signal()
 
     def __init__(
-        self,
-        panel: StackPanel,
-        status: StatusPanel,
-        worker: Worker,
-        cache: EmbeddingCache,
-        chosen: Callable[[], Sequence[int]],
-        tell: Callable[[Exception], None],
+        self, window: Window, panel: StackPanel, chosen: Callable[[], Sequence[int]]
     ) -> None:
-        super().__init__()
-        self.predictor: Predictor | None = None
+        super().__init__(window)
         self.runs: dict[Hashable, Run] = {}  # by the slot of their job
         self._told: Run | None = None  # whose outcome is shown
-        self._bridge: LayerBridge | None = None
-        self._panel, self._status = panel, status
-        self._worker, self._cache = worker, cache
-        self._chosen, self._tell = chosen, tell
+        self._panel, self._chosen = panel, chosen
         panel.propagate_clicked.connect(self.propagate)
 
     def attach(self, bridge: LayerBridge) -> None:

@@ -12,6 +12,7 @@ from napari_sam.plugin.panels.stack import ReviewPanel
 from napari_sam.session import Session
 from napari_sam.stacks.propagation import Direction, plan
 
+from .controller import Controller, Window
 from .propagation import Propagation
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Entry:
         return (frame[self.axis] or 0) - (self.frame[self.axis] or 0)
 
 
-class Review(QObject):
+class Review(Controller):
     """Keeps the list, and goes through it.
 
     Parameters
@@ -73,12 +74,11 @@ class Review(QObject):
 
     listed = Signal(int)  # how many of them are really of low confidence
 
-    def __init__(self, panel: ReviewPanel, propagation: Propagation) -> None:
-        super().__init__()
+    def __init__(self, window: Window, panel: ReviewPanel, propagation: Propagation) -> None:
+        super().__init__(window)
         self.entries: list[Entry] = []
         self.current: Entry | None = None
         self._row = 0  # where the current one stood in the list
-        self._bridge: LayerBridge | None = None
         self._panel, self._propagation = panel, propagation
         self._settled = _single_shot(self, SETTLE_MS)
         self._settled.timeout.connect(self.refresh)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Tracks
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 
 from napari_sam.plugin.layers.bridge import LayerBridge
 from napari_sam.plugin.layers.own_layers import new_tracks
 from napari_sam.session import Annotation, Session
 from napari_sam.stacks.tracking import find_tracks
+
+from .controller import Controller, Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +27,7 @@ PAUSE = 5  # times what drawing the tracks took is waited before the next time
 SHAPES = (3, 4)  # numbers of axes that a Tracks layer can show
 
 
-class TracksView(QObject):
+class TracksView(Controller):
     """Where the objects were, and what divided into what: read frame by frame, in small pieces.
 
     Only frames that were changed since are read again.
@@ -33,11 +35,10 @@ class TracksView(QObject):
 
     removed = Signal()  # the user deleted the layer
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
         self.layer: Tracks | None = None
         self.shown = False
-        self._bridge: LayerBridge | None = None
         self._rows: dict[int, NDArray[np.float64]] = {}  # by position on the first axis
         self._to_read: list[int] = []
         self._seen = -1  # the last change of the session that was read

@@ -1,0 +1,196 @@
+"""Which image is annotated, and into which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QComboBox
+
+from napari_sam.engine import SamError
+from napari_sam.plugin.layers import LayerBridge, remove_layers
+from napari_sam.plugin.layers.own_layers import new_labels
+from napari_sam.plugin.panels.annotate import SourcePanel
+from napari_sam.plugin.sessions.reopening import Reopening
+
+if TYPE_CHECKING:
+    from napari_sam.plugin.work.jobs import Worker
+
+    from .controller import Window
+    from .messages import Messages
+
+NO_IMAGE = "Open an image to begin: drop a file into the window."
+
+
+class ActiveImage(QObject):
+    """Lists the layers there are, and attaches the window to one image and its labels.
+
+    Parameters
+    ----------
+    window, messages
+        As of every controller.
+    panel
+        Shows images and labels to choose from.
+    reader
+        Reads saved sessions.
+    """
+
+    attached = Signal(object)  # LayerBridge
+    detached = Signal(object)  # LayerBridge
+
+    def __init__(
+        self, window: Window, panel: SourcePanel, messages: Messages, reader: Worker
+    ) -> None:
+        super().__init__()
+        self.bridge: LayerBridge | None = None
+        self._viewer: ViewerModel = window.viewer
+        self._panel, self._status = panel, window.status
+        self._defer, self._tell = window.defer, messages.tell
+        self._discarded: list[Layer] = []  # by an earlier bridge
+        self.reopening = Reopening(
+            self._viewer, reader, self.attach, messages.inform, messages.tell
+        )
+        self._viewer.layers.events.inserted.connect(self._on_layers)
+        self._viewer.layers.events.removed.connect(self._on_layers)
+        panel.image.activated.connect(self._choose_image)
+        panel.labels.activated.connect(self._choose_labels)
+        panel.cell_size.valueChanged.connect(self._set_cell_size)
+
+    # What there is to choose from
+
+    def _on_layers(self, event: Any = None) -> None:
+        self._defer(self.list_layers)
+        layer = getattr(event, "value", None)
+        if self.reopening.is_session(layer):
+            self._defer(partial(self.begin, layer))  # dropped into the window to go on with it
+
+    def list_layers(self) -> None:
+        """Show the layers there are; begin with an image if none is being annotated."""
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
+        own = [*self._discarded, self.bridge.preview] if self.bridge else self._discarded
+        labels = [layer for layer in labels if layer not in own]
+        current = self.bridge.image if self.bridge else None
+        _fill(self._panel.image, images, current)
+        _fill(self._panel.labels, [None, *labels], self.bridge.labels if self.bridge else None)
+        if self.bridge is None and images and self.reopening.image not in images:
+            self.begin(images[-1])
+        elif not images:
+            self._remove_discarded()
+            self._status.show_idle(NO_IMAGE)
+
+    def _choose_image(self, _: int = 0) -> None:
+        self.begin(self._panel.image.currentData())
+
+    def _choose_labels(self, _: int = 0) -> None:
+        """Go on with other labels, or with new ones. Blank ones that were made here go."""
+        before = self.bridge
+        if before is None:
+            return
+        image, stack = before.image, before.session.stack
+        self.attach(image, self._panel.labels.currentData() or new_labels(image, stack))
+        is_left = self.bridge is not None and self.bridge.labels is not before.labels
+        if is_left and before.is_blank:
+            remove_layers(self._viewer, [before.labels])
+
+    def _set_cell_size(self, diameter: int) -> None:
+        if self.bridge is not None:
+            self.bridge.session.cell_diameter = float(diameter) or None
+
+    def undo(self) -> None:
+        """Take back what was done last."""
+        if self.bridge is not None:
+            self.bridge.undo()
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        if self.bridge is not None:
+            self.bridge.redo()
+
+    # Attached to one of them
+
+    def begin(self, image: Image) -> None:
+        """Annotate an image: with its session, where one is in memory or was saved."""
+        if image in self._viewer.layers and not (self.bridge and self.bridge.image is image):
+            self.reopening.begin(image)
+
+    def open_session(self, folder: str) -> None:
+        """Go on with a saved session."""
+        try:
+            self.reopening.open(Path(folder), self.bridge.image if self.bridge else None)
+        except SamError as error:
+            self._tell(error)
+
+    def attach(self, image: Image, labels: Labels | None = None) -> None:
+        """Annotate an image; if that cannot be, go on with the one before."""
+        before = self.bridge
+        self.detach()
+        try:
+            self._go_on(self._bridge_to(image, labels))
+        except SamError as error:
+            if before is not None:
+                self._go_on(self._bridge_to(before.image, before.labels))
+            self._tell(error)
+
+    def detach(self) -> None:
+        """Let go of the layers. What was landed stays."""
+        if self.bridge is not None:
+            self.bridge.close()
+
+    def _go_on(self, bridge: LayerBridge) -> None:
+        """Let all parts of the window work on the layers of a bridge."""
+        self.bridge, session = bridge, bridge.session
+        self._remove_discarded()
+        bridge.notice.connect(self._status.show_idle)
+        bridge.closed.connect(self._on_closed)
+        session.explained.connect(self._status.show_idle)
+        session.cell_diameter = float(self._panel.cell_size.value()) or None
+        session.learns_diameter = True
+        self.list_layers()
+        self.attached.emit(bridge)
+
+    def _on_closed(self) -> None:
+        """The image or the labels are gone, or another image was chosen."""
+        bridge = self.bridge
+        if bridge is None:
+            return
+        self.detached.emit(bridge)
+        bridge.session.explained.disconnect(self._status.show_idle)
+        self.bridge = None
+        self._defer(self.list_layers)
+
+    def _bridge_to(self, image: Image, labels: Labels | None) -> LayerBridge:
+        return LayerBridge(self._viewer, image, labels, self._defer, self._discard)
+
+    def _discard(self, layers: Iterable[Layer]) -> None:
+        """Hide layers that are used no more, until their successors are there.
+
+        Removed before these are added, napari would draw with memory it has freed (Linux, Windows).
+        """
+        for layer in layers:
+            layer.visible, layer.name = False, f"{layer.name} before"
+            self._discarded.append(layer)
+
+    def _remove_discarded(self) -> None:
+        remove_layers(self._viewer, self._discarded)
+        self._discarded.clear()
+
+    def shutdown(self) -> None:
+        """Let go of the viewer."""
+        self.detach()
+        self._remove_discarded()
+        self._viewer.layers.events.inserted.disconnect(self._on_layers)
+        self._viewer.layers.events.removed.disconnect(self._on_layers)
+
+
+def _fill(combo: QComboBox, layers: list[Any], current: Any) -> None:
+    combo.clear()
+    for layer in layers:
+        combo.addItem("New labels" if layer is None else layer.name, layer)
+    index = next((i for i, layer in enumerate(layers) if layer is current), 0)
+    combo.setCurrentIndex(index)

@@ -1,0 +1,55 @@
+"""What the user is told: in the panel, or in a notification where the panel is not seen."""
+
+from __future__ import annotations
+
+import logging
+
+from napari.utils.notifications import show_error, show_info, show_warning
+
+from napari_sam.engine import ModelError, SamError
+from napari_sam.installation import rival_distribution, rival_warning
+from napari_sam.plugin.panels.annotate import StatusPanel
+from napari_sam.plugin.work.jobs import Job, Worker
+
+RIVAL = "rival"  # job slot
+
+log = logging.getLogger(__name__)
+
+
+class Messages:
+    """Errors and notices of the whole window.
+
+    Parameters
+    ----------
+    status
+        Where they are read.
+    """
+
+    def __init__(self, status: StatusPanel) -> None:
+        self._status = status
+
+    def tell(self, error: Exception) -> None:
+        """Say in the panel what the user can fix, and in a notification what is not seen there."""
+        if isinstance(error, SamError):
+            self._status.show_idle(f"⚠ {error}")
+            if isinstance(error, ModelError):
+                show_error(str(error))
+            elif self._status.visibleRegion().isEmpty():
+                show_warning(str(error))
+            return
+        self._status.show_idle("Something went wrong; see the notification.")
+        log.error("unexpected error", exc_info=error)
+        show_error(f"{type(error).__name__}: {error}. What was annotated so far is kept.")
+
+    def inform(self, sentence: str, is_warning: bool) -> None:
+        """Show a sentence as a notification."""
+        (show_warning if is_warning else show_info)(sentence)
+
+    def look_for_rival(self, worker: Worker) -> None:
+        """Say so if another package of the same import name is installed."""
+
+        def warn(rival: str | None) -> None:
+            if rival is not None:
+                show_warning(rival_warning(rival))
+
+        worker.submit(Job(RIVAL, lambda report: rival_distribution(), warn, self.tell))
