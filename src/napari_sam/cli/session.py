@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import Json, LabelsOut, check_outputs
-from .printing import print_table
+from .printing import print_table, tell
 
 if TYPE_CHECKING:
     from napari_sam.session import Annotation, SessionFile
@@ -56,6 +56,7 @@ def show(file: File, as_json: Json = False) -> None:
     session = SessionFile(file)
     rows = list(_objects(session))
     about = {key: value for key, value in session.manifest.items() if key != "frames"}
+    _tell_problems(session)
     if as_json:
         typer.echo(json.dumps({**about, "objects": rows}, indent=2))
         return
@@ -99,15 +100,13 @@ def export(
     ] = None,
 ) -> None:
     """Write a session's labels, tracks and scores as files."""
-    import numpy as np
-
     from napari_sam.engine import write_labels
     from napari_sam.session import SessionFile
     from napari_sam.stacks import find_tracks
 
     session = SessionFile(file)
     check_outputs((session.folder, *_images(session)), labels, tracks, scores)
-    pixels = session.fill(np.zeros(session.shape, session.dtype))
+    pixels = session.fill(session.new_labels())
     found = None if tracks is None else find_tracks(pixels, session.parents)
     write_labels(labels, pixels)
     typer.echo(f"labels written to {labels}")
@@ -117,6 +116,13 @@ def export(
     if scores:
         _write_scores(session, scores)
         typer.echo(f"scores written to {scores}")
+    _tell_problems(session)
+
+
+def _tell_problems(session: SessionFile) -> None:
+    """What of a session could not be read; the rest is worth having."""
+    for problem in session.problems:
+        tell(problem)
 
 
 def _images(session: SessionFile) -> tuple[Path, ...]:

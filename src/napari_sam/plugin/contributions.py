@@ -47,6 +47,8 @@ def read_session(path: str) -> list[LayerData]:
     """
     file = SessionFile(path)
     labels = file.fill(empty_labels(file.shape, file.dtype))
+    for problem in file.problems:
+        show_warning(problem)
     marks = {SESSION_FOLDER: str(file.folder)}
     place = {} if file.placement is None else arguments_of(file.placement)
     try:

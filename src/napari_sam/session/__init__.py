@@ -5,7 +5,8 @@ from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, 
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .placement import Placement
-from .saving.autosave import Autosave, Snapshot, load, save
+from .saving.autosave import Autosave, Snapshot, save
+from .saving.opening import load
 from .saving.session_file import SessionFile, is_session, session_path
 from .scopes import Scope
 from .session import Session

@@ -19,3 +19,4 @@ class Saved:
     saves: int
     n_changes: int  # the session's last change that is in it
     files: Mapping[str, FrameFiles]
+    replaced: frozenset[str] = frozenset()  # files of earlier saves, to be removed

@@ -74,6 +74,7 @@ class Session(AnnotatedLabels):
         self.placement: Placement | None = None  # of the image in the world, if it is known
         self.shown: FrameIndex | None = None  # the frame on screen, to go on there another day
         self.notices: list[str] = []  # what to tell the user about a session that was opened
+        self.is_of_image = True  # False: it was saved with an image of other pixels
         self.models: dict[str, tuple[str, str]] = {}  # their hash and precision, by name
         self._sizes = CellSizes()
         self._active = self._highest + 1

@@ -343,6 +343,20 @@ def change(opener: Opener, image_path: Path) -> None:
     manifest.write_text(manifest.read_text("utf-8").replace('"revision": "', '"revision": "f'))
 
 
+def nest_without_end(opener: Opener, image_path: Path) -> None:
+    (session_path(image_path) / "session.json").write_text('{"a":' * 100_000)
+
+
+def forget_its_version(opener: Opener, image_path: Path) -> None:
+    (session_path(image_path) / "session.json").write_text('{"format": "napari-sam session"}')
+
+
+def link_its_frames(opener: Opener, image_path: Path) -> None:
+    frames = session_path(image_path) / "frames"
+    frames.rename(image_path.parent / "elsewhere")
+    frames.symlink_to(image_path.parent / "elsewhere")
+
+
 def put_a_file_there(opener: Opener, image_path: Path) -> None:
     shutil.rmtree(session_path(image_path))
     session_path(image_path).write_bytes(b"in the way")
@@ -358,6 +372,9 @@ def take(opener: Opener, image_path: Path) -> None:
 NO_WAYS = [
     NoWay("drive unplugged", unplug, "cannot be saved in"),
     NoWay("changed by someone", change, "was changed by someone else"),
+    NoWay("nested without end", nest_without_end, "cannot be read"),
+    NoWay("without a version", forget_its_version, "is no session of this program"),
+    NoWay("a link in it", link_its_frames, "a link stands in the place of the folder"),
     NoWay("a file in its place", put_a_file_there, "cannot be saved in"),
     NoWay("deleted and taken by someone", take, "is open elsewhere"),
 ]
@@ -388,6 +405,34 @@ def test_at_the_end_all_is_saved_with_the_user_if_it_cannot_be_in_its_place(
     again = open_.image(image_path)
     assert_same(again, labels, prompts)
     assert str(folder) in again.said[-1], "one that does not lie beside its image"
+
+
+@pytest.mark.parametrize("by_reader", [False, True], ids=["with its image", "as a session"])
+def test_a_session_that_lost_a_file_is_gone_on_with(by_reader: bool, open_, image_path) -> None:
+    desk = open_.image(image_path)
+    desk.click(1, FIRST, (8, 8))
+    desk.click(2, LAST, (20, 20))
+    labels, prompts = labels_of(desk), all_prompts(desk)
+    desk.close()
+    folder = session_path(image_path)
+    (folder / SessionFile(folder).manifest["frames"]["0_y_x"]["labels"]).unlink()
+    if by_reader:
+        again = open_.desk()
+        again.viewer.open(str(folder), plugin=DISTRIBUTION)
+        again.reopening.begin(again.viewer.layers[0])
+        open_.settle(again)
+    else:
+        again = open_.image(image_path)
+    assert "The labels of frame 0 are lost" in again.said[-1]
+    assert_same(again, labels, prompts)
+    again.click(3, LAST, (5, 5))
+    open_.save(again)
+    assert again.saving.folder == folder
+    labels, prompts = labels_of(again), all_prompts(again)
+    again.close()
+    third = open_.image(image_path)
+    assert "lost" not in third.said[-1]
+    assert_same(third, labels, prompts)
 
 
 def test_a_second_window_loses_nothing_when_it_is_closed(open_, image_path, tmp_path) -> None:

@@ -191,7 +191,7 @@ def test_labels_are_tiffs_anyone_can_open(folder: Path) -> None:
     session = rich_session()
     save(session, folder)
     for path in (folder / "frames").glob("*.tif"):
-        t = read_frame_name(path.name.rpartition("-")[0])[0]
+        t = read_frame_name(path.name.partition("-")[0])[0]
         np.testing.assert_array_equal(tifffile.imread(path), session.labels[t])
 
 
@@ -474,19 +474,19 @@ BROKEN = [
         r"json cannot be read.*backup",
     ),
     Broken(
-        "labels gone",
-        lambda f: next((f / "frames").glob("*.tif")).unlink(),
-        r"tif cannot be read.*backup",
-    ),
-    Broken(
-        "labels damaged",
-        lambda f: next((f / "frames").glob("*.tif")).write_bytes(b"no TIFF"),
-        r"tif cannot be read.*backup",
-    ),
-    Broken(
-        "annotations damaged",
-        lambda f: next((f / "frames").glob("*.json")).write_text("[{}]"),
+        "nested without end",
+        lambda f: (f / "session.json").write_text("[" * 100_000),
         r"json cannot be read.*backup",
+    ),
+    Broken(
+        "no version",
+        lambda f: damage_manifest(f, lambda m: m.pop("version")),
+        "no session of this",
+    ),
+    Broken(
+        "an image of 8 TB a frame",
+        lambda f: damage_manifest(f, lambda m: m["image"].update(shape=[2**40, 2**40, 2**40])),
+        r"image.shape.*backup",
     ),
 ]
 

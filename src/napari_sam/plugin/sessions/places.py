@@ -75,7 +75,7 @@ def image_of(file: SessionFile) -> Path | None:
     if recorded is None:
         return None
     both = (file.folder.parent / Path(recorded).name, Path(recorded))
-    return next((path for path in both if path.exists()), None)
+    return next((path for path in both if path.is_file() or path.is_dir()), None)
 
 
 def placement_of(image: Image) -> Placement | None:

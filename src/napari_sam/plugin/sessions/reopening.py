@@ -106,7 +106,7 @@ class Reopening:
         SamError
             If there is no session.
         """
-        file = SessionFile(folder)
+        file = SessionFile(folder.resolve())  # the user's own link may be followed
         if image is not None and image_of(file) in (None, image_file(image)):
             stack = stack_of(image)
             if stack.shape == file.shape:
@@ -158,7 +158,7 @@ def find(folders: Sequence[Path], stack: FrameStack, report: Report) -> Found:
         except SamError as error:
             problem = problem or f"{error} It is left as it is."
             continue
-        if not found.notices:
+        if found.session is not None and found.session.is_of_image:
             return found
         problem = problem or (
             f"There is a session of this image, {folder}, but the image has changed since. It is "
@@ -177,7 +177,7 @@ def read(folder: Path, stack: FrameStack, report: Report) -> Found:
     """
     file = SessionFile(folder)
     session = load(folder, stack, empty_labels(file.shape, file.dtype))
-    if session.notices:
+    if not session.is_of_image:
         session.saved = None
     saved = datetime.fromisoformat(file.manifest["saved"]).astimezone()
     return Found(session, file.folder, saved, session.notices)

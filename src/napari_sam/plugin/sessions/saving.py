@@ -91,7 +91,6 @@ class Saving:
 
     def end(self) -> None:
         """Save what is left, in another place if need be; let go of the session and its folder."""
-        self._note_placement()
         with self._one_at_a_time:
             if self._is_due() and (problem := self._save_rest()):
                 self._save_with_user(problem)
@@ -185,9 +184,7 @@ class Saving:
         self._show()
 
     def _on_error(self, error: Exception) -> None:
-        if not isinstance(error, SamError):
-            log.error("unexpected error while saving", exc_info=error)
-        self._refuse(str(error))
+        self._refuse(_said(error))
 
     def _refuse(self, problem: str) -> None:
         self._rounds_to_wait = RETRY_AFTER
@@ -214,14 +211,18 @@ class Saving:
     # Who touches the disk, here or in the worker
 
     def _save_rest(self) -> str:
-        """Save in the session's own place; returns why that cannot be done, or nothing."""
-        is_found, problem = self._find_place()
-        if not is_found or self._autosave is None:
-            return problem
+        """Save in the session's own place; returns why that cannot be done, or nothing.
+
+        Whatever the reason is: the work is to be saved elsewhere then.
+        """
         try:
+            self._note_placement()
+            is_found, problem = self._find_place()
+            if not is_found or self._autosave is None:
+                return problem
             self._autosave.save()
-        except SamError as error:
-            return str(error)
+        except Exception as error:  # noqa: BLE001 it is to be saved elsewhere whatever it was
+            return _said(error)
         return ""
 
     def _save_with_user(self, problem: str) -> None:
@@ -234,8 +235,8 @@ class Saving:
             self._autosave = _take(session, image, free_place(place_with_user(image)))
             self._autosave.save()
             sentence = f"{problem} So all your work is saved in {self._autosave.folder}."
-        except SamError as error:
-            sentence = " ".join(dict.fromkeys([problem, str(error), IN_LAYERS]))
+        except Exception as error:  # noqa: BLE001 the layers are still there
+            sentence = " ".join(dict.fromkeys([problem, _said(error), IN_LAYERS]))
         log.warning(sentence)  # the window may be gone before it is read
         self._say(sentence, is_warning=True)
 
@@ -274,6 +275,14 @@ class Saving:
         if self._autosave is not None:
             self._autosave.close()
             self._autosave = None
+
+
+def _said(error: Exception) -> str:
+    """An error in the user's words; one that nobody expected is kept in full in the log."""
+    if isinstance(error, SamError):
+        return str(error)
+    log.error("unexpected error while saving", exc_info=error)
+    return f"The session cannot be saved ({type(error).__name__}: {error})."
 
 
 def _take(session: Session, image: Image, folder: Path) -> Autosave:

@@ -2,29 +2,25 @@
 
 ``IMAGE.napari-sam/session.json`` names one file of labels (TIFF) and one of annotations (JSON) for
 each frame that holds anything. Files are never changed: a save writes those of the frames that
-changed under new names, then replaces session.json at once, then removes what nothing names any
-more. So a save costs as much as what changed.
+changed under new names, then replaces session.json at once, then removes what it named before. So a
+save costs as much as what changed.
+
+A session may come from someone else: only files are removed that carry a session's own names and
+that its session.json names, or that a save left behind which was killed before it was there.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import platform
+import re
+import secrets
 import uuid
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-import tifffile
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
@@ -34,11 +30,13 @@ from napari_sam.session.edits import read_frame
 from napari_sam.session.saved import FrameFiles, Saved
 from napari_sam.session.session import Session
 
+from .folder import FRAME_FILE, FRAMES, SessionFolder
+from .image_record import image_record
+from .label_files import LARGEST_TIFF, write_labels
+from .owner import Owner, now, unwritable
 from .records import Record, read_frame_name, write_annotation, write_frame, write_request
-from .session_file import FORMAT, MANIFEST, VERSION, SessionFile, folder_of, is_session
-
-OWNER, LOCK, FRAMES = "owner.json", "lock", "frames"
-SAMPLED_FRAMES, SAMPLED_SIDE = 5, 1024  # of an image, to know it again
+from .schema import FORMAT, LARGEST_JSON, VERSION
+from .session_file import MANIFEST, SessionFile, folder_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +79,13 @@ class Autosave:
         self.folder = folder_of(path)
         self.image_path = image_path
         self._image: tuple[FrameStack, Record] | None = None
-        self._owner = _new_owner()
-        self._lock = _take(self.folder, self._owner)
+        self._lost: set[FrameIndex] = set()  # frames whose files someone deleted
+        self._files = SessionFolder(self.folder)
+        self._owner = Owner(self._files)
         saved = session.saved
         self._saved = saved if saved and saved.folder == self.folder else None
         try:
-            self._hold()
+            self._check_ours()
         except SamError:
             self.close()
             raise
@@ -101,7 +100,8 @@ class Autosave:
         if not self.is_due:
             return None
         session, since = self.session, -1 if self._saved is None else self._saved.n_changes
-        frames = [frame for frame, number in session.changed.items() if number > since]
+        changed = [frame for frame, number in session.changed.items() if number > since]
+        frames = list(dict.fromkeys([*changed, *self._lost]))
         own = [frame for frame in frames if _is_own(frame, session.stack)]
         return Snapshot(
             session.n_changes,
@@ -127,33 +127,20 @@ class Autosave:
             If it could not be written. What was saved before is untouched, and the next snapshot
             has all that this one had.
         """
-        self._hold()
+        self._owner.hold()
+        self._check_ours()
         if self._saved is None and not snapshot.is_whole:
             return False
-        saves = 1 if self._saved is None else self._saved.saves + 1
-        files = dict(self._saved.files) if self._saved else {}
-        written: list[Path] = []
         try:
-            (self.folder / FRAMES).mkdir(exist_ok=True)
-            for frame in snapshot.annotations:
-                name = write_frame(frame)
-                entry = self._write_frame(f"{FRAMES}/{name}-{saves}", frame, snapshot, written)
-                files.pop(name, None)
-                if any(entry.values()):
-                    files[name] = entry
-            revision = uuid.uuid4().hex
-            image = {**snapshot.header["image"], **self._image_record(snapshot.stack)}
-            manifest = {**snapshot.header, "image": image, "frames": files}
-            manifest |= {"revision": revision, "saves": saves}
-            _names_to_disk(self.folder / FRAMES)
-            _replace(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+            self._lost = self._lost_since(snapshot)
+            if self._lost:
+                return False
+            self._saved = self._write(snapshot)
         except OSError as error:
-            for path in written:
-                path.unlink(missing_ok=True)
-            raise _unwritable(self.folder, error) from error
-        self._saved = Saved(self.folder, revision, saves, snapshot.n_changes, files)
+            raise unwritable(self.folder, error) from error
         self.session.saved = self._saved
-        _remove_unnamed(self.folder, files)
+        for file in self._saved.replaced:
+            self._files.remove(file)
         return True
 
     def save(self) -> None:
@@ -163,50 +150,90 @@ class Autosave:
 
     def close(self) -> None:
         """Let go of the folder. Saves nothing."""
-        if self._lock.is_locked:
-            if _read_owner(self.folder) == self._owner:
-                (self.folder / OWNER).unlink(missing_ok=True)
-            self._lock.release()
+        self._owner.release()
+
+    def _lost_since(self, snapshot: Snapshot) -> set[FrameIndex]:
+        """Frames whose files are gone, though nothing that is about to be written replaces them."""
+        saved, there = self._saved.files if self._saved else {}, self._files.frame_files()
+        frames = {read_frame_name(name) for name, files in saved.items() if _named(files) - there}
+        return frames - snapshot.annotations.keys()
+
+    def _write(self, snapshot: Snapshot) -> Saved:
+        """Write what a snapshot holds, then the session.json that names it."""
+        before = self._saved
+        saves = 1 if before is None else before.saves + 1
+        files = dict(before.files) if before else {}
+        self._files.make_frames()
+        self._remove_unfinished(saves)
+        written: list[str] = []
+        try:
+            for frame in snapshot.annotations:
+                name = write_frame(frame)
+                stem = f"{FRAMES}/{name}-{saves}-{secrets.token_hex(4)}"
+                files.pop(name, None)
+                if entry := self._write_frame(stem, frame, snapshot, written):
+                    files[name] = entry
+            named = _all_named(files)
+            replaced = frozenset(_all_named(before.files) - named if before else ())
+            if before:
+                replaced |= before.replaced & self._files.frame_files()
+            revision = uuid.uuid4().hex
+            manifest = {
+                **snapshot.header,
+                "image": {**snapshot.header["image"], **self._image_record(snapshot.stack)},
+                "revision": revision,
+                "saves": saves,
+                "frames": files,
+                "replaced": sorted(replaced),
+            }
+            self._files.names_to_disk()
+            self._files.replace(MANIFEST, _checked(json.dumps(manifest, indent=1), LARGEST_JSON))
+        except (OSError, SamError):
+            for file in written:
+                self._files.remove(file)
+            raise
+        return Saved(self.folder, revision, saves, snapshot.n_changes, files, replaced)
+
+    def _write_frame(
+        self, stem: str, frame: FrameIndex, snapshot: Snapshot, written: list[str]
+    ) -> FrameFiles | None:
+        """Write the files of a frame; ``None`` if there is nothing in it."""
+        entry: FrameFiles = {"labels": None, "annotations": None}
+        contents: dict[str, bytes] = {}
+        labels, annotations = snapshot.labels.get(frame), snapshot.annotations[frame]
+        if labels is not None:
+            entry["labels"] = f"{stem}.tif"
+            contents[f"{stem}.tif"] = _checked(write_labels(labels), LARGEST_TIFF)
+        if annotations:
+            entry["annotations"] = f"{stem}.json"
+            records = [write_annotation(*each) for each in annotations]
+            text = json.dumps(records, separators=(",", ":"))
+            contents[f"{stem}.json"] = _checked(text, LARGEST_JSON)
+        for file, content in contents.items():
+            self._files.write_new(file, content)
+            written.append(file)
+        return entry if contents else None
+
+    def _remove_unfinished(self, saves: int) -> None:
+        """Remove what a save left behind that was killed before it had its session.json."""
+        for file in self._files.frame_files():
+            own = re.fullmatch(FRAME_FILE, file)
+            if own and int(own["saves"]) >= saves:
+                self._files.remove(file)
 
     def _image_record(self, stack: FrameStack) -> Record:
         """Read once an image, where reading takes no time from the user."""
         if self._image is None or self._image[0] is not stack:
-            self._image = (stack, _image_record(stack))
+            self._image = (stack, image_record(stack))
         return self._image[1]
-
-    def _write_frame(
-        self, stem: str, frame: FrameIndex, snapshot: Snapshot, written: list[Path]
-    ) -> FrameFiles:
-        entry: FrameFiles = {"labels": None, "annotations": None}
-        labels, annotations = snapshot.labels.get(frame), snapshot.annotations[frame]
-        if labels is not None:
-            entry["labels"] = f"{stem}.tif"
-            written.append(self.folder / f"{stem}.tif")
-            with written[-1].open("wb") as file:
-                tifffile.imwrite(file, labels, compression="zlib", photometric="minisblack")
-                _to_disk(file)
-        if annotations:
-            entry["annotations"] = f"{stem}.json"
-            written.append(self.folder / f"{stem}.json")
-            records = [write_annotation(*each) for each in annotations]
-            with written[-1].open("wb") as file:
-                file.write(json.dumps(records, separators=(",", ":")).encode())
-                _to_disk(file)
-        return entry
-
-    def _hold(self) -> None:
-        """Make sure of the folder: one that was deleted is taken again."""
-        try:
-            if not self._lock.is_locked or _read_owner(self.folder) != self._owner:
-                self._lock.release()
-                self._lock = _take(self.folder, self._owner)
-            self._check_ours()
-        except OSError as error:
-            raise _unwritable(self.folder, error) from error
 
     def _check_ours(self) -> None:
         """Never write over what someone else saved; what is gone is not saved any more."""
-        if not (self.folder / MANIFEST).exists():
+        try:
+            is_there = self._files.holds(MANIFEST)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        if not is_there:
             self._saved = None
         elif self._saved is None:
             raise SamError(
@@ -229,51 +256,6 @@ def save(session: Session, path: str | Path, *, image_path: str | Path | None = 
         autosave.close()
 
 
-def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
-    """Open a saved session again.
-
-    Parameters
-    ----------
-    stack
-        The image. If its pixels are others than they were, the session's notices say so.
-    labels
-        Empty labels of the image's shape to write into; by default an array in memory.
-
-    Raises
-    ------
-    SamError
-        If there is no session, it cannot be read, or the image has another shape.
-    """
-    file = SessionFile(path)
-    if file.shape != stack.shape:
-        raise SamError(
-            f"The session {file.folder.name} belongs to an image of shape {file.shape}, this one "
-            f"has {stack.shape}. Open the image it was made with."
-        )
-    labels = np.zeros(file.shape, file.dtype) if labels is None else labels
-    manifest = file.manifest
-    session = Session(stack, file.fill(labels), highest_id=0)
-    session.restore(
-        {(object_id, frame): a for object_id, frame, a in file.annotations()},
-        file.requests(),
-        file.parents,
-        manifest["highest_id"],
-    )
-    session.protect_neighbours = manifest["protect_neighbours"]
-    session.placement = file.placement
-    session.shown = file.shown
-    session.models = {n: (m["hash"], m["precision"]) for n, m in manifest["models"].items()}
-    session.select(manifest["active"])
-    session.changed = {read_frame_name(name): 0 for name in manifest["frames"]}
-    session.saved = Saved(file.folder, file.revision, manifest["saves"], 0, manifest["frames"])
-    if manifest["image"]["content"] != _image_record(stack)["content"]:
-        session.notices.append(
-            f"The image is not the one {file.folder.name} was made with: its pixels differ. The "
-            "objects are where they were; check that they still fit."
-        )
-    return session
-
-
 def _is_own(frame: FrameIndex, stack: FrameStack) -> bool:
     return all((i is None) == (axis in stack.displayed) for axis, i in enumerate(frame))
 
@@ -289,7 +271,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "format": FORMAT,
         "version": VERSION,
         "program": f"{DISTRIBUTION} {version(DISTRIBUTION)}",
-        "saved": _now(),
+        "saved": now(),
         "image": {
             "path": None if image_path is None else str(image_path),
             "placement": placement,
@@ -310,123 +292,20 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
     }
 
 
-def _image_record(stack: FrameStack) -> Record:
-    """Shape, type and a hash of a sample of an image: enough to notice another one."""
-    finest = stack.levels[0]
-    record = {"shape": list(stack.shape), "dtype": str(finest.dtype)}
-    digest = hashlib.blake2b(repr((record, stack.rgb)).encode(), digest_size=16)
-    try:
-        for where in _sample(stack):
-            digest.update(np.ascontiguousarray(finest[where]).data)
-    except (OSError, ValueError, RuntimeError, zlib.error):  # the image's file is gone
-        return {**record, "content": None}
-    return {**record, "content": f"blake2b:{digest.hexdigest()}"}
+def _named(files: FrameFiles) -> set[str]:
+    return {file for file in files.values() if file}
 
 
-def _sample(stack: FrameStack) -> Iterator[tuple[int | slice, ...]]:
-    """The middle of a few frames, all channels."""
-    sizes = list(stack.shape)
-    windows = [slice(max(0, (n - SAMPLED_SIDE) // 2), (n + SAMPLED_SIDE) // 2) for n in sizes]
-    leading = [axis for axis in range(len(sizes)) if axis not in stack.displayed]
-    for share in np.linspace(0, 1, SAMPLED_FRAMES if leading else 1):
-        where: list[int | slice] = [
-            int(share * (sizes[axis] - 1)) if axis in leading else windows[axis]
-            for axis in range(len(sizes))
-        ]
-        if stack.colour_axis is not None:
-            where.insert(stack.colour_axis, slice(None))
-        yield tuple(where)
+def _all_named(files: Mapping[str, FrameFiles]) -> set[str]:
+    return set().union(*map(_named, files.values()))
 
 
-def _take(folder: Path, owner: Record) -> FileLock:
-    """Lock a session's folder. The system lets go of the lock of a process that was killed."""
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
-        lock.acquire()
-        _replace(folder / OWNER, json.dumps(owner).encode())
-    except Timeout as error:
+def _checked(content: bytes | str, most_bytes: int) -> bytes:
+    """A file's content, unless it is larger than what is read again."""
+    content = content.encode() if isinstance(content, str) else content
+    if len(content) > most_bytes:
         raise SamError(
-            f"{folder} is open elsewhere{_whose(folder)}. Close it there, or save this session in "
-            "another place."
-        ) from error
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    return lock
-
-
-def _new_owner() -> Record:
-    computer, process = platform.node(), os.getpid()
-    return {"computer": computer, "process": process, "key": uuid.uuid4().hex, "since": _now()}
-
-
-def _read_owner(folder: Path) -> Any:
-    """Who has a session open; ``None`` if that cannot be read."""
-    try:
-        return json.loads((folder / OWNER).read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _whose(folder: Path) -> str:
-    """Who has a session open, in words, as far as that is known."""
-    try:
-        owner = _read_owner(folder)
-        since = datetime.fromisoformat(owner["since"]).astimezone()
-        here = owner["computer"] == platform.node()
-        where = "on this computer" if here else f"on the computer {owner['computer']}"
-        return f": in a window or a program {where}, since {since:%d %b %Y, %H:%M}"
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that at every moment it is the old or the new one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            _to_disk(file)
-        part.replace(path)
-        _names_to_disk(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _to_disk(file: BinaryIO) -> None:
-    """Survive a power cut as well: what session.json names must be there before it is."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _names_to_disk(folder: Path) -> None:
-    """The same for the names of files, on systems that offer it."""
-    if os.name != "posix":
-        return
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _remove_unnamed(folder: Path, files: Mapping[str, FrameFiles]) -> None:
-    """Remove files of earlier saves, and of saves that were killed."""
-    named = {name for entry in files.values() for name in entry.values()}
-    for path in (folder / FRAMES).iterdir():
-        if f"{FRAMES}/{path.name}" not in named:
-            with contextlib.suppress(OSError):  # someone reads it, on Windows: the next save will
-                path.unlink()
-
-
-def _unwritable(folder: Path, error: OSError) -> SamError:
-    untouched = "; what was saved before is untouched" if is_session(folder) else ""
-    return SamError(
-        f"The session cannot be saved in {folder}: {error.strerror or error}. Choose a folder that "
-        f"can be written to and has room{untouched}."
-    )
+            f"A frame's part of the session takes {len(content) / 1e6:.0f} MB, more than the "
+            f"{most_bytes / 1e6:.0f} MB that a session's file may. Export the labels."
+        )
+    return content

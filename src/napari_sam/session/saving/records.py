@@ -5,6 +5,7 @@ What the keys mean is in session.schema.json.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,13 +38,18 @@ def write_annotation(object_id: int, annotation: Annotation) -> Record:
     return {
         "object_id": object_id,
         **_write_given(annotation),
-        **{name: getattr(annotation, name) for name in PLAIN},
+        **{name: _finite(getattr(annotation, name)) for name in PLAIN},
         WARNING: annotation.warning,
         "source": annotation.source,
         "landed": write_region(footprint.landed),
         "painted": write_region(footprint.painted),
         "erased": write_region(footprint.erased),
     }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN; what a broken network said is not kept."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_annotation(record: Record) -> tuple[int, Annotation]:
@@ -155,7 +161,9 @@ def write_mask(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Record:
 def read_mask(record: Record) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """What :func:`write_mask` wrote."""
     height, width = record["shape"]
-    return read_region(record["region"]).within((0, 0, height, width))
+    mask = read_region(record["region"]).within((0, 0, height, width))
+    mask.flags.writeable = False  # prompts keep it as it is: rows without a pixel take no memory
+    return mask
 
 
 def write_frame(frame: FrameIndex) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex, SamError
@@ -18,11 +17,22 @@ from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.placement import Placement
 
+from .folder import SessionFolder
+from .label_files import LARGEST_TIFF, read_labels
 from .records import Record, read_annotation, read_frame_name, read_request
+from .schema import (
+    FORMAT,
+    LARGEST_JSON,
+    VERSION,
+    Budget,
+    frame_shape_of,
+    read_annotations,
+    read_heading,
+    read_manifest,
+)
 
 SUFFIX = ".napari-sam"
 MANIFEST = "session.json"
-FORMAT, VERSION = "napari-sam session", 2
 
 
 def session_path(image_path: str | Path) -> Path:
@@ -45,16 +55,32 @@ def folder_of(path: str | Path) -> Path:
 class SessionFile:
     """A saved session, opened to be read; the image is not needed.
 
+    Frames whose files are gone or damaged are passed over, and named in :attr:`problems`.
+
     Raises
     ------
     SamError
-        If this is no session, a broken one, or one of a newer version of this program.
+        If this is no session, one whose session.json is broken, or one of a newer version of this
+        program.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.folder = folder_of(path)
-        self.manifest = _read_manifest(self.folder)
+        self._files = SessionFolder(self.folder)
+        self._budget = Budget()
+        self._problems: dict[str, str] = {}  # by file
+        self.manifest = _read_manifest(self._files, self._budget)
         self.revision: str = self.manifest["revision"]
+
+    @property
+    def problems(self) -> list[str]:
+        """What of the session could not be read so far, a sentence each."""
+        return list(self._problems.values())
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """The files that could not be read so far."""
+        return frozenset(self._problems)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,40 +102,61 @@ class SessionFile:
     def placement(self) -> Placement | None:
         """Where the image lay in the world, if that was said."""
         placement = self.manifest["image"].get("placement")  # from version 2 on
-        try:
-            return None if placement is None else Placement.read(placement)
-        except (AttributeError, TypeError) as error:
-            raise _broken(self.folder / MANIFEST, error) from error
+        return None if placement is None else Placement.read(placement)
 
     @property
     def shown(self) -> FrameIndex | None:
         """The frame that was on screen at the last save, if there was a screen."""
         name = self.manifest.get("shown")  # from version 2 on
+        return None if name is None else read_frame_name(name)
+
+    def is_of(self, shape: tuple[int, ...]) -> bool:
+        """Whether an image of this shape is the session's; then its objects may fill it."""
+        if shape != self.shape:
+            return False
+        self._budget.pixels += 4 * math.prod(shape)
+        return True
+
+    def new_labels(self) -> NDArray[Any]:
+        """Empty labels of the session's shape, in memory.
+
+        Raises
+        ------
+        SamError
+            If there is not that much.
+        """
+        n_bytes = math.prod(self.shape) * self.dtype.itemsize
         try:
-            return None if name is None else read_frame_name(name)
-        except (AttributeError, ValueError) as error:
-            raise _broken(self.folder / MANIFEST, error) from error
+            if n_bytes > _memory():
+                raise MemoryError
+            return np.zeros(self.shape, self.dtype)
+        except MemoryError as error:
+            raise SamError(
+                f"The labels of {self.folder.name} take {n_bytes / 1e9:.1f} GB of memory, more "
+                "than this computer has. Use one with more."
+            ) from error
 
     def labels(self) -> Iterator[tuple[FrameIndex, NDArray[Any]]]:
-        """The labels of each frame that has any."""
+        """The labels of each frame that has any; where they are lost, what its prompts remember."""
         for name, entry in self.manifest["frames"].items():
-            if entry["labels"]:
-                yield read_frame_name(name), self._labels_of(entry["labels"])
+            if file := entry["labels"]:
+                pixels = self._labels_of(file, name)
+                if pixels is None:
+                    pixels = self._remembered(entry["annotations"], name)
+                yield read_frame_name(name), pixels
 
     def annotations(self) -> Iterator[tuple[int, FrameIndex, Annotation]]:
         """Every object in every frame that was prompted, painted or propagated."""
         for name, entry in self.manifest["frames"].items():
-            if entry["annotations"]:
-                for object_id, annotation in self._annotations_of(entry["annotations"]):
+            if file := entry["annotations"]:
+                for object_id, annotation in self._annotations_of(file, name):
                     yield object_id, read_frame_name(name), annotation
 
     def requests(self) -> list[Request]:
         """Masks that were wanted and not decoded yet."""
         waiting = self.manifest.get("waiting", ())  # from version 2 on
-        try:
+        with reading(self.folder / MANIFEST):
             return [read_request(record) for record in waiting]
-        except (ValueError, KeyError, TypeError) as error:
-            raise _broken(self.folder / MANIFEST, error) from error
 
     def fill(self, labels: Any) -> Any:
         """Write all labels into an array of the session's shape, and return it."""
@@ -117,42 +164,98 @@ class SessionFile:
             labels[tuple(slice(None) if i is None else i for i in frame)] = pixels
         return labels
 
-    def _labels_of(self, name: str) -> NDArray[Any]:
+    def _labels_of(self, file: str, name: str) -> NDArray[Any] | None:
         try:
-            pixels: NDArray[Any] = tifffile.imread(self.folder / name)
-        except (OSError, ValueError, tifffile.TiffFileError, zlib.error) as error:
-            raise _broken(self.folder / name, error) from error
-        return pixels
+            with reading(self.folder / file):
+                content = self._files.read(file, LARGEST_TIFF)
+                frame_shape = frame_shape_of(read_frame_name(name), self.shape)
+                return read_labels(content, frame_shape, self.dtype)
+        except SamError as error:
+            self._problems[file] = f"The labels of {_called(name)} are lost: {error}"
+        return None
 
-    def _annotations_of(self, name: str) -> list[tuple[int, Annotation]]:
+    def _remembered(self, file: str | None, name: str) -> NDArray[Any]:
+        """The labels of a frame as its annotations know them."""
+        labels = np.zeros(frame_shape_of(read_frame_name(name), self.shape), self.dtype)
+        for object_id, annotation in self._annotations_of(file, name) if file else ():
+            landed = annotation.footprint.landed
+            if landed and object_id <= np.iinfo(self.dtype).max:
+                top, left, bottom, right = landed.window
+                labels[top:bottom, left:right][landed.pixels] = object_id
+        return labels
+
+    def _annotations_of(self, file: str, name: str) -> list[tuple[int, Annotation]]:
+        frame = read_frame_name(name)
         try:
-            records = json.loads((self.folder / name).read_bytes())
-            return [read_annotation(record) for record in records]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _broken(self.folder / name, error) from error
+            with reading(self.folder / file):
+                content = self._files.read(file, LARGEST_JSON)
+                self._budget.read(len(content))
+                records = read_annotations(content, frame, self.shape, self._budget)
+                return [read_annotation(record) for record in records]
+        except SamError as error:
+            self._problems[file] = f"The prompts of {_called(name)} are lost: {error}"
+        return []
 
 
-def _read_manifest(folder: Path) -> Record:
-    path = folder / MANIFEST
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Inside, a file is read that may be damaged in any way, or made to do harm.
+
+    Raises
+    ------
+    SamError
+        Instead of whatever is raised.
+    """
     try:
-        manifest = json.loads(path.read_bytes())
+        yield
+    except SamError:
+        raise
+    except Exception as error:
+        raise _broken(path, error) from error
+
+
+def _read_manifest(files: SessionFolder, budget: Budget) -> Record:
+    path = files.path / MANIFEST
+    try:
+        content = files.read(MANIFEST, LARGEST_JSON)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SamError(
-            f"There is no session in {folder}. Give the folder whose name ends in {SUFFIX}."
+            f"There is no session in {files.path}. Give the folder whose name ends in {SUFFIX}."
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise _broken(path, error) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise SamError(f"{path} is no session of this program. Give a folder ending in {SUFFIX}.")
-    if manifest["version"] > VERSION:
-        raise SamError(
-            f"{path} is of version {manifest['version']}, this program reads up to {VERSION}. "
-            f"Update it: pip install --upgrade {DISTRIBUTION}."
-        )
-    return manifest
+    with reading(path):
+        file_format, file_version = read_heading(content)
+        if file_format != FORMAT:
+            raise SamError(
+                f"{path} is no session of this program. Give a folder ending in {SUFFIX}."
+            )
+        if file_version > VERSION:
+            raise SamError(
+                f"{path} is of version {file_version}, this program reads up to {VERSION}. "
+                f"Update it: pip install --upgrade {DISTRIBUTION}."
+            )
+        budget.read(len(content))
+        return read_manifest(content, budget)
 
 
 def _broken(path: Path, error: Exception) -> SamError:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    reason = " ".join((said or type(error).__name__).split())[:300].rstrip(".")
     return SamError(
-        f"{path} cannot be read: {error}. Take the whole session's folder from a backup."
+        f"{path} cannot be read: {reason}. Take the whole session's folder from a backup."
     )
+
+
+def _called(name: str) -> str:
+    """A frame as people count it, by its positions on the leading axes."""
+    positions = [part for part in name.split("_") if part not in ("y", "x")]
+    return f"frame {' '.join(positions)}" if positions else "the image"
+
+
+def _memory() -> float:
+    """Bytes of memory of this computer, as far as it says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
