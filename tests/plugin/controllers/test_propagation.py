@@ -127,7 +127,7 @@ def run_through(user) -> None:
 
 
 @pytest.fixture
-def keep_in_memory():
+def hold():
     """Hold a network in the middle of its next frames, until they are let go one by one."""
     gates = []
 
@@ -285,7 +285,7 @@ def test_cancel_keeps_what_is_there_as_one_step(open_stack, hold) -> None:
     widget, labels = user.widget, user.widget.bridge.labels
     user.click(at(0))
     user.ready()
-    gate = keep_in_memory(user.network)
+    gate = hold(user.network)
     held_at_third(user, gate)
     assert "Propagating" in widget.status.text.text()
     widget.status.cancel.click()
@@ -304,7 +304,7 @@ def test_undone_while_it_runs_a_run_does_not_go_on(open_stack, hold) -> None:
     labels = user.widget.bridge.labels
     user.click(at(0))
     user.ready()
-    gate = keep_in_memory(user.network)
+    gate = hold(user.network)
     held_at_third(user, gate)
     user.press("z", CONTROL)
     gate.open()
@@ -320,7 +320,7 @@ def test_a_click_is_answered_before_the_run_goes_on(open_stack, hold) -> None:
     user.click(at(0))
     user.ready()
     user.press("n")
-    gate = keep_in_memory(user.network)
+    gate = hold(user.network)
     user.widget.objects.choose([])
     bridge.select(1)
     held_at_third(user, gate)
