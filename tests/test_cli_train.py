@@ -116,7 +116,7 @@ def test_two_workers_train_one_network(folder: Path) -> None:
 
 
 def float_labels(folder: Path) -> None:
-    tifffile.imwrite(folder / "data" / "0.labels.tif", np.zeros((64, 64), np.float32))
+    tifffile.imwrite(folder / "data" / "0.labels.tif", np.full((64, 64), 0.5, np.float32))
 
 
 def other_shape(folder: Path) -> None:
@@ -148,7 +148,7 @@ REFUSALS = (
     Refusal("no such device", "data --out a.safetensors --from nothing.safetensors --device cuda:9",
             "no device 'cuda:9'"),
     Refusal("no time", "data --out a.safetensors --minutes 0", "--minutes"),
-    Refusal("fractions", "data --out a.safetensors", "does not hold whole numbers", float_labels),
+    Refusal("fractions", "data --out a.safetensors", "these hold 0.5", float_labels),
     Refusal("other shape", "data --out a.safetensors", "has the shape (64, 60)", other_shape),
     Refusal("empty labels", "data --out a.safetensors", "are empty. Annotate some", blank),
 )  # fmt: skip

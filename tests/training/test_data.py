@@ -1,4 +1,4 @@
-"""The folder of annotated images, and who learns from what."""
+"""The folder of annotated images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam.training.data import (
-    SPLIT,
-    Item,
-    Split,
-    frames_of,
-    load_index,
-    source_of,
-    split_items,
-)
+from napari_sam.engine import FrameError
+from napari_sam.training.data import Item, frames_of, load_index, modality_of, source_of
 
 
 @pytest.fixture
@@ -70,28 +63,32 @@ def test_source_of(source: str, modality: str, expected: str) -> None:
     assert source_of(source, modality) == expected
 
 
-def item(source: str, n: int) -> Item:
-    return Item(f"{source}/{n}", source, Path("i"), Path("l"), "YX")
+MODALITY_CASES = (
+    ("time-lapse brightfield budding yeast in microfluidic traps", "brightfield"),
+    ("brightfield stained cytology smear (greyscale) nuclei", "stained"),
+    ("3D confocal cell membranes (Arabidopsis ovule; boundary-like signal)", "membranes"),
+    ("3D fluorescence nuclei (Arabidopsis ovule, noisy confocal)", "fluorescence"),
+    ("electron microscopy (SEM), myelinated axons", "electron microscopy"),
+    ("natural video (DAVIS)", "natural video (DAVIS)"),
+    ("", ""),
+)
 
 
-def test_split() -> None:
-    """Whole sources are held out; of the others every third image is for validation."""
-    split = Split(frozenset("h"), frozenset("n"), frozenset("v"), validation_share=3)
-    items = [item(source, n) for n in range(4) for source in "hnvt"]
-    parts = split_items(items, split)
-    assert {part: [i.id for i in found] for part, found in parts.items()} == {
-        "train": ["t/0", "t/1", "t/3"],
-        "validation": ["v/0", "v/1", "v/2", "t/2", "v/3"],
-        "held out": ["h/0", "h/1", "h/2", "h/3"],
-        "natural": ["n/0", "n/1", "n/2", "n/3"],
-    }
+@pytest.mark.parametrize(("description", "expected"), MODALITY_CASES)
+def test_modality_of(description: str, expected: str) -> None:
+    assert modality_of(description) == expected
 
 
-def test_the_real_split(data_folder: Path) -> None:
-    """Every held-out source is there, and none of it on the other side."""
-    parts = split_items(load_index(data_folder))
-    sources = {part: {item.source for item in items} for part, items in parts.items()}
-    assert sources["held out"] == SPLIT.held_out
-    assert sources["natural"] == SPLIT.natural
-    assert not (sources["train"] | sources["validation"]) & (SPLIT.held_out | SPLIT.natural)
-    assert not sources["train"] & SPLIT.validation
+def test_whole_numbers_may_be_floats(tmp_path: Path) -> None:
+    """As ImageJ saves them; fractions are refused, and the file is named."""
+    labels = np.zeros((8, 9), np.float32)
+    labels[2:5, 2:6] = 3
+    tifffile.imwrite(tmp_path / "i.tif", np.zeros((8, 9), np.uint8))
+    tifffile.imwrite(tmp_path / "l.tif", labels)
+    item = Item("i", "s", tmp_path / "i.tif", tmp_path / "l.tif", "YX")
+    (frame,) = frames_of(item)
+    assert frame.labels.dtype == np.int32
+    np.testing.assert_array_equal(frame.labels, labels)
+    tifffile.imwrite(tmp_path / "l.tif", labels / 2)
+    with pytest.raises(FrameError, match=r"l\.tif: Labels are whole numbers, but these hold 1\.5"):
+        list(frames_of(item))

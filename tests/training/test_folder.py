@@ -106,7 +106,7 @@ def other_shape(folder: Path) -> None:
 
 def labels_with_fractions(folder: Path) -> None:
     write(folder, "a.image.tif", "a.labels.tif")
-    tifffile.imwrite(folder / "a.labels.tif", np.zeros(FRAME, np.float32))
+    tifffile.imwrite(folder / "a.labels.tif", np.full(FRAME, 0.5, np.float32))
 
 
 def broken_labels(folder: Path) -> None:
@@ -136,7 +136,7 @@ REFUSALS = (
     Refusal("empty", lambda folder: None, "No annotated image was found"),
     Refusal("no image", lambda f: write(f, "b.tif", "a.labels.tif"), "has no image beside it"),
     Refusal("other shape", other_shape, r"\(9, 7\), its image \(9, 8\)"),
-    Refusal("fractions", labels_with_fractions, "whole numbers"),
+    Refusal("fractions", labels_with_fractions, "these hold 0.5"),
     Refusal("broken labels", broken_labels, "could not be read"),
     Refusal("broken index", broken_index, "index.json cannot be read"),
     Refusal("no axes", index_without_axes, "KeyError: 'axes'"),

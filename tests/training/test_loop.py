@@ -10,38 +10,38 @@ import torch
 
 from napari_sam.engine import ModelError
 from napari_sam.model import Pocket
-from napari_sam.training.augment import Source
 from napari_sam.training.loop import Training, TrainingConfig
-from napari_sam.training.pocket.task import PocketTask, sources_of
+from napari_sam.training.pocket.crops import SourcePool, pool_of
+from napari_sam.training.pocket.task import PocketTask
 from small_runs import POCKET_RUN, tiny_pocket, training_data
 
 
 @pytest.fixture(scope="module")
-def sources() -> list[list[Source]]:
-    return sources_of(training_data().training, n_synthetic=2, seed=0)
+def pool() -> SourcePool:
+    return pool_of(training_data().training, n_synthetic=2, synthetic_share=0.1, seed=0)
 
 
-def training(config: TrainingConfig, sources: list[list[Source]]) -> Training:
+def training(config: TrainingConfig, pool: SourcePool) -> Training:
     network = tiny_pocket().network
     assert isinstance(network, Pocket)
-    return Training(PocketTask(network, sources, config), config)
+    return Training(PocketTask(network, pool, config), config)
 
 
-def test_training_lowers_the_loss(sources: list[list[Source]]) -> None:
+def test_training_lowers_the_loss(pool: SourcePool) -> None:
     """60 small steps take at least a third off the loss of the prompts."""
     config = replace(POCKET_RUN, steps=60, dense_share=0.0, rounds=(1.0,), synthetic_share=0.0)
-    losses = [progress.loss for progress in training(config, sources).run()]
+    losses = [progress.loss for progress in training(config, pool).run()]
     assert np.mean(losses[-15:]) < 0.67 * np.mean(losses[:5])
 
 
-def test_resumed_equals_uninterrupted(sources: list[list[Source]]) -> None:
-    whole = training(POCKET_RUN, sources)
+def test_resumed_equals_uninterrupted(pool: SourcePool) -> None:
+    whole = training(POCKET_RUN, pool)
     losses = [progress.loss for progress in whole.run()]
 
-    stopped = training(POCKET_RUN, sources)
+    stopped = training(POCKET_RUN, pool)
     run = stopped.run()
     first = [next(run).loss for _ in range(4)]
-    resumed = training(POCKET_RUN, sources)
+    resumed = training(POCKET_RUN, pool)
     resumed.load(stopped.state())
     rest = [progress.loss for progress in resumed.run()]
 
@@ -50,14 +50,14 @@ def test_resumed_equals_uninterrupted(sources: list[list[Source]]) -> None:
         assert torch.equal(tensor, resumed.average.state_dict()[name])
 
 
-def test_a_run_ends_with_its_minutes(sources: list[list[Source]]) -> None:
+def test_a_run_ends_with_its_minutes(pool: SourcePool) -> None:
     config = replace(POCKET_RUN, steps=None, minutes=1e-9)
-    assert len(list(training(config, sources).run())) == 1
+    assert len(list(training(config, pool).run())) == 1
 
 
-def test_a_loss_that_is_no_number_stops_before_it_does_harm(sources: list[list[Source]]) -> None:
+def test_a_loss_that_is_no_number_stops_before_it_does_harm(pool: SourcePool) -> None:
     config = replace(POCKET_RUN, rate=1e30, warm_up=1, dense_share=0.0, clip=1e30, steps=50)
-    broken = training(config, sources)
+    broken = training(config, pool)
     with pytest.raises(ModelError, match=r"broke down in step \d+: .* --resume and another --seed"):
         list(broken.run())
     assert 0 < broken.step < 50

@@ -167,6 +167,8 @@ def test_the_embedded_models_own_split(tmp_path: Path) -> None:
     for n in range(8):
         write(tmp_path / "cells", f"c{n}", squares())
         write(tmp_path / "axon_sem", f"a{n}", squares((40, 41)))
-    found: TrainingData = read_pocket_data(find_items(tmp_path))
+    found: TrainingData = read_pocket_data(find_items(tmp_path), held_out=True)
     assert (len(found.training), len(found.validation)) == (7, 1)
     assert {frame.source for frame in found.training + found.validation} == {"cells"}
+    found = read_pocket_data(find_items(tmp_path), held_out=False)
+    assert (len(found.training), len(found.validation)) == (14, 2)

@@ -59,6 +59,12 @@ def train(
     own_split: Annotated[
         bool, typer.Option("--pocket-split", hidden=True, help="The embedded model's own split.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option(hidden=True, help="The same, and from the sources it is scored on.")
+    ] = False,
+    heads_only: Annotated[
+        bool, typer.Option(hidden=True, help="Of pocket: what ranks masks and maps objects.")
+    ] = False,
 ) -> None:
     """Make a model better on your images, or make one from scratch.
 
@@ -73,11 +79,13 @@ def train(
     inputs = (*files_of(data, items), weights_file(start))
     check_outputs(inputs, None, out, out.with_suffix(".json"), out.with_suffix(".png"))
     training_data = (
-        training.read_pocket_data(items) if own_split else training.read_training_data(items)
+        training.read_pocket_data(items, held_out=not everything)
+        if own_split or everything
+        else training.read_training_data(items)
     )
     with training.joined_workers():
-        begun = training.begin_from(start, device=device, seed=seed)
-        advised = training.config_for(begun)
+        begun = training.begin_from(start, device=device, seed=seed, maps=heads_only)
+        advised = training.config_for(begun, heads_only=heads_only)
         config = replace(advised, minutes=minutes, steps=steps, seed=seed)
         with progress_bar("encoding", " images") as progress:
             reports = training.train(

@@ -16,11 +16,11 @@ from .evaluation.report import write_report as write_report
 from .folder import find_items as find_items
 from .loop import TrainingConfig as TrainingConfig
 from .loop import joined_workers as joined_workers
+from .pocket.split import read_pocket_data as read_pocket_data
 from .run import Report as Report
 from .run import begin_from as begin_from
 from .run import check_out as check_out
 from .run import config_for as config_for
 from .run import train as train
 from .training_data import TrainingData as TrainingData
-from .training_data import read_pocket_data as read_pocket_data
 from .training_data import read_training_data as read_training_data

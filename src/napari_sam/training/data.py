@@ -1,7 +1,4 @@
-"""Annotated images: a folder with an ``index.json`` → frames of 8 bit RGB and their labels.
-
-Whole sources are kept out of training: images of one source are too alike to judge a model by.
-"""
+"""Annotated images: a folder with an ``index.json`` → frames of 8 bit RGB and their labels."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameStack, read_image
+from napari_sam.engine import FrameError, FrameStack, as_ids, read_image
 
 FRAMES_PER_STACK = 6  # neighbouring slices are nearly the same image
 
@@ -27,6 +24,8 @@ class Item:
     image: Path
     labels: Path
     axes: str
+    modality: str = ""  # what made the image, as `modality_of` calls it
+    complete: bool = False  # every object is labelled: what has no label is known to be ground
 
 
 @dataclass(frozen=True)
@@ -49,49 +48,24 @@ class AnnotatedFrame:
     image: NDArray[np.uint8]  # (H, W, 3)
     labels: NDArray[np.int32]  # (H, W), 0 = background
     name: FrameName = FrameName()
+    modality: str = ""
+    complete: bool = False  # every object is labelled
 
-
-@dataclass(frozen=True)
-class Split:
-    """Who learns, who decides and who judges: sources by name, fixed before the first training."""
-
-    held_out: frozenset[str]
-    natural: frozenset[str]  # held out too, but reported separately
-    validation: frozenset[str]
-    validation_share: int = (
-        8  # one image of every so many of the other sources is for validation as well
-    )
-
-    def part(self, item: Item, nth: int) -> str:
-        """``train``, ``validation``, ``held out`` or ``natural`` for the nth item of its source."""
-        if item.source in self.held_out:
-            return "held out"
-        if item.source in self.natural:
-            return "natural"
-        shared = nth % self.validation_share == self.validation_share - 1
-        return "validation" if item.source in self.validation or shared else "train"
-
-
-SPLIT = Split(
-    held_out=frozenset(
-        {
-            "dsb2018: fluorescence nuclei 2D (dim/tissue)",
-            "dsb2018: fluorescence nuclei 2D (Drosophila embryo)",
-            "dsb2018: brightfield stained cytology smear (greyscale) nuclei",
-            "omnipose_bacteria",
-            "yeast_ep",
-            "axon_sem",
-            "mouse_embryo_3d",
-        }
-    ),
-    natural=frozenset({"davis"}),
-    validation=frozenset({"dsb2018: fluorescence nuclei 2D (dense)", "cancer_migration_timelapse"}),
-)
 
 SAME_SOURCE = {
     "usiigaci_timelapse": "usiigaci",
     "davis_clips": "davis",
     "davis_stills": "davis",
+}
+
+
+MODALITIES = {  # the first whose words are in the description
+    "electron microscopy": ("electron",),
+    "membranes": ("membrane", "cell walls"),
+    "brightfield": ("brightfield budding", "brightfield/phase", "brightfield yeast"),
+    "phase contrast": ("phase",),
+    "stained": ("stained", "histology", "H&E"),
+    "fluorescence": ("fluorescence", "confocal", "light-sheet"),
 }
 
 
@@ -105,6 +79,8 @@ def load_index(folder: Path) -> list[Item]:
             folder / entry["image"],
             folder / entry["labels"],
             entry["axes"],
+            modality_of(entry.get("modality", "")),
+            bool(entry.get("all_objects_annotated", False)),
         )
         for entry in entries
     ]
@@ -117,25 +93,38 @@ def source_of(source: str, modality: str) -> str:
     return SAME_SOURCE.get(source, source)
 
 
-def split_items(items: list[Item], split: Split = SPLIT) -> dict[str, list[Item]]:
-    """Items by part: ``train``, ``validation``, ``held out``, ``natural``."""
-    parts: dict[str, list[Item]] = {"train": [], "validation": [], "held out": [], "natural": []}
-    seen: dict[str, int] = {}
-    for item in items:
-        nth = seen.get(item.source, 0)
-        seen[item.source] = nth + 1
-        parts[split.part(item, nth)].append(item)
-    return parts
+def modality_of(description: str) -> str:
+    """The kind of microscopy that a description names, or the description where it names none."""
+    found = (name for name, words in MODALITIES.items() if any(w in description for w in words))
+    return next(found, description)
 
 
 def frames_of(item: Item, n_frames: int = FRAMES_PER_STACK) -> Iterator[AnnotatedFrame]:
     """At most ``n_frames`` evenly spaced frames with objects, grey ones stretched to 8 bit."""
     stack = FrameStack.from_array(read_image(item.image)[0], axes=item.axes)
-    labels = np.asarray(read_image(item.labels)[0]).astype(np.int32)
+    labels = read_ids(item.labels)
     planes = {index: labels[tuple(slice(None) if i is None else i for i in index)]
               for index in stack.indices()}  # fmt: skip
     annotated = [index for index, plane in planes.items() if plane.any()]
     spread = np.linspace(0, len(annotated) - 1, min(n_frames, len(annotated))).round()
     for index in (annotated[int(i)] for i in spread):
         name = FrameName(item.id, tuple(position for position in index if position is not None))
-        yield AnnotatedFrame(item.source, stack.frame(index, long_side=None), planes[index], name)
+        image = stack.frame(index, long_side=None)
+        yield AnnotatedFrame(item.source, image, planes[index], name, item.modality, item.complete)
+
+
+def read_ids(path: Path) -> NDArray[np.int32]:
+    """Labels of a file; whole numbers may be floats, as ImageJ saves them.
+
+    Raises
+    ------
+    FrameError
+        If the file cannot be read, or holds fractions.
+    """
+    labels = np.asarray(read_image(path)[0])
+    if labels.dtype.kind == "f":
+        try:
+            labels = as_ids(labels)
+        except FrameError as error:
+            raise FrameError(f"{path}: {error}") from error
+    return labels.astype(np.int32)

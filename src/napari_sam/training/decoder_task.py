@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_sam.model import Sam, empty_network
+from napari_sam.model import PromptTensors, Sam, empty_network
 
 from .loop import TrainingConfig
 from .losses import decoder_loss
-from .prompting import first_prompts, next_prompts, only_given, placed, random_kind
+from .prompting import corrected, first_prompts, only_given, placed, random_kind
 from .views import View
 
 
@@ -63,15 +63,12 @@ class DecoderTask:
         truths = (masks >= 0.5 * masks.amax((1, 2), keepdim=True)).numpy()  # thin ones too
         masks = masks.to(device)
         prompts = first_prompts(truths, rng, stride=stride, kind=random_kind(rng))
-        losses = []
-        for round_ in range(n_rounds):
-            given = only_given(placed(prompts, device))
-            logits, ious = self.whole.decode((embedding,), given)
-            losses.append(decoder_loss(logits, ious, masks))
-            if round_ + 1 < n_rounds:
-                answer = logits.detach().cpu(), ious.detach().cpu()
-                prompts = next_prompts(prompts, *answer, truths, rng, stride=stride)
-        return torch.stack(losses).mean()
+
+        def answer(prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+            return self.whole.decode((embedding,), only_given(placed(prompts, device)))
+
+        rounds = corrected(answer, prompts, truths, n_rounds, rng, stride=stride)
+        return torch.stack([decoder_loss(*found, masks) for found in rounds]).mean()
 
 
 def _assembled(network: Sam, parts: nn.Module) -> Sam:

@@ -18,7 +18,7 @@ import tifffile
 
 from napari_sam.engine import FrameError
 
-from .data import Item, load_index
+from .data import Item, load_index, read_ids
 
 WANTED = (
     "Wanted are NAME.image.tif and NAME.labels.tif side by side, image.tif and labels.tif in a "
@@ -99,7 +99,9 @@ def colour_axes(image: Path, labels: Path, axes: str | None = None) -> str:
     """
     shape, letters, _ = _header(image)
     labels_shape, _, kind = _header(labels)
-    if kind not in "bui":
+    if kind == "f":
+        read_ids(labels)
+    elif kind not in "bui":
         raise FrameError(
             f"{labels} does not hold whole numbers. Labels are 0 on the background and 1, 2, … on "
             "the objects; export them again as integers."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -82,6 +84,34 @@ def only_given(prompts: PromptTensors) -> PromptTensors:
         boxes if boxed else None,
         masks if bool((masks > NO_MASK).any()) else None,
     )
+
+
+def corrected(
+    answer: Callable[[PromptTensors], tuple[Tensor, Tensor]],
+    prompts: PromptTensors,
+    truths: NDArray[np.bool_],
+    n_rounds: int,
+    rng: np.random.Generator,
+    *,
+    stride: int = 2,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rounds of answers, logits and IoU predictions, each corrected by a click in the next one.
+
+    Parameters
+    ----------
+    answer
+        What the network says to prompts of all objects.
+    prompts
+        The first ones.
+    truths, stride
+        The objects' masks (B, h, w), and input pixels to a pixel of them.
+    """
+    for round_ in range(n_rounds):
+        logits, ious = answer(prompts)
+        yield logits, ious
+        if round_ + 1 < n_rounds:
+            said = logits.detach().cpu(), ious.detach().cpu()
+            prompts = next_prompts(prompts, *said, truths, rng, stride=stride)
 
 
 def next_prompts(

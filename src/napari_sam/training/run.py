@@ -23,12 +23,13 @@ from napari_sam.engine import (
     fast_in_bf16,
     load_model,
 )
-from napari_sam.model import POCKET, Pocket, Sam, build_network
+from napari_sam.model import POCKET, Network, Pocket, Sam, build_network
 
 from .decoder_task import DecoderTask
 from .history import History, ValidationResult
 from .loop import Training, TrainingConfig, TrainingTask, wait_for_workers, workers
-from .pocket.task import PocketTask, sources_of
+from .pocket.crops import pool_of
+from .pocket.task import PocketTask
 from .run_plot import draw_run
 from .saving import (
     is_complete,
@@ -56,6 +57,7 @@ FINE_TUNING = replace(
     synthetic_share=0.15,
     synthetic_images=60,
 )
+HEADS_ONLY = replace(FINE_TUNING, rate=1e-3, synthetic_share=0.3, heads_only=True)
 DECODER_ONLY = replace(
     FINE_TUNING,
     rate=1e-4,
@@ -80,7 +82,9 @@ class Report:
     best: ValidationResult  # the start's as long as nothing was better, and nothing was written
 
 
-def begin_from(name_or_path: str | Path, *, device: str = "auto", seed: int = 0) -> LoadedModel:
+def begin_from(
+    name_or_path: str | Path, *, device: str = "auto", seed: int = 0, maps: bool = False
+) -> LoadedModel:
     """The model a run begins from, in single precision.
 
     Parameters
@@ -89,6 +93,8 @@ def begin_from(name_or_path: str | Path, *, device: str = "auto", seed: int = 0)
         ``scratch``: the embedded network with random weights; or a model's name or file.
     seed
         Of the random weights.
+    maps
+        Give an embedded network of an earlier version the head that it lacks, with random weights.
 
     Raises
     ------
@@ -96,18 +102,29 @@ def begin_from(name_or_path: str | Path, *, device: str = "auto", seed: int = 0)
         If there is no such model or device.
     """
     if str(name_or_path) != SCRATCH:
-        return load_model(name_or_path, device=device, precision="fp32")
+        start = load_model(name_or_path, device=device, precision="fp32")
+        network = start.network
+        if not maps or not isinstance(network, Pocket) or network.maps is not None:
+            return start
+        whole = _random_pocket(seed)
+        whole.load_state_dict(network.state_dict(), strict=False)
+        return replace(start, network=whole.to(start.device))
     placed = choose_device(device)
+    return LoadedModel(_random_pocket(seed).to(placed), SCRATCH, SCRATCH, placed, "fp32")
+
+
+def _random_pocket(seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_network(POCKET).requires_grad_(False)
-    return LoadedModel(network.to(placed), SCRATCH, SCRATCH, placed, "fp32")
+        return build_network(POCKET).requires_grad_(False)
 
 
-def config_for(start: LoadedModel) -> TrainingConfig:
+def config_for(start: LoadedModel, *, heads_only: bool = False) -> TrainingConfig:
     """What suits a start: all of a small network learns, of Segment Anything the decoder does."""
     if isinstance(start.network, Sam):
         return DECODER_ONLY
+    if heads_only:
+        return HEADS_ONLY
     return FROM_SCRATCH if start.name == SCRATCH else FINE_TUNING
 
 
@@ -224,7 +241,8 @@ class Run:
             network = self.training.task.averaged_network(self.training.average)
             figures = self.validation.figures(Predictor(replace(self.start, network=network)))
             best = self.history.best.figures.mean if self.history.validations else 1.0
-            kept = figures.mean > best
+            # Heads map objects too, which the figures do not show: their last state is kept
+            kept = figures.mean > best or self.config.heads_only
             if kept:
                 save_weights(network, self.out)
             minutes = self.training.seconds / 60
@@ -320,8 +338,9 @@ class Run:
             )
             return DecoderTask(network, views, self.config)
         own = seed + workers()[0]
-        sources = sources_of(data.training, self.config.synthetic_images, own)
-        return PocketTask(cast(Pocket, network), sources, self.config)
+        config = self.config
+        pool = pool_of(data.training, config.synthetic_images, config.synthetic_share, own)
+        return PocketTask(cast(Pocket, network), pool, config)
 
     def _begin(self) -> None:
         """Judge the start, and see how long that takes: it decides how often to judge."""

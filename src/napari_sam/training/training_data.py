@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameError
 
 from .clicks import bounding_box
-from .data import FRAMES_PER_STACK, AnnotatedFrame, Item, frames_of, split_items
+from .data import FRAMES_PER_STACK, AnnotatedFrame, Item, frames_of
 from .evaluation.protocol import MIN_AREA
 
 VALIDATION = 5  # one image of so many is kept out
@@ -70,12 +70,17 @@ def read_training_data(items: Sequence[Item]) -> TrainingData:
     return _checked(TrainingData(training, validation, notes))
 
 
-def read_pocket_data(items: Sequence[Item]) -> TrainingData:
-    """Read the images that the embedded network learns from: its sources are split by name."""
-    parts = split_items(list(items))
+def read_divided(learned: Sequence[Item], kept: Sequence[Item]) -> TrainingData:
+    """Read images to learn from, and others to judge by.
+
+    Raises
+    ------
+    FrameError
+        If there are too few objects to learn from.
+    """
     training, validation = (
-        [frame for item in parts[part] for frame in _frames(item, FRAMES_PER_STACK)]
-        for part in ("train", "validation")
+        [frame for item in items for frame in _frames(item, FRAMES_PER_STACK)]
+        for items in (learned, kept)
     )
     return _checked(TrainingData(training, validation, (_summary(training, validation),)))
 

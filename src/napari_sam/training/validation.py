@@ -13,7 +13,7 @@ from napari_sam.engine import Embedding, Predictor, Prompts, iou
 
 from .clicks import Mask, bounding_box
 from .data import AnnotatedFrame
-from .evaluation.protocol import MIN_AREA, corrections
+from .evaluation.protocol import corrections, drawn_ids
 
 MAX_OBJECTS = 100  # of all frames together: an answer in seconds, from one to the next the same
 MAX_PER_FRAME = 10
@@ -79,7 +79,7 @@ class Validation:
         self.cases = [
             Case(
                 frame,
-                _drawn(frame, per_frame, rng),
+                tuple(drawn_ids(frame, per_frame, rng).tolist()),
                 predictor.encode(frame.image) if predictor else None,
             )
             for frame in chosen
@@ -98,14 +98,6 @@ class Validation:
             found += [_ious(predictor, embedding, case.frame.labels == id_) for id_ in case.ids]
         means = np.mean([np.mean(ious, axis=0) for ious in per_source.values()], axis=0)
         return Figures(*means.tolist())
-
-
-def _drawn(frame: AnnotatedFrame, n: int, rng: np.random.Generator) -> tuple[int, ...]:
-    areas = np.bincount(frame.labels.ravel())
-    areas[0] = 0
-    ids = np.flatnonzero(areas >= MIN_AREA)
-    drawn = rng.choice(ids, n, replace=False) if len(ids) > n else ids
-    return tuple(np.sort(drawn).tolist())
 
 
 def _ious(predictor: Predictor, embedding: Embedding, truth: Mask) -> tuple[float, float, float]:

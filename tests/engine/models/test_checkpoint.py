@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,11 @@ def test_nothing_of_a_network_is_left_without_memory(
     assert {tensor.device.type for tensor in (*network.parameters(), *network.buffers())} == {"cpu"}
 
 
-@pytest.mark.parametrize("config", [SMALL, POCKET], ids=lambda config: config.name)
+@pytest.mark.parametrize(
+    "config",
+    [SMALL, POCKET, replace(POCKET, maps_width=0)],
+    ids=["sam", "pocket", "second version of pocket"],
+)
 def test_a_network_computes_once_read(config: SamConfig | PocketConfig, tmp_path: Path) -> None:
     state = build_network(config).state_dict()
     network = read_network(Wrapping("official").save(state, tmp_path))

@@ -6,23 +6,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam.training.pocket import synthetic
-from napari_sam.training.pocket.synthetic import MIN_VISIBLE, synthesise
+from napari_sam.training.pocket.synthetic import appearances, layouts, synthesise
+from napari_sam.training.pocket.synthetic.layouts import MIN_VISIBLE, nuclei_in
 
-LAYOUTS = (synthetic.scattered, synthetic.clustered, synthetic.tissue, synthetic.rods)
-APPEARANCES = (
-    synthetic.fluorescence,
-    synthetic.membranes,
-    synthetic.phase_contrast,
-    synthetic.relief,
-    synthetic.stained,
-    synthetic.textured,
-)
+LAYOUTS = dict.fromkeys(layouts.LAYOUTS)
+APPEARANCES = dict.fromkeys(appearances.APPEARANCES)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("seed", range(3))
-def test_layouts_hold_objects(layout: synthetic.LayoutMaker, seed: int) -> None:
+def test_layouts_hold_objects(layout: layouts.LayoutMaker, seed: int) -> None:
     labels = layout(np.random.default_rng(seed), 128)
     assert labels.shape == (128, 128)
     assert labels.dtype == np.int32
@@ -30,7 +23,7 @@ def test_layouts_hold_objects(layout: synthetic.LayoutMaker, seed: int) -> None:
 
 
 @pytest.mark.parametrize("appearance", APPEARANCES, ids=lambda f: f.__name__)
-def test_appearances_show_the_objects(appearance: synthetic.AppearanceMaker) -> None:
+def test_appearances_show_the_objects(appearance: appearances.AppearanceMaker) -> None:
     """Rim, core and surroundings differ more in level than in the same image without objects."""
     labels = np.zeros((96, 96), np.int32)
     labels[20:50, 20:60] = 1
@@ -72,3 +65,23 @@ def test_a_seed_makes_the_same_image() -> None:
     first, second = (synthesise(np.random.default_rng(4), 96) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def test_rods_of_a_chain_follow_each_other() -> None:
+    """Most cells have a neighbour within a radius or two of their ends."""
+    labels = layouts.rod_chains(np.random.default_rng(3), 256)
+    ids = [id_ for id_ in np.unique(labels)[1:] if (labels == id_).sum() > MIN_VISIBLE]
+    near = 0
+    for id_ in ids:
+        around = ndimage.binary_dilation(labels == id_, iterations=12)
+        near += len(np.unique(labels[around])) > 2
+    assert near >= 0.8 * len(ids) > 4
+
+
+def test_every_nucleus_is_inside_its_cell() -> None:
+    cells = layouts.visible_pieces(layouts.scattered(np.random.default_rng(2), 192))
+    nuclei = nuclei_in(cells, np.random.default_rng(0))
+    assert set(np.unique(nuclei)) == set(np.unique(cells))
+    assert (cells[nuclei > 0] == nuclei[nuclei > 0]).all()
+    ratio = np.bincount(nuclei.ravel())[1:].sum() / np.bincount(cells.ravel())[1:].sum()
+    assert 0.05 < ratio < 0.6

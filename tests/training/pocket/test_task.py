@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from napari_sam.model import Pocket
-from napari_sam.training.augment import Source, random_crop
-from napari_sam.training.pocket import task
-from napari_sam.training.pocket.task import PocketTask, draw_batch, sources_of
+from napari_sam.model import Pocket, PromptTensors
+from napari_sam.training.loop import Training
+from napari_sam.training.pocket import crops
+from napari_sam.training.pocket.batch import draw_batch
+from napari_sam.training.pocket.crops import SourcePool, pool_of, random_crop, source_chances
+from napari_sam.training.pocket.task import PocketTask, map_targets
 from small_runs import POCKET_RUN, SIDE, TINY, disks, tiny_pocket, training_data
 
 
 @pytest.fixture(scope="module")
-def sources() -> list[list[Source]]:
-    return sources_of(training_data().training, n_synthetic=2, seed=0)
+def pool() -> SourcePool:
+    return pool_of(training_data().training, n_synthetic=2, synthetic_share=0.1, seed=0)
 
 
-def test_sources_are_grouped_and_the_synthetic_ones_last(sources: list[list[Source]]) -> None:
-    disks_, synthetic = sources
-    assert len(disks_) == 8
-    assert len(synthetic) == 2
-    assert [len(group) for group in sources_of(training_data().training, 0, seed=0)] == [8, 0]
+def test_sources_are_grouped_beside_the_synthetic_ones() -> None:
+    frames = training_data().training
+    other = [replace(frame, source="others") for frame in frames[:3]]
+    pool = pool_of([*frames, *other], n_synthetic=2, synthetic_share=0.1, seed=0)
+    assert [len(group) for group in pool.groups] == [8, 3]
+    assert len(pool.synthetic) == 2
+    assert pool.chances.sum() == pytest.approx(1)
+    drawn = [pool.draw(np.random.default_rng(seed)) for seed in range(300)]
+    assert sum(source in pool.synthetic for source in drawn) == pytest.approx(30, abs=15)
+
+
+def test_rich_sources_and_rare_modalities_are_drawn_more_often() -> None:
+    """Ten times the objects: twice as often. A modality of its own: more than one of three."""
+    chances = source_chances(["a", "a", "a", "b"], [100, 1000, 100, 100])
+    assert chances.sum() == pytest.approx(1)
+    assert chances[1] / chances[0] == pytest.approx(10**0.3)
+    assert chances[3] > 1.9 * chances[0]
+    assert chances[3] < chances[:3].sum()
 
 
 def test_large_frames_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Into pieces of at most so many pixels, those without objects left out."""
     frame = disks(0)
-    monkeypatch.setattr(task, "MAX_SIDE", 16)
-    (pieces,) = sources_of([frame], 0, seed=0)[:-1]
+    monkeypatch.setattr(crops, "MAX_SIDE", 16)
+    (pieces,) = pool_of([frame], 0, 0, seed=0).groups
     assert {piece.labels.shape for piece in pieces} == {torch.Size([16, 16])}
     assert sum(int((piece.labels > 0).sum()) for piece in pieces) == (frame.labels > 0).sum()
     assert len(pieces) < 16
 
 
-def test_crops_keep_their_objects_in_place(sources: list[list[Source]]) -> None:
+def test_crops_keep_their_objects_in_place(pool: SourcePool) -> None:
     """An object's pixels differ from the ground in every crop."""
     for seed in range(12):
-        image, labels, magnified = random_crop(sources[0][0], SIDE, np.random.default_rng(seed))
+        image, labels, magnified = random_crop(pool.groups[0][0], SIDE, np.random.default_rng(seed))
         assert image.shape == (3, SIDE, SIDE)
         assert image.min() >= 0
         assert image.max() <= 255
@@ -50,8 +66,8 @@ def test_crops_keep_their_objects_in_place(sources: list[list[Source]]) -> None:
             assert abs(inside.mean() - ground.mean()) > 3 * image.std() / 5
 
 
-def test_batch(sources: list[list[Source]]) -> None:
-    batch = draw_batch(POCKET_RUN, TINY, sources, np.random.default_rng(0))
+def test_batch(pool: SourcePool) -> None:
+    batch = draw_batch(POCKET_RUN, TINY, pool, np.random.default_rng(0))
     assert batch.images.shape == (2, 3, SIDE, SIDE)
     assert batch.crop.tolist() == [0, 0, 1, 1]
     assert batch.masks.shape == (4, SIDE // 2, SIDE // 2)
@@ -59,11 +75,11 @@ def test_batch(sources: list[list[Source]]) -> None:
     assert (batch.beyond >= 0).all()
 
 
-def test_windows_show_their_objects(sources: list[list[Source]]) -> None:
+def test_windows_show_their_objects(pool: SourcePool) -> None:
     """A mask is what its window of the crop's labels shows of one object."""
     small = replace(TINY, window=32)
     config = replace(POCKET_RUN, whole_share=0.0)
-    batch = draw_batch(config, small, sources, np.random.default_rng(1))
+    batch = draw_batch(config, small, pool, np.random.default_rng(1))
     assert batch.masks.shape == (4, 16, 16)
     for crop, (top, left), mask in zip(batch.crop, batch.windows, batch.masks, strict=True):
         seen = batch.labels[crop, top : top + 32, left : left + 32]
@@ -73,9 +89,50 @@ def test_windows_show_their_objects(sources: list[list[Source]]) -> None:
         assert any(torch.equal(share, mask) for share in shares)
 
 
-def test_a_graduate_is_rounded_as_its_file_is(sources: list[list[Source]]) -> None:
+def test_an_averaged_network_is_rounded_as_its_file_is(pool: SourcePool) -> None:
     network = tiny_pocket().network
     assert isinstance(network, Pocket)
-    graduate = PocketTask(network, sources, POCKET_RUN).averaged_network(network)
-    for name, tensor in graduate.state_dict().items():
+    averaged = PocketTask(network, pool, POCKET_RUN).averaged_network(network)
+    for name, tensor in averaged.state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name].half().float())
+
+
+def test_map_targets() -> None:
+    """A square of 16 pixels: its inside, its outline, the depth in it; the rest may be unknown."""
+    labels = torch.zeros(2, 48, 48, dtype=torch.int32)
+    labels[:, 16:32, 16:32] = 5
+    maps, weights = map_targets(labels, torch.tensor([True, False]))
+    assert maps.shape == (2, 3, 12, 12)
+    assert weights.shape == (2, 1, 12, 12)
+    inside, outline, depth = maps[0]
+    assert inside[4:8, 4:8].eq(1).all()
+    assert inside.sum() == 16
+    assert outline[4, 4] > 0.5
+    assert outline[5:7, 5:7].eq(0).all()
+    assert depth.max() == depth[5:7, 5:7].max() > 0.8
+    assert depth[inside == 0].eq(0).all()
+    assert weights[0].eq(1).all()
+    assert weights[1, 0, 4:8, 4:8].eq(1).all()
+    assert weights[1, 0, :2].eq(0).all()
+
+
+def test_heads_alone_learn_without_changing_a_mask(pool: SourcePool) -> None:
+    """After some steps the IoU predictions and maps differ, the logits are the very same."""
+    network = tiny_pocket().network
+    assert isinstance(network, Pocket)
+    before = copy.deepcopy(network)
+    training = Training(PocketTask(network, pool, replace(POCKET_RUN, heads_only=True)), POCKET_RUN)
+    losses = [progress.loss for progress in training.run()]
+    assert all(np.isfinite(losses))
+    after = training.task.averaged_network(training.average)
+    assert isinstance(after, Pocket)
+    image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) * 255
+    prompts = PromptTensors(points=torch.tensor([[[30.0, 30.0]]]), labels=torch.tensor([[1]]))
+    with torch.inference_mode():
+        features = [net.encode(net.preprocess(image)) for net in (before, after)]
+        answers = [net.decode(f, prompts) for net, f in zip((before, after), features, strict=True)]
+        maps = [net.map_objects(f) for net, f in zip((before, after), features, strict=True)]
+    torch.testing.assert_close(answers[0][0], answers[1][0], atol=0.05, rtol=0.05)
+    assert not torch.allclose(answers[0][1], answers[1][1], atol=1e-4)
+    assert [m.shape for m in maps[1]] == [(1, 3, 16, 16), (1, 3, 8, 8)]
+    assert not torch.allclose(maps[0][0], maps[1][0], atol=1e-3)

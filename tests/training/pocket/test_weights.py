@@ -13,8 +13,9 @@ from safetensors import safe_open
 
 from napari_sam.engine import CATALOGUE, Predictor, load_model
 from napari_sam.model import POCKET, Pocket
-from napari_sam.training.data import frames_of, load_index, split_items
+from napari_sam.training.data import frames_of, load_index
 from napari_sam.training.evaluation.protocol import evaluate, macro
+from napari_sam.training.pocket.split import split_items
 from napari_sam.training.saving import save_weights
 
 WEIGHTS = Path(str(importlib.resources.files("napari_sam") / "weights"))

@@ -137,7 +137,7 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> SamConfig | PocketConf
         if "image_encoder.patch_embed.seq.0.c.weight" in state:
             return VIT_T
         if "encoder.downs.0.weight" in state:
-            return POCKET
+            return POCKET if "maps.hidden.weight" in state else replace(POCKET, maps_width=0)
     except (LookupError, ValueError, ZeroDivisionError) as error:
         raise _unknown_network(path) from error
     raise _unknown_network(path)

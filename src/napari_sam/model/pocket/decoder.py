@@ -170,8 +170,8 @@ class PocketDecoder(nn.Module):
 
 
 def _dilated(x: Tensor) -> Tensor:
-    """Maximum over 5 x 5 pixels."""
-    return F.max_pool2d(x, 5, 1, 2)
+    """Maximum over 5 x 5 pixels: along columns, then along rows."""
+    return F.max_pool2d(F.max_pool2d(x, (5, 1), 1, (2, 0)), (1, 5), 1, (0, 2))
 
 
 def _draw_points(

@@ -33,6 +33,7 @@ class PocketConfig:
     depths: tuple[int, ...] = (0, 2, 3, 4, 1)  # residual blocks at those strides
     n_masks: int = 4  # the single mask and three candidates
     kernel_dim: int = 8  # dimensions of the spatial embedding, the first two are x and y
+    maps_width: int = 32  # of the head that maps objects; 0: none, as in the second version
 
     @property
     def stride(self) -> int:

@@ -22,6 +22,7 @@ from napari_sam.model.prompt_encoder import PromptTensors
 
 from .decoder import PocketDecoder
 from .encoder import POCKET, PocketConfig, PocketEncoder, PocketFeatures
+from .maps import MapsHead
 
 PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
 STRIDES = (16, 8, 4, 2, 4)  # of the tensors of PocketFeatures
@@ -53,6 +54,7 @@ class Pocket(nn.Module):
         self.config = config
         self.encoder = PocketEncoder(config)
         self.decoder = PocketDecoder(config)
+        self.maps = MapsHead(config) if config.maps_width else None
 
     def preprocess(self, image: Tensor) -> Tensor:
         """Normalise an image and pad it at its bottom and right, so that it halves to all levels.
@@ -101,6 +103,23 @@ class Pocket(nn.Module):
             pyramid = [*(feature.half() for feature in features), *pyramid]
         return tuple(pyramid)
 
+    def map_objects(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What belongs to objects, at every level, without any prompt.
+
+        Args:
+            features: what `encode` returned.
+
+        Returns:
+            probabilities (B, 3, h, w) at stride 4 of each level, finest first, none where the
+            network has no such head: of objects, of their outlines, and the depth in the object,
+            1 where it is greatest.
+        """
+        if self.maps is None:
+            return ()
+        dtype = next(self.maps.parameters()).dtype
+        levels = (PocketFeatures(*(f.to(dtype) for f in level)) for level in _pyramid(features))
+        return tuple(self.maps(level).sigmoid() for level in levels)
+
     def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Predict the masks of B objects in one image.
 
@@ -116,8 +135,7 @@ class Pocket(nn.Module):
             (index 0) and the three candidates for an ambiguous prompt (1 to 3). Outside of the
             window in which an object was looked at, its logits are `OUTSIDE`.
         """
-        n = len(PocketFeatures._fields)
-        pyramid = [PocketFeatures(*features[i : i + n]) for i in range(0, len(features), n)]
+        pyramid = _pyramid(features)
         chosen: dict[int, _Look] = {}
         alike_in = partial(_order, masked=prompts.masks is not None)
         views = sorted(_views(self.config, pyramid, prompts), key=alike_in)
@@ -163,6 +181,12 @@ class Pocket(nn.Module):
         y, x = (at * shrink // EDGES for at in look.view.start)
         whole[:, y : y + logits.shape[1], x : x + logits.shape[2]] = logits
         return whole
+
+
+def _pyramid(features: tuple[Tensor, ...]) -> list[PocketFeatures]:
+    """The features of each level, finest first."""
+    n = len(PocketFeatures._fields)
+    return [PocketFeatures(*features[i : i + n]) for i in range(0, len(features), n)]
 
 
 class _Look(NamedTuple):

@@ -135,13 +135,17 @@ def trials(
     """The protocol, object by object: at most ``max_objects`` of each frame, drawn at random."""
     rng = np.random.default_rng(seed)
     for frame in frames:
-        ids, areas = np.unique(frame.labels, return_counts=True)
-        ids = ids[(ids > 0) & (areas >= MIN_AREA)]
-        if len(ids) > max_objects:
-            ids = np.sort(rng.choice(ids, max_objects, replace=False))
+        ids = drawn_ids(frame, max_objects, rng)
         encoded = encode(predictor, frame)
         for id_ in ids:
             yield trial(predictor, encoded, int(id_), n_clicks)
+
+
+def drawn_ids(frame: AnnotatedFrame, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    """At most ``n`` of a frame's objects that are large enough, drawn at random, sorted."""
+    ids, areas = np.unique(frame.labels, return_counts=True)
+    ids = ids[(ids > 0) & (areas >= MIN_AREA)]
+    return np.sort(rng.choice(ids, n, replace=False)) if len(ids) > n else ids
 
 
 def encode(predictor: Predictor, frame: AnnotatedFrame) -> EncodedFrame:

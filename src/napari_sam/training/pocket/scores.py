@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from napari_sam.engine import Predictor, load_model
-from napari_sam.training.data import frames_of, load_index, split_items
+from napari_sam.training.data import frames_of, load_index
 from napari_sam.training.evaluation.protocol import Score, evaluate, macro
+
+from .split import split_items
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
