@@ -49,6 +49,7 @@ from .predictor import Predictor as Predictor
 from .prompt_table import PromptTable as PromptTable
 from .prompt_table import read_prompts as read_prompts
 from .prompt_table import write_prompts as write_prompts
+from .prompts import HIGHEST_ID as HIGHEST_ID
 from .prompts import Prompts as Prompts
 from .prompts import checked_object_id as checked_object_id
 from .writing import check_name as check_name

@@ -115,7 +115,7 @@ def segment(
     Raises
     ------
     PromptError
-        If an object cannot be prompted so; raised before anything is encoded.
+        If an object cannot be prompted so, or its id is none; raised before anything is encoded.
     """
     cache = EmbeddingCache() if cache is None else cache
     keys = sorted(prompts, key=lambda key: ([i or 0 for i in key[1]], key[0]))
@@ -201,6 +201,7 @@ def _fitted(
     session: Session, key: tuple[int, FrameIndex], prompts: Prompts
 ) -> tuple[Prompts, tuple[str, ...]]:
     object_id, frame = key
+    session.make_room(object_id)
     try:
         return prompts.fitted(session.stack.frame_shape_of(frame))
     except PromptError as error:

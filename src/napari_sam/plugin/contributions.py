@@ -11,9 +11,9 @@ from napari.utils.notifications import show_warning
 from skimage import data
 
 from napari_sam.engine import FrameStack, SamError, read_image
-from napari_sam.plugin.layers.own_layers import LABELS_OPACITY, empty_labels
+from napari_sam.plugin.layers.own_layers import LABELS_OPACITY
 from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of, image_of
-from napari_sam.session import SessionFile, is_session
+from napari_sam.session import SessionFile, empty_labels, is_session
 
 LayerData = tuple[Any, dict[str, Any], str]
 

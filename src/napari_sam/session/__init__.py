@@ -4,6 +4,7 @@ from . import objects
 from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
+from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
 from .placement import Placement
 from .saving.autosave import Autosave, Snapshot, save
 from .saving.opening import load
@@ -27,8 +28,10 @@ __all__ = [
     "Session",
     "SessionFile",
     "Snapshot",
+    "WritableLabels",
     "decode",
     "drawings_of",
+    "empty_labels",
     "is_session",
     "load",
     "mask_to_edit",
@@ -37,4 +40,6 @@ __all__ = [
     "read_frame",
     "save",
     "session_path",
+    "with_room",
+    "writable_labels",
 ]

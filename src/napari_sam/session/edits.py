@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameIndex, SamError
+from napari_sam.engine import HIGHEST_ID, FrameIndex, checked_object_id
 
 Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
 Indices: TypeAlias = tuple[NDArray[np.intp], ...]  # one array an axis of the labels
@@ -243,12 +243,8 @@ def fill(region: Region, object_id: int, labels: Any, index: FrameIndex) -> Labe
 
 
 def check_fits(object_id: int, labels: Any) -> None:
-    """Refuse an id that the labels' type cannot hold."""
-    if object_id > np.iinfo(labels.dtype).max:
-        raise SamError(
-            f"Object {object_id} does not fit into labels of type {labels.dtype} "
-            f"(at most {np.iinfo(labels.dtype).max}). Use labels of type uint32."
-        )
+    """Refuse what is no object id, or one that the labels' type cannot hold."""
+    checked_object_id(object_id, min(HIGHEST_ID, int(np.iinfo(labels.dtype).max)))
 
 
 def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
@@ -269,13 +265,6 @@ def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
 def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
     """The labels of one frame, ``(H, W)``; of an array in memory a view."""
     return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
-
-
-def highest_id_of(labels: Any) -> int:
-    """The highest id of a stack, read plane by plane so that no stack is held in memory."""
-    if labels.ndim > 2:
-        return max((highest_id_of(labels[i]) for i in range(labels.shape[0])), default=0)
-    return int(np.max(labels, initial=0))
 
 
 def frames_of_edit(edit: LabelEdit, displayed: tuple[int, int]) -> set[FrameIndex]:

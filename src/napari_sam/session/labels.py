@@ -8,13 +8,21 @@ from typing import Any, TypeAlias
 import numpy as np
 from psygnal import Signal
 
-from napari_sam.engine import FrameIndex, FrameStack, Prompts, SamError
+from napari_sam.engine import (
+    FrameIndex,
+    FrameStack,
+    Prompts,
+    SamError,
+    checked_object_id,
+    decoding,
+)
 
 from .annotation import Annotation, Answer, Key, ObjectSummary, Request
 from .current import CurrentAnnotations
 from .drawing import Drawing
-from .edits import LabelEdit, Region, frames_of_edit, highest_id_of, read_frame, region_of, writes
+from .edits import LabelEdit, Region, check_fits, frames_of_edit, read_frame, region_of, writes
 from .history import Change, History, Parents
+from .label_arrays import UNREADABLE, check_labels, highest_id_of, why_not_writable
 from .pending import PendingRequests
 from .saved import Saved
 
@@ -32,7 +40,8 @@ class AnnotatedLabels:
     Raises
     ------
     SamError
-        If labels and image have different shapes, or the labels are not integers.
+        If labels and image have different shapes, or the labels are not integers or cannot be
+        written to.
     """
 
     landed = Signal(int, tuple)  # an object's annotation in a frame changed: (object_id, frame)
@@ -42,19 +51,13 @@ class AnnotatedLabels:
     def __init__(
         self, stack: FrameStack, labels: Any, write: Write | None, highest_id: int | None
     ) -> None:
-        if tuple(labels.shape) != tuple(stack.shape):
-            raise SamError(
-                f"These labels have the shape {tuple(labels.shape)}, the image "
-                f"{tuple(stack.shape)}. Choose labels of the image's own shape, or new ones."
-            )
-        if np.dtype(labels.dtype).kind not in "iu":
-            raise SamError(
-                f"Labels are integers, not {labels.dtype}. Convert them to uint16 or uint32."
-            )
+        check_labels(labels, stack.shape)
+        if write is None and (reason := why_not_writable(labels)):
+            raise SamError(f"These labels {reason}. Give a copy in memory: numpy.array(labels).")
         self.stack = stack
         self.labels = labels
         self.write: Write = labels.__setitem__ if write is None else write
-        self.widen: Callable[[int], object] = lambda object_id: None  # have labels hold an id
+        self.widen: Callable[[int], object] | None = None  # has the labels hold a higher id
         self.knows_ids: Callable[[FrameIndex], bool] = lambda frame: False  # all in a frame
         self.parents: Parents = {}  # which objects an object came from, by division or fusion
         self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
@@ -62,7 +65,7 @@ class AnnotatedLabels:
         self._current, self._pending = CurrentAnnotations(), PendingRequests()
         self._history = History()
         self._n_changes = 0
-        self._highest = highest_id_of(labels) if highest_id is None else highest_id
+        self._highest = self._highest_in(labels) if highest_id is None else highest_id
         if self._highest:  # labels of others are saved with the first change
             self.changed = dict.fromkeys(stack.indices(), 0)
 
@@ -74,6 +77,19 @@ class AnnotatedLabels:
         Ids painted by hand are known through :meth:`note_ids`.
         """
         return max(self.highest_id, beside, self._pending.highest_id) + 1
+
+    def make_room(self, object_id: int) -> None:
+        """Have the labels hold an object, in a wider type where that can be.
+
+        Raises
+        ------
+        SamError
+            If the id is none, or does not fit.
+        """
+        if self.widen is not None:
+            checked_object_id(object_id)
+            self.widen(object_id)
+        check_fits(object_id, self.labels)
 
     def note_ids(self, highest: int) -> None:
         """Learn of ids that someone else wrote into the labels."""
@@ -194,9 +210,20 @@ class AnnotatedLabels:
         self._set(after)
         self.relabelled.emit()
 
+    @staticmethod
+    def _highest_in(labels: Any) -> int:
+        with decoding("These labels", UNREADABLE):
+            return highest_id_of(labels)
+
     def _write(self, edits: Sequence[LabelEdit]) -> None:
         for indices, values in writes(edits, self.labels):
-            self.write(indices, values)
+            try:
+                self.write(indices, values)
+            except OSError as error:
+                raise SamError(
+                    f"The labels could not be written to: {error.strerror or error}. Make room or "
+                    "ask for permission, or go on with new labels."
+                ) from error
 
     def _record(self, change: Change, run: int | None = None) -> None:
         self._history.add(change, self.new_run() if run is None else run)
@@ -216,10 +243,10 @@ class AnnotatedLabels:
         self._mark(())
         self.parents_changed.emit()
 
-    def take_labels(self, labels: Any) -> None:
+    def take_labels(self, labels: Any, highest_id: int | None = None) -> None:
         """Go on with other labels of the same shape: nothing before can be undone."""
         self.labels = labels
-        self.note_ids(highest_id_of(labels))
+        self.note_ids(self._highest_in(labels) if highest_id is None else highest_id)
         self._history.clear()
         self._mark(self.stack.indices())
 

@@ -15,12 +15,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.engine import FrameIndex, SamError
+from napari_sam.engine import FrameIndex, SamError, checked_object_id
 
 from .annotation import Annotation, Key, as_found
 from .edits import Region, fill
 from .history import Change
-from .renaming import change_to, frames_with, give_up, make_room, merged, renaming
+from .renaming import change_to, frames_with, give_up, merged, renaming
 from .scopes import Scope, frames_in
 from .session import Session
 
@@ -198,8 +198,7 @@ def unlink(session: Session, object_id: int) -> None:
 
 def _check_all(object_ids: Sequence[int]) -> None:
     for n, object_id in enumerate(object_ids):
-        if object_id < 1:
-            raise SamError(f"Object ids start at 1, not {object_id}.")
+        checked_object_id(object_id)
         if object_id in object_ids[:n]:
             raise SamError(f"Object {object_id} was given twice. Choose different objects.")
 
@@ -239,7 +238,7 @@ def _take_out(
     """Make parts of an object objects of their own."""
     first = session.next_id()
     ids = tuple(range(first, first + len(parts)))
-    make_room(session, ids[-1])
+    session.make_room(ids[-1])
     rest = session.region(object_id, frame)
     edits = []
     after: dict[Key, Annotation | None] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex
 
 from .annotation import Annotation, Key, as_found
-from .edits import LabelEdit, Region, check_fits, read_frame, rename
+from .edits import LabelEdit, Region, read_frame, rename
 from .history import Change, Parents
 from .scopes import frames_in
 from .session import Session
@@ -22,7 +22,8 @@ def renaming(session: Session, ids: Mapping[int, int], frames: Sequence[FrameInd
     """The change that gives objects other ids in some frames; id 0 deletes."""
     if not ids:
         return Change((), {}, {})
-    make_room(session, max(ids.values()))
+    if highest := max(ids.values()):
+        session.make_room(highest)
     edits = [rename(ids, session.labels, frame) for frame in frames]
     after: dict[Key, Annotation | None] = {}
     for frame in frames:
@@ -52,18 +53,6 @@ def change_to(
     if parents is None or parents == session.parents:
         return Change(pixels, before, after)
     return Change(pixels, before, after, session.parents, parents)
-
-
-def make_room(session: Session, object_id: int) -> None:
-    """Have the labels' type widened where an id would not fit.
-
-    Raises
-    ------
-    SamError
-        If it does not fit and nobody widens it.
-    """
-    session.widen(object_id)
-    check_fits(object_id, session.labels)
 
 
 def renamed_annotations(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam.engine import FrameIndex, FrameStack, PromptError, Prompts, SamError
+from napari_sam.engine import FrameIndex, FrameStack, PromptError, Prompts
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Prediction, Predictor
@@ -51,7 +51,8 @@ class Session(AnnotatedLabels):
     Raises
     ------
     SamError
-        If labels and image have different shapes, or the labels are not integers.
+        If labels and image have different shapes, or the labels are not integers or cannot be
+        written to.
     """
 
     requested = Signal(Request)  # a mask is to be decoded
@@ -87,9 +88,14 @@ class Session(AnnotatedLabels):
         return self._active
 
     def select(self, object_id: int) -> None:
-        """Make an object, new or old, the one that prompts go to."""
-        if object_id < 1:
-            raise SamError(f"Object ids start at 1, not {object_id}.")
+        """Make an object, new or old, the one that prompts go to.
+
+        Raises
+        ------
+        SamError
+            If the labels cannot hold its id.
+        """
+        self.make_room(object_id)
         if object_id != self._active:
             self._active = object_id
             self.active_changed.emit(object_id)
@@ -169,6 +175,7 @@ class Session(AnnotatedLabels):
         return answer.prediction
 
     def _give(self, key: Key, prompts: Prompts, drawings: tuple[Drawing, ...]) -> Request | None:
+        self.make_room(key[0])
         base, based = self._base(key), self._based(key, prompts)
         if prompts and self._can_decode(based, self.stack.frame_shape_of(key[1])):
             return self._want(key, based, drawings, self._newest(key).candidate)
@@ -244,6 +251,7 @@ class Session(AnnotatedLabels):
         self, key: Key, annotation: Annotation, mask: Region, run: int | None = None
     ) -> LabelEdit:
         object_id, frame = key
+        self.make_room(object_id)
         edit, footprint = mask_to_edit(
             mask,
             self.labels,

@@ -15,7 +15,7 @@ import numpy as np
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session.annotation import Annotation, Key
 from napari_sam.session.edits import LabelEdit, rename
-from napari_sam.session.renaming import change_to, give_up, make_room, renamed_annotations
+from napari_sam.session.renaming import change_to, give_up, renamed_annotations
 from napari_sam.session.scopes import axis_along, frames_in
 from napari_sam.session.session import Session
 
@@ -101,7 +101,8 @@ def make_links(session: Session, links: Links) -> None:
         If the labels cannot hold the ids.
     """
     highest = int(links.tracks.ids.max(initial=0))
-    make_room(session, highest)
+    if highest:
+        session.make_room(highest)
     after: dict[Key, Annotation | None] = {}
     for frame, ids in links.ids.items():
         if session.annotations_in(frame):

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from napari_sam.engine import LoadedModel, Predictor, Prompts
 from napari_sam.model import PocketConfig, PromptTensors
-from napari_sam.plugin.layers.own_layers import empty_labels, new_labels
-from napari_sam.session import load, objects
+from napari_sam.plugin.layers.own_layers import new_labels
+from napari_sam.session import empty_labels, load, objects
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 SIDE = 64

@@ -476,7 +476,7 @@ def test_labels_of_another_size_end_the_annotation_without_a_crash(bridge: Layer
     bridge.notice.connect(said.append)
     bridge.labels.data = np.zeros((4, 5, 5), np.uint16)
     assert closed == [True]
-    assert "another size" in said[-1]
+    assert "have the shape (4, 5, 5)" in said[-1]
 
 
 def test_our_layers_take_the_place_and_units_of_the_image() -> None:

@@ -6,15 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_sam.plugin.layers.bridge import LayerBridge
-from napari_sam.plugin.layers.own_layers import CHUNK_SIDE, empty_labels, widened
-from napari_sam.session import Propagated, Region
+from napari_sam.session import Propagated, Region, empty_labels
 
 SHAPE = (5, 40, 50)
 ONE_ARRAY, COMPRESSED = SHAPE[0] * SHAPE[1] * SHAPE[2], 0  # most pixels of labels in one array
@@ -152,26 +148,6 @@ def test_labels_are_widened_and_nothing_is_forgotten(bridge: LayerBridge, object
     assert bridge.labels.data[4, 34, 34] == object_id
     assert bridge.undo() is None
     np.testing.assert_array_equal(bridge.labels.data, before)
-
-
-@given(
-    arrays(np.uint8, st.sampled_from([(7, 9), (3, 7, 9), (2, 3, 7, 9)])),
-    st.sampled_from([0, 2**20]),
-    st.sampled_from([np.uint16, np.uint32]),
-)
-def test_widened_labels_are_the_same(labels, most_pixels, dtype) -> None:
-    wide = widened(labels, dtype, most_pixels)
-    assert wide.dtype == dtype
-    np.testing.assert_array_equal(wide, labels)
-
-
-def test_widened_labels_take_no_memory_where_they_are_empty() -> None:
-    shape = (4, 3 * CHUNK_SIDE, 3 * CHUNK_SIDE)
-    labels = empty_labels(shape, np.uint16, most_pixels=0)
-    labels[2, 5, 5] = 3
-    wide = widened(labels, np.uint32, most_pixels=0)
-    assert wide[2, 5, 5] == 3
-    assert wide.nchunks_initialized == 1
 
 
 def test_ids_of_others_are_learnt_when_they_are_drawn_and_not_looked_for_all_the_time(

@@ -51,6 +51,7 @@ class ActiveImage(QObject):
         self._viewer: ViewerModel = window.viewer
         self._panel, self._status = panel, window.status
         self._defer, self._tell = window.defer, messages.tell
+        self._inform = messages.inform
         self._discarded: list[Layer] = []  # by an earlier bridge
         self.reopening = Reopening(
             self._viewer, reader, self.attach, messages.inform, messages.tell
@@ -153,6 +154,8 @@ class ActiveImage(QObject):
         session.learns_diameter = True
         self.list_layers()
         self.attached.emit(bridge)
+        if bridge.about_labels:
+            self._inform(bridge.about_labels, True)
 
     def _on_closed(self) -> None:
         """The image or the labels are gone, or another image was chosen."""

@@ -119,7 +119,6 @@ class Answering(Controller):
         """Have a request decoded; its frame is embedded first where that is not done yet."""
         if self._bridge is None or self.predictor is None:
             return
-        self._bridge.session.widen(request.object_id)
         session = self._bridge.session
         job = Job(
             request.key,

@@ -17,9 +17,10 @@ from psygnal import Signal
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session import Region
 
-from .in_memory import labels_with_session, session_of
+from .in_memory import forget_in_memory, labels_with_session
 from .label_link import Defer, LabelLink
-from .own_layers import is_blank, new_labels, raise_above
+from .labels_as_given import annotated_layer, taken_labels
+from .own_layers import is_blank, raise_above
 from .preview import Preview
 from .prompt_layers import PromptLayers
 from .prompt_sync import PromptSync
@@ -78,12 +79,15 @@ class LayerBridge:
         self.is_drawing = False  # a shape was begun: napari bears no other frame until it is done
         stack = stack_of(image)
         found = labels or labels_with_session(viewer, image, stack)
-        self.labels = found or new_labels(image, stack)
-        self.session = session_of(self.labels, image, stack, highest_id=None if found else 0)
+        annotated = annotated_layer(found, image, stack)
+        self.labels, self.session = annotated.layer, annotated.session
+        self.about_labels = annotated.notice  # what was done to them, in sentences
         self.frame = self.shown_frame()
         self.session.shown = self.frame or self.session.shown
         self._replay = Replay(self.session)
-        self._link = LabelLink(self.labels, self.session, lambda: self.frame, defer)
+        self._link = LabelLink(
+            self.labels, self.session, lambda: self.frame, defer, self.notice.emit
+        )
         self.prompts = PromptLayers(image, stack, self.notice.emit)
         self._sync = PromptSync(self.prompts, self.session, self.notice.emit)
         self.points, self.shapes = self.prompts.points, self.prompts.shapes
@@ -170,7 +174,11 @@ class LayerBridge:
     def next_object(self) -> None:
         """Begin a new object."""
         self._link.note_ids()
-        self.session.new_object()
+        try:
+            self.session.new_object()
+        except SamError as error:
+            self.notice.emit(str(error))
+            return
         self.show_object()
 
     def object_at(self, point_world: Sequence[float]) -> int:
@@ -284,12 +292,21 @@ class LayerBridge:
         self.frame_changed.emit(self.frame)
 
     def _on_labels_data(self, event: object = None) -> None:
-        if tuple(self.labels.data.shape) != self.session.stack.shape:
-            self.notice.emit("The labels have another size than the image now: new ones are made.")
+        if self.labels.data is self.session.labels:
+            return
+        try:
+            taken = taken_labels(self.labels, self.session.stack)
+        except SamError as error:
+            forget_in_memory(self.labels)
+            self.notice.emit(f"{error} New labels are made.")
             self.close()
-        elif self.labels.data is not self.session.labels:
-            self.session.take_labels(self.labels.data)
-            self.frame_changed.emit(self.frame)
+            return
+        self.session.take_labels(taken.array, taken.highest_id)
+        if taken.array is not self.labels.data:
+            self.labels.data = taken.array
+        if taken.notice:
+            self.notice.emit(taken.notice)
+        self.frame_changed.emit(self.frame)
 
     def _on_selected_label(self, event: object = None) -> None:
         """A label picked with napari's own tools is the object that prompts go to as well."""

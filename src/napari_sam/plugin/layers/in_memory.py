@@ -27,6 +27,11 @@ def keep_in_memory(session: Session, image: Image, labels: Labels) -> None:
     labels.metadata[HELD] = SessionInMemory(image, labels, session)
 
 
+def forget_in_memory(labels: Labels) -> None:
+    """Let labels be anybody's again."""
+    labels.metadata.pop(HELD, None)
+
+
 def session_in_memory(labels: Labels, image: Image, stack: FrameStack) -> Session | None:
     """The session that labels hold for an image, if both still have the size of its frames."""
     held = labels.metadata.get(HELD)
@@ -46,20 +51,3 @@ def labels_with_session(viewer: ViewerModel, image: Image, stack: FrameStack) ->
         if isinstance(layer, Labels) and session_in_memory(layer, image, stack) is not None:
             return layer
     return None
-
-
-def session_of(labels: Labels, image: Image, stack: FrameStack, highest_id: int | None) -> Session:
-    """The session these labels hold for an image, or a new one kept with them.
-
-    Parameters
-    ----------
-    highest_id
-        In the labels, if it is known.
-    """
-    held = session_in_memory(labels, image, stack)
-    if held is not None:
-        held.stack = stack
-        return held
-    session = Session(stack, labels.data, highest_id=highest_id)
-    keep_in_memory(session, image, labels)
-    return session

@@ -10,9 +10,8 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex
-from napari_sam.session import Session, read_frame
+from napari_sam.session import Session, read_frame, with_room
 
-from .own_layers import widened
 from .prompt_layers import axes_of
 
 Indices: TypeAlias = tuple[Any, ...]  # an array for each axis of the labels
@@ -28,6 +27,8 @@ class LabelLink:
         Gives the frame on screen.
     defer
         Runs a function a moment later, and once if it is asked several times.
+    tell
+        Given what the user must know, in sentences.
     """
 
     def __init__(
@@ -36,9 +37,10 @@ class LabelLink:
         session: Session,
         shown: Callable[[], FrameIndex | None],
         defer: Defer,
+        tell: Callable[[str], None],
     ) -> None:
         self._labels, self._session = labels, session
-        self._shown, self._defer = shown, defer
+        self._shown, self._defer, self._tell = shown, defer, tell
         self._writing: Indices | None = None  # what is written just now, through napari's history
         self._amid_stroke: list[Indices] = []  # what was while the user was painting
         self._is_refreshing = False
@@ -111,9 +113,12 @@ class LabelLink:
 
     def promote(self, object_id: int) -> None:
         """Widen the labels' type where an id would not fit; napari's undo history starts again."""
-        if object_id > np.iinfo(self._labels.dtype).max:
-            self._session.labels = widened(self._labels.data, np.min_scalar_type(object_id))
-            self._labels.data = self._session.labels
+        wide = with_room(self._labels.data, object_id)
+        if wide.array is not self._labels.data:
+            self._session.labels = wide.array
+            self._labels.data = wide.array
+            if wide.notice:
+                self._tell(wide.notice)
 
 
 def _crosses(indices: Indices, frame: FrameIndex) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,29 +9,14 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Tracks
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex, FrameStack
-from napari_sam.session import Region
+from napari_sam.session import Placement, Region, empty_labels
 
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 LABELS_OPACITY = 0.5
-MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
-CHUNK_SIDE = 512
 MADE_HERE = "made by napari_sam"  # in the metadata of labels
-
-
-def empty_labels(
-    shape: tuple[int, ...], dtype: DTypeLike = np.uint16, most_pixels: int = MOST_PIXELS
-) -> Any:
-    """Labels of a shape, all 0; of a huge one only what is written to takes memory."""
-    if math.prod(shape) <= most_pixels:
-        return np.zeros(shape, dtype)
-    import zarr  # an eighth of a second that the window need not wait for
-    from zarr.storage import MemoryStore
-
-    chunks = (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE)
-    return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=MemoryStore())
 
 
 def is_blank(labels: Labels) -> bool:
@@ -41,20 +25,6 @@ def is_blank(labels: Labels) -> bool:
         return False
     data = labels.data
     return not (data.any() if isinstance(data, np.ndarray) else data.nchunks_initialized)
-
-
-def widened(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:
-    """The same labels in a wider type, copied piece by piece; what is empty takes no memory."""
-    wide = empty_labels(labels.shape, dtype, most_pixels)
-    height, width = labels.shape[-2:]
-    tops, lefts = (range(0, side, 2 * CHUNK_SIDE) for side in (height, width))
-    for *frame, row, column in np.ndindex(*labels.shape[:-2], len(tops), len(lefts)):
-        spans = (slice(at, at + 2 * CHUNK_SIDE) for at in (tops[row], lefts[column]))
-        place = (*frame, *spans)
-        piece = np.asarray(labels[place])
-        if piece.any():
-            wide[place] = piece
-    return wide
 
 
 def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
@@ -105,14 +75,23 @@ def new_tracks(image: Image, data: NDArray[np.float64]) -> Tracks:
     return Tracks(data, name=f"{image.name} tracks", **placement(image))
 
 
-def placement(image: Image) -> dict[str, Any]:
-    """All that decides where a layer's pixels lie in the world, as in the image."""
+def placement(layer: Layer) -> dict[str, Any]:
+    """All that decides where a layer's pixels lie in the world."""
     return {
-        "scale": image.scale,
-        "translate": image.translate,
-        "rotate": image.rotate,
-        "shear": image.shear,
-        "affine": image.affine.affine_matrix,
-        "units": image.units,
-        "axis_labels": image.axis_labels,
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine.affine_matrix,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
     }
+
+
+def placement_of(layer: Layer) -> Placement | None:
+    """Where a layer lies in the world; ``None`` if napari was told nothing."""
+    said = placement(layer)
+    units = [str(unit) for unit in said.pop("units")]
+    numbers = {name: np.asarray(value).tolist() for name, value in said.items()}
+    place = Placement.read({**numbers, "units": units})
+    return None if place.is_plain else place

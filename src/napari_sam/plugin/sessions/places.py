@@ -13,7 +13,6 @@ import platformdirs
 from napari.layers import Image
 
 from napari_sam.installation import DISTRIBUTION
-from napari_sam.plugin.layers.own_layers import placement
 from napari_sam.session import Placement, SessionFile, is_session, session_path
 
 SESSION_FOLDER, IMAGE_FILE = "napari_sam_session", "napari_sam_image"  # in a layer's metadata
@@ -76,15 +75,6 @@ def image_of(file: SessionFile) -> Path | None:
         return None
     both = (file.folder.parent / Path(recorded).name, Path(recorded))
     return next((path for path in both if path.is_file() or path.is_dir()), None)
-
-
-def placement_of(image: Image) -> Placement | None:
-    """Where an image lies in the world; ``None`` if napari was told nothing."""
-    said = placement(image)
-    units = [str(unit) for unit in said.pop("units")]
-    numbers = {name: np.asarray(value).tolist() for name, value in said.items()}
-    place = Placement.read({**numbers, "units": units})
-    return None if place.is_plain else place
 
 
 def arguments_of(place: Placement) -> dict[str, Any]:

@@ -24,10 +24,17 @@ from napari_sam.plugin.layers.in_memory import (
     keep_in_memory,
     labels_with_session,
 )
-from napari_sam.plugin.layers.own_layers import empty_labels, new_labels
+from napari_sam.plugin.layers.own_layers import new_labels
 from napari_sam.plugin.layers.view import go_to_frame, stack_of
 from napari_sam.plugin.work.jobs import Job, Report, Worker
-from napari_sam.session import Session, SessionFile, load, read_frame, session_path
+from napari_sam.session import (
+    Session,
+    SessionFile,
+    empty_labels,
+    load,
+    read_frame,
+    session_path,
+)
 
 from .places import SESSION_FOLDER, image_file, image_of, saved_sessions, user_folder
 

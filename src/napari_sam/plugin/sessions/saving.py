@@ -13,6 +13,7 @@ from typing import Any
 from napari.layers import Image
 
 from napari_sam.engine import SamError
+from napari_sam.plugin.layers.own_layers import placement_of
 from napari_sam.plugin.panels.storage import SessionPanel
 from napari_sam.plugin.work.jobs import Job, Report, Worker
 from napari_sam.session import Autosave, Session, Snapshot, session_path
@@ -22,7 +23,6 @@ from .places import (
     free_place,
     image_file,
     place_with_user,
-    placement_of,
     places_of,
     source_of,
     user_folder,

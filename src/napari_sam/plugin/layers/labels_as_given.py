@@ -1,0 +1,121 @@
+"""Labels layers as the user gives them, made ready to be annotated; and the session on them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
+
+from napari_sam.engine import FrameStack, SamError
+from napari_sam.session import Session, WritableLabels, writable_labels
+
+from .in_memory import keep_in_memory, session_in_memory
+from .own_layers import new_labels, placement, placement_of
+
+NEAR = 0.5  # pixels by which labels may lie beside the image's
+MULTISCALE = "are multiscale, and napari cannot write into such"
+MOVED = "They lay elsewhere than the image, and were moved onto it."
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedLayer:
+    """A Labels layer that can be written into, and the session that does."""
+
+    layer: Labels
+    session: Session
+    notice: str = ""  # what was done to the labels, in sentences
+
+
+def annotated_layer(given: Labels | None, image: Image, stack: FrameStack) -> AnnotatedLayer:
+    """Labels to annotate an image in: those given, in another array where need be, or new ones.
+
+    The session is the one that the labels hold for the image, or a new one kept with them.
+
+    Raises
+    ------
+    SamError
+        If the labels do not belong onto the image, or cannot be taken.
+    """
+    if given is None:
+        layer = new_labels(image, stack)
+        return AnnotatedLayer(layer, _begun(layer, image, stack, highest_id=0))
+    session = session_in_memory(given, image, stack)
+    if session is not None and session.labels is given.data:
+        session.stack = stack
+        return AnnotatedLayer(given, session)
+    taken = taken_labels(given, stack)
+    moved = "" if _lies_on(given, image, stack) else _moved(given, image)
+    layer = given
+    if given.multiscale:
+        layer = new_labels(image, stack, taken.array)
+        layer.name, given.visible = f"{given.name} copy", False
+    elif taken.array is not given.data:
+        layer.data = taken.array
+    if session is None:
+        session = _begun(layer, image, stack, taken.highest_id)
+    else:
+        session.stack = stack
+        session.take_labels(layer.data, taken.highest_id)
+    return AnnotatedLayer(layer, session, " ".join(filter(None, (moved, taken.notice))))
+
+
+def taken_labels(layer: Labels, stack: FrameStack) -> WritableLabels:
+    """The labels of a layer in an array that can be written into.
+
+    Raises
+    ------
+    SamError
+        If they are no labels of this image, or cannot be taken.
+    """
+    finest = layer.data[0] if layer.multiscale else layer.data
+    return writable_labels(finest, stack.shape, MULTISCALE if layer.multiscale else "")
+
+
+def _begun(layer: Labels, image: Image, stack: FrameStack, highest_id: int) -> Session:
+    session = Session(stack, layer.data, highest_id=highest_id)
+    keep_in_memory(session, image, layer)
+    return session
+
+
+def _lies_on(labels: Labels, image: Image, stack: FrameStack) -> bool:
+    """Whether the pixels of labels lie on those of the image, in whatever units."""
+    factors = _factors(labels, image)
+    for corner in itertools.product(*((0, side - 1) for side in stack.shape)):
+        point_world = np.asarray(labels.data_to_world(corner)) * factors
+        if np.abs(np.asarray(image.world_to_data(point_world)) - corner).max() > NEAR:
+            return False
+    return True
+
+
+def _factors(labels: Layer, image: Layer) -> NDArray[np.float64]:
+    """What coordinates of one layer are to be multiplied with to be in the units of another."""
+    pairs = zip(labels.units, image.units, strict=True)
+    return np.array([_factor(one, other) for one, other in pairs])
+
+
+def _factor(one: Any, other: Any) -> float:
+    return float((1 * one).to(other).magnitude) if one.is_compatible_with(other) else 1.0
+
+
+def _moved(labels: Labels, image: Image) -> str:
+    """Put labels that were never put anywhere onto an image.
+
+    Raises
+    ------
+    SamError
+        If they were put somewhere else.
+    """
+    if placement_of(labels) is not None:
+        one, other = (np.round((*each.scale, *each.translate), 6) for each in (labels, image))
+        raise SamError(
+            f"“{labels.name}” lies elsewhere than “{image.name}”: scale and translate are "
+            f"{one.tolist()} against {other.tolist()}. Choose labels that lie on the image, or "
+            "“New labels”."
+        )
+    for name, value in placement(image).items():
+        setattr(labels, name, value)
+    return MOVED

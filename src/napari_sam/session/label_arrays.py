@@ -1,0 +1,175 @@
+"""The arrays that hold labels: made here, or given by someone else and made ready to write into."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from napari_sam.engine import HIGHEST_ID, FrameError, SamError, decoding
+
+MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
+MOST_AT_ONCE = 2**24  # pixels of a frame that is copied in one piece
+CHUNK_SIDE = 512
+UNREADABLE = "Save them again from where they came, or choose “New labels”."
+ELSEWHERE = "What you annotate is not written to where they came from."
+
+
+@dataclass(frozen=True, eq=False)
+class WritableLabels:
+    """Labels that a session can write into."""
+
+    array: Any  # the one given, or a copy of it
+    highest_id: int
+    notice: str = ""  # for the user, if the array given stays as it is; in sentences
+
+
+def writable_labels(given: Any, shape: Sequence[int], because: str = "") -> WritableLabels:
+    """Labels as they come, or a copy where pixels cannot be written into them.
+
+    A copy is made of what is read-only, computed when it is read, of another byte order than this
+    computer's, or of a type that holds no further object.
+
+    Parameters
+    ----------
+    given
+        Integers with a shape, indexed to read: a NumPy array, a Zarr array, one of Dask, …
+    shape
+        Of the image without its colour axis.
+    because
+        Why they are to be copied in any case, in words that go on from "These labels".
+
+    Raises
+    ------
+    SamError
+        If they are no labels of this image, cannot be read, or hold ids that are too high.
+    """
+    check_labels(given, shape)
+    reason = because or why_not_writable(given) or _why_not_shown(given)
+    with decoding("These labels", UNREADABLE):
+        array = copied(given, given.dtype) if reason else given
+        highest = highest_id_of(array)
+    if highest >= HIGHEST_ID:
+        raise FrameError(
+            f"These labels hold the id {highest}, and no object can have a higher one than "
+            f"{HIGHEST_ID}. Number them again from 1, with "
+            "skimage.segmentation.relabel_sequential for instance."
+        )
+    notice = f"These labels {reason}. They were copied into memory. {ELSEWHERE}" if reason else ""
+    wide = with_room(array, highest + 1)
+    return WritableLabels(wide.array, highest, notice or wide.notice)
+
+
+def with_room(labels: Any, object_id: int) -> WritableLabels:
+    """The same labels, or a copy in a wider type where an id would not fit."""
+    if object_id <= np.iinfo(labels.dtype).max:
+        return WritableLabels(labels, object_id)
+    dtype = np.promote_types(labels.dtype, np.min_scalar_type(object_id))
+    notice = (
+        f"These labels are of type {labels.dtype}, which holds no object {object_id}. They were "
+        f"copied into memory, as {dtype}. {ELSEWHERE}"
+    )
+    in_memory = type(labels) is np.ndarray or _is_in_memory_store(labels)
+    return WritableLabels(copied(labels, dtype), object_id, "" if in_memory else notice)
+
+
+def check_labels(labels: Any, shape: Sequence[int]) -> None:
+    """Refuse what are no labels of an image of this shape.
+
+    Raises
+    ------
+    SamError
+        If they have another shape or are no integers.
+    """
+    if not hasattr(labels, "shape") or not hasattr(labels, "dtype"):
+        raise SamError(
+            f"Labels are an array of integers, not {type(labels).__name__}. Give numpy.array(…)."
+        )
+    if tuple(labels.shape) != tuple(shape):
+        raise SamError(
+            f"These labels have the shape {tuple(labels.shape)}, the image {tuple(shape)}. "
+            "Choose labels of the image's own shape, at its full resolution."
+        )
+    if _kind(labels) not in ("i", "u"):
+        raise SamError(
+            f"Labels are integers, not {labels.dtype}. Convert them to uint16 or uint32."
+        )
+
+
+def why_not_writable(labels: Any) -> str:
+    """Why no pixels can be written into labels, in words that go on from "These labels"."""
+    if type(labels) in (np.ndarray, np.memmap):
+        return "" if labels.flags.writeable else "are read-only"
+    if _is_zarr(labels):
+        return "are read-only" if labels.read_only else ""
+    kind = type(labels)
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    return f"are of the type {name}, into which single pixels cannot be written"
+
+
+def highest_id_of(labels: Any) -> int:
+    """The highest id of a stack, read plane by plane so that no stack is held in memory."""
+    if labels.ndim > 2:
+        return max((highest_id_of(labels[i]) for i in range(labels.shape[0])), default=0)
+    return int(np.max(np.asarray(labels), initial=0))
+
+
+def empty_labels(
+    shape: tuple[int, ...], dtype: DTypeLike = np.uint16, most_pixels: int = MOST_PIXELS
+) -> Any:
+    """Labels of a shape, all 0; of a huge one only what is written to takes memory."""
+    if math.prod(shape) <= most_pixels:
+        return np.zeros(shape, dtype)
+    import zarr  # an eighth of a second that the window need not wait for
+    from zarr.storage import MemoryStore
+
+    chunks = (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE)
+    return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=MemoryStore())
+
+
+def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:
+    """The same labels in memory, in another type and this computer's byte order.
+
+    They are copied piece by piece; what is empty takes no memory.
+    """
+    native = np.dtype(dtype).newbyteorder("=")
+    copy = empty_labels(tuple(labels.shape), native, most_pixels)
+    for place in _pieces(labels.shape):
+        piece = np.asarray(labels[place])
+        if piece.any():
+            copy[place] = piece
+    return copy
+
+
+def _pieces(shape: Sequence[int]) -> Iterator[tuple[int | slice, ...]]:
+    """Whole frames, so that what is computed when it is read is so once; of huge ones parts."""
+    *leading, height, width = shape
+    side = 2 * CHUNK_SIDE if height * width > MOST_AT_ONCE else max(height, width, 1)
+    for frame in np.ndindex(*leading):
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                yield (*frame, slice(top, top + side), slice(left, left + side))
+
+
+def _why_not_shown(labels: Any) -> str:
+    """Why napari would write other ids than were meant."""
+    return "" if np.dtype(labels.dtype).isnative else "are not in this computer's byte order"
+
+
+def _kind(labels: Any) -> str:
+    try:
+        return str(np.dtype(labels.dtype).kind)
+    except TypeError:  # of another library
+        return ""
+
+
+def _is_zarr(labels: Any) -> bool:
+    return type(labels).__module__.partition(".")[0] == "zarr"
+
+
+def _is_in_memory_store(labels: Any) -> bool:
+    return _is_zarr(labels) and type(labels.store).__name__ == "MemoryStore"
