@@ -18,6 +18,11 @@ class FileServer:
     status: int = 200
     drops: tuple[int, ...] = ()  # bytes sent to the first, second, … request before it breaks off
     length: int | None = None  # claimed instead of the true length; negative: none is given
+    headers: tuple[tuple[str, str], ...] = ()  # sent as well
+    raw: bytes | None = None  # sent instead of all that, whatever it is
+    endless: bool = False  # the content again and again, until the client goes
+    holds: int | None = None  # after so many bytes nothing comes until it is released
+    released: threading.Event = field(default_factory=threading.Event)
     asked: list[str | None] = field(default_factory=list)  # Range headers, in order
     url: str = ""
 
@@ -40,6 +45,7 @@ def serving(server: FileServer) -> Iterator[FileServer]:
         try:
             yield server
         finally:
+            server.released.set()
             http.shutdown()
             thread.join()
 
@@ -48,6 +54,12 @@ def answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
     """One response, with or without a range, broken off where the test says so."""
     asked = request.headers.get("Range")
     server.asked.append(asked)
+    if server.raw is not None:
+        request.wfile.write(server.raw.replace(b"{url}", server.url.encode()))
+        request.close_connection = True
+        return
+    if server.holds == 0:
+        server.released.wait()
     if server.status != 200:
         request.send_error(server.status)
         return
@@ -60,9 +72,15 @@ def answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
     length = len(body) if server.length is None else server.length
     if length >= 0:
         request.send_header("Content-Length", str(length))
+    for header in server.headers:
+        request.send_header(*header)
     request.end_headers()
     sent = dict(enumerate(server.drops, start=1)).get(len(server.asked), len(body))
     try:
-        request.wfile.write(body[:sent])
+        request.wfile.write(body[: sent if server.holds is None else server.holds])
+        while server.endless:
+            request.wfile.write(body)
+        if server.holds is not None:
+            server.released.wait()
     except ConnectionError:  # the client cancelled
         request.close_connection = True

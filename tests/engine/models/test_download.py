@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
 import hashlib
 import os
 import re
@@ -28,8 +30,8 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def job(url: str, folder: Path) -> Download:
-    return Download(url, folder / "weights.pth", SHA256, len(CONTENT), BY_HAND)
+def job(url: str, folder: Path, size_bytes: int = len(CONTENT)) -> Download:
+    return Download(url, folder / "weights.pth", SHA256, size_bytes, BY_HAND)
 
 
 def fetch(wanted: Download, cancelled: Callable[[], bool] = lambda: False) -> list[tuple[int, int]]:
@@ -92,8 +94,27 @@ class Failure:
     message: str
     server: dict[str, object] = field(default_factory=dict)
     content: bytes = CONTENT
+    size_bytes: int = len(CONTENT)
     part_bytes: int = 0  # kept for the next call
 
+
+OK = b"HTTP/1.1 200 OK\r\n"
+REACH = r"127\.0\.0\.1:\d+ cannot be reached \(\w+\)"
+MALFORMED = [
+    ("nothing", REACH, b""),
+    ("no HTTP", REACH, b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+    ("a status of words", REACH, b"HTTP/1.1 OK\r\n\r\n"),
+    ("a length of words", "not the published", OK + b"Content-Length: much\r\n\r\nabc"),
+    ("a length below 0", "not the published", OK + b"Content-Length: -5\r\n\r\nabc"),
+    ("two lengths", REACH, OK + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
+    ("a header without end", REACH, OK + b"X: " + b"x" * 200_000 + b"\r\n\r\n"),
+    ("headers without end", REACH, OK + b"X: x\r\n" * 20_000 + b"\r\n"),
+    ("chunks of no size", REACH, OK + b"Transfer-Encoding: chunked\r\n\r\nmuch\r\nabc"),
+    ("redirected to itself", REACH, b"HTTP/1.1 302 Found\r\nLocation: {url}\r\n\r\n"),
+    ("redirected to a file", REACH, b"HTTP/1.1 302 Found\r\nLocation: file:///etc/x\r\n\r\n"),
+    ("redirected nowhere", REACH, b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n"),
+    ("redirected to bytes", REACH, b"HTTP/1.1 302 Found\r\nLocation: http://\xff\xfe/\r\n\r\n"),
+]
 
 FAILURES = [
     Failure("not found", r"answers 404 Not Found.*moved.*browser", {"status": 404}),
@@ -109,22 +130,43 @@ FAILURES = [
         part_bytes=TWO_CHUNKS,
     ),
     Failure("nothing ever comes", r"cannot be reached.*firewall.*browser", {"drops": (0, 0, 0)}),
-    Failure("larger than the disk", r"GB free.*NAPARI_SAM_MODELS", {"length": 10**17}),
+    Failure(
+        "larger than the disk", r"GB free.*NAPARI_SAM_MODELS", {"length": -1}, size_bytes=10**17
+    ),
+    Failure(
+        "a length beyond belief", r"sends 100000000\.0 GB or more.*another", {"length": 10**17}
+    ),
+    Failure("an endless stream", r"or more, the published", {"length": -1, "endless": True}),
+    Failure(
+        "a bomb in gzip",
+        r"not the published file.*deleted",
+        {"headers": (("Content-Encoding", "gzip"),)},
+        content=gzip.compress(bytes(10**8)),
+    ),
+    *(
+        Failure(f"malformed: {name}", rf"{says}.*browser", {"raw": raw})
+        for name, says, raw in MALFORMED
+    ),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # urllib3 left them
 @pytest.mark.parametrize("before", [None, b"the previous model"], ids=["first time", "replaces"])
 @pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.name)
 def test_a_failure_is_explained_and_changes_nothing(
     case: Failure, before: bytes | None, tmp_path: Path
 ) -> None:
     with serving(FileServer(case.content, **case.server)) as server:
-        wanted = job(server.url, tmp_path)
+        wanted = job(server.url, tmp_path, case.size_bytes)
         if before is not None:
             wanted.target.write_bytes(before)
         with pytest.raises(ModelError) as failure:
             fetch(wanted)
-    assert re.search(case.message, str(failure.value))
+    said = str(failure.value)
+    del failure
+    gc.collect()
+    assert re.search(case.message, said)
+    assert "\n" not in said
     assert wanted.part_bytes == case.part_bytes
     assert wanted.target.exists() == (before is not None)
     assert before is None or wanted.target.read_bytes() == before
@@ -138,20 +180,55 @@ def test_no_server_at_all(tmp_path: Path) -> None:
 
 
 def test_cancel_keeps_the_part_and_the_next_call_goes_on(tmp_path: Path) -> None:
-    answers = iter([False, False, True])
+    steps: list[int] = []
     with serving(FileServer(CONTENT)) as server:
         wanted = job(server.url, tmp_path)
         with pytest.raises(Cancelled):
-            fetch(wanted, cancelled=lambda: next(answers))
+            download(wanted, lambda done, total: steps.append(done), lambda: len(steps) == 2)
         assert not wanted.target.exists()
         assert wanted.part.read_bytes() == CONTENT[:TWO_CHUNKS]
-        steps = fetch(wanted)
+        steps_left = fetch(wanted)
     assert server.asked == [None, f"bytes={TWO_CHUNKS}-"]
-    assert steps[0] == (3 * CHUNK_BYTES, len(CONTENT))
+    assert steps_left[0] == (3 * CHUNK_BYTES, len(CONTENT))
     assert wanted.target.read_bytes() == CONTENT
 
 
-@pytest.mark.largest_file(300_000)
+@pytest.mark.parametrize("sent", [0, 1, 10])
+def test_cancel_is_heard_while_nothing_comes(sent: int, tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    with serving(FileServer(CONTENT, holds=sent)) as server:
+        with pytest.raises(Cancelled):
+            fetch(job(server.url, tmp_path), cancelled)
+        assert not server.released.is_set(), "the server still keeps it waiting"
+
+
+def test_one_download_of_a_file_at_a_time(tmp_path: Path) -> None:
+    """The second says so and disturbs nothing; the first goes on and brings the file."""
+    with serving(FileServer(CONTENT)) as server:
+        wanted = job(server.url, tmp_path)
+        refused: list[str] = []
+
+        def progress(done: int, total: int) -> None:
+            with pytest.raises(ModelError) as refusal:
+                fetch(wanted)
+            refused.append(str(refusal.value))
+
+        download(wanted, progress, lambda: False)
+    assert server.asked == [None]
+    assert {text.partition(".pth ")[2] for text in refused} == {
+        "is being downloaded by another window or program. Wait until it is there, then choose the "
+        "model again."
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
+    assert wanted.target.read_bytes() == CONTENT
+
+
+@pytest.mark.largest_file(100_000)
 def test_a_disk_that_fills_up_is_not_left_full(tmp_path: Path) -> None:
     with serving(FileServer(CONTENT)) as server:
         wanted = job(server.url, tmp_path)

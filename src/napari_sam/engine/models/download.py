@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import queue
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from filelock import FileLock, Timeout
 
 from napari_sam.engine.errors import Cancelled, ModelError
 
 from .hashes import hash_matches
 
-CHUNK_BYTES = 1 << 17  # small enough that Cancel answers at once on a slow line
+CHUNK_BYTES = 1 << 15
 TIMEOUT_S = (10.0, 60.0)  # to connect, between two packets
+HEARD_S = 0.1  # after so long without a byte Cancel is asked for
 ATTEMPTS = 3  # in a row that bring nothing new
+SPARE_SHARE, SPARE_BYTES = 0.25, 2**20  # that a file may be larger than it is known to be
 
 Progress = Callable[[int, int], None]  # (bytes done, bytes in all)
 
@@ -40,6 +47,11 @@ class Download:
         return self.target.with_name(self.target.name + ".part")
 
     @property
+    def most_bytes(self) -> int:
+        """No published file is larger: nothing beyond is written."""
+        return int(self.size_bytes * (1 + SPARE_SHARE)) + SPARE_BYTES
+
+    @property
     def part_bytes(self) -> int:
         """Bytes on disk so far."""
         return self.part.stat().st_size if self.part.exists() else 0
@@ -53,20 +65,22 @@ def download(job: Download, progress: Progress, cancelled: Callable[[], bool]) -
     Raises
     ------
     ModelError
-        No connection, a server's refusal, a full disk, a read-only folder, a wrong hash.
+        No connection, a server's refusal, a full disk, a read-only folder, a wrong hash, or
+        another window that downloads the same file.
     Cancelled
         `cancelled()` was true; the part stays for the next call.
     """
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        resumed = job.part.exists()
-        _complete(job, progress, cancelled)
-        if resumed and not hash_matches(job.part, job.hash):
-            # The part was the beginning of another file: once more, from the first byte
-            job.part.unlink()
+        with _alone(job.target):
+            resumed = job.part.exists()
             _complete(job, progress, cancelled)
-        _verify(job)
-        os.replace(job.part, job.target)
+            if resumed and not hash_matches(job.part, job.hash):
+                # The part was the beginning of another file: once more, from the first byte
+                job.part.unlink()
+                _complete(job, progress, cancelled)
+            _verify(job)
+            os.replace(job.part, job.target)
     except OSError as error:
         if is_disk_full(error):
             job.part.unlink(missing_ok=True)
@@ -105,13 +119,104 @@ def readable_size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6))} MB"
 
 
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Inside, no other process downloads this file."""
+    lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ModelError(
+            f"{target.name} is being downloaded by another window or program. Wait until it is "
+            "there, then choose the model again."
+        ) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows does not part with what is open
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """How a server answers, before the file itself comes."""
+
+    status: int
+    reason: str
+    length: int | None  # of what follows, if it says so
+
+
+class _LineError(Exception):
+    """What the network, or whatever answers there, did instead of sending the file."""
+
+
+class _Line:
+    """A request in a thread of its own: while nothing comes, Cancel is heard all the same.
+
+    Nothing but bytes comes out of the thread. Once it is left, it ends with the next ones.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str], cancelled: Callable[[], bool]) -> None:
+        self._cancelled = cancelled
+        self._items: queue.Queue[_Answer | bytes | Exception | None] = queue.Queue(maxsize=16)
+        self._is_left = threading.Event()
+        threading.Thread(target=self._fetch, args=(url, headers), daemon=True).start()
+
+    def leave(self) -> None:
+        """Want no more of it."""
+        self._is_left.set()
+
+    def answer(self) -> _Answer:
+        """How the server answers."""
+        item = self._next()
+        assert isinstance(item, _Answer)
+        return item
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file, as it comes."""
+        while isinstance(chunk := self._next(), bytes):
+            yield chunk
+
+    def _next(self) -> _Answer | bytes | None:
+        while True:
+            if self._cancelled():
+                raise Cancelled("The download was cancelled.")
+            with contextlib.suppress(queue.Empty):
+                item = self._items.get(timeout=HEARD_S)
+                if isinstance(item, Exception):
+                    raise _LineError(type(item).__name__) from item
+                return item
+
+    def _put(self, item: _Answer | bytes | Exception | None) -> None:
+        while not self._is_left.is_set():
+            with contextlib.suppress(queue.Full):
+                self._items.put(item, timeout=HEARD_S)
+                return
+
+    def _fetch(self, url: str, headers: dict[str, str]) -> None:
+        try:
+            with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+                length = response.headers.get("Content-Length", "")
+                known = int(length) if length.isdecimal() and len(length) < 20 else None
+                reason = " ".join((response.reason or "").split())[:100]
+                self._put(_Answer(response.status_code, reason, known))
+                for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+                    self._put(chunk)
+                    if self._is_left.is_set():
+                        return
+            self._put(None)
+        except Exception as error:  # noqa: BLE001 of requests, urllib3, http, ssl, sockets, codecs
+            self._put(error)
+
+
 def _complete(job: Download, progress: Progress, cancelled: Callable[[], bool]) -> None:
     """Bring the part to its full length, connecting again as long as that brings new bytes."""
     failures, furthest = 0, job.part_bytes
     while True:
         try:
             return _transfer(job, progress, cancelled)
-        except requests.RequestException as error:
+        except _LineError as error:
             failures = failures + 1 if job.part_bytes <= furthest else 1
             furthest = max(furthest, job.part_bytes)
             if failures == ATTEMPTS:
@@ -123,22 +228,37 @@ def _transfer(job: Download, progress: Progress, cancelled: Callable[[], bool]) 
     headers = {"Accept-Encoding": "identity"}  # so that ranges count the file's own bytes
     if job.part_bytes:
         headers["Range"] = f"bytes={job.part_bytes}-"
-    with requests.get(job.url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+    line = _Line(job.url, headers, cancelled)
+    try:
+        answer = line.answer()
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # nothing follows: the part is whole, or not this file; its hash tells
-        if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise _status_error(job, response)
-        goes_on = response.status_code == HTTPStatus.PARTIAL_CONTENT
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            raise _status_error(job, answer)
+        goes_on = answer.status == HTTPStatus.PARTIAL_CONTENT
         done = job.part_bytes if goes_on else 0
-        total = done + int(response.headers.get("Content-Length", job.size_bytes - done))
+        total = job.size_bytes if answer.length is None else done + answer.length
+        _check_size(job, total)
+        check_space(job.target.parent, total - done)
         with job.part.open("ab" if goes_on else "wb") as file:
-            check_space(job.target.parent, total - done)
-            for chunk in response.iter_content(CHUNK_BYTES):
-                if cancelled():
-                    raise Cancelled(f"The download of {job.target.name} was cancelled.")
+            for chunk in line.chunks():
+                _check_size(job, done + len(chunk))
                 file.write(chunk)
                 done += len(chunk)
-                progress(done, total)
+                progress(done, max(done, total))
+    finally:
+        line.leave()
+
+
+def _check_size(job: Download, n_bytes: int) -> None:
+    """Refuse what is far larger than the published file, before it is written."""
+    if n_bytes > job.most_bytes:
+        job.part.unlink(missing_ok=True)
+        raise ModelError(
+            f"{job.url} sends {readable_size(n_bytes)} or more, the published file has "
+            f"{readable_size(job.size_bytes)}: it is another one, and nothing was kept. Try again, "
+            f"or {job.by_hand}"
+        )
 
 
 def _verify(job: Download) -> None:
@@ -154,15 +274,15 @@ def _verify(job: Download) -> None:
     )
 
 
-def _status_error(job: Download, response: requests.Response) -> ModelError:
-    answer = f"{job.url} answers {response.status_code} {response.reason}."
-    busy = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-    if busy or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ModelError(f"{answer} Try again later, or {job.by_hand}")
-    return ModelError(f"{answer} The file may have moved or be blocked: {job.by_hand}")
+def _status_error(job: Download, answer: _Answer) -> ModelError:
+    said = f"{job.url} answers {answer.status} {answer.reason}".rstrip() + "."
+    busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    if busy or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ModelError(f"{said} Try again later, or {job.by_hand}")
+    return ModelError(f"{said} The file may have moved or be blocked: {job.by_hand}")
 
 
-def _connection_error(job: Download, error: requests.RequestException) -> ModelError:
+def _connection_error(job: Download, error: _LineError) -> ModelError:
     if job.part_bytes:
         return ModelError(
             f"The download of {job.target.name} broke off after {readable_size(job.part_bytes)}. "
@@ -170,6 +290,6 @@ def _connection_error(job: Download, error: requests.RequestException) -> ModelE
         )
     host = urlsplit(job.url).netloc
     return ModelError(
-        f"{host} cannot be reached ({type(error).__name__}). Check the network and the proxy; "
+        f"{host} cannot be reached ({error}). Check the network and the proxy; "
         f"behind a firewall, {job.by_hand}"
     )
