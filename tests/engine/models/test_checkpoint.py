@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,7 +132,47 @@ def without(state: State, key: str) -> State:
     return {name: value for name, value in state.items() if name != key}
 
 
+IOU_TOKEN = "mask_decoder.iou_token.weight"
+POS_EMBED = "image_encoder.pos_embed"
+
+
+def changed(key: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], object]:
+    """One weight that is another one."""
+    return saved(lambda state: {**state, key: change(state[key])})
+
+
+def with_value(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        tensor.flatten()[0] = value
+        return tensor
+
+    return change
+
+
+def one_number(*shape: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A tensor of a shape of which one number is stored."""
+    return lambda tensor: torch.zeros(1).expand(shape)
+
+
+def deflated(path: Path) -> None:
+    whole = Wrapping("", file_name="whole.pth").save(small_state(), path.parent)
+    with (
+        zipfile.ZipFile(whole) as read,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as written,
+    ):
+        for entry in read.infolist():
+            written.writestr(entry.filename, read.read(entry))
+
+
+class Bytes:
+    """A bytearray of any length, in a few bytes of pickle."""
+
+    def __reduce__(self) -> tuple[type[bytearray], tuple[int]]:
+        return bytearray, (10**12,)
+
+
 NOT_WHOLE = r"is no whole checkpoint.*Fetch it again"
+NO_NUMBERS = r"no finite numbers, such as in mask_decoder\.iou_token.*earlier checkpoint"
 UNKNOWN = r"holds no network known here.*SAM 2"
 NO_FIT = r"nearly a vit network, but its weights do not fit: .*"
 
@@ -173,7 +215,7 @@ UNUSABLE = [
     ),
     Unusable(
         "a weight too few",
-        saved(lambda state: without(state, "mask_decoder.iou_token.weight")),
+        saved(lambda state: without(state, IOU_TOKEN)),
         NO_FIT + r"Missing.*iou_token",
     ),
     Unusable(
@@ -181,9 +223,33 @@ UNUSABLE = [
         saved(lambda state: {**state, "mask_decoder.hf_token.weight": torch.zeros(1, 32)}),
         NO_FIT + r"Unexpected.*hf_token",
     ),
+    Unusable("not a number", changed(IOU_TOKEN, with_value(math.nan)), NO_NUMBERS),
+    Unusable("infinite", changed(IOU_TOKEN, with_value(-math.inf)), NO_NUMBERS),
+    Unusable(
+        "infinite once it is single",
+        changed(IOU_TOKEN, lambda t: torch.full(t.shape, 1e300, dtype=torch.float64)),
+        NO_NUMBERS,
+    ),
+    Unusable("one number said to be many", changed(IOU_TOKEN, one_number(1, 32)), NOT_WHOLE),
+    Unusable("one number said to be 4 TB", changed(IOU_TOKEN, one_number(10**6, 10**6)), NOT_WHOLE),
+    Unusable(
+        "tensors without memory", changed(IOU_TOKEN, lambda t: t.to(device="meta")), NOT_WHOLE
+    ),
+    Unusable("sparse tensors", changed(IOU_TOKEN, lambda t: t.to_sparse()), NOT_WHOLE),
+    Unusable("integers", changed(IOU_TOKEN, lambda t: t.int()), NO_FIT + "another type: mask_d"),
+    Unusable("complex", changed(IOU_TOKEN, lambda t: t.cfloat()), NO_FIT + "another type: mask_d"),
+    Unusable(
+        "for an image of 9600 pixels",
+        changed(POS_EMBED, lambda t: torch.zeros(1, 600, 600, 32, dtype=torch.float16)),
+        UNKNOWN,
+    ),
+    Unusable("no channels", changed(POS_EMBED, lambda t: torch.zeros(1, 8, 8, 0)), UNKNOWN),
+    Unusable("compressed", deflated, NOT_WHOLE),
+    Unusable("bytes without end", saved(lambda state: {"model": state, "": Bytes()}), "do harm"),
+    Unusable("keys that are none", saved(lambda s: {(1, key): s[key] for key in s}), UNKNOWN),
     Unusable(
         "a weight of another shape",
-        saved(lambda state: {**state, "mask_decoder.iou_token.weight": torch.zeros(1, 33)}),
+        saved(lambda state: {**state, IOU_TOKEN: torch.zeros(1, 33)}),
         NO_FIT + r"iou_token",
     ),
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+import pickletools
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import cast
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_sam.engine.errors import ModelError
@@ -33,6 +34,9 @@ from napari_sam.model import (
 WRAPPERS = ("model_state", "model", "state_dict")  # micro-sam's training, and others
 PREFIXES = ("module.", "sam.", "model.", "_orig_mod.")  # of every key, in any order
 PORTION = 64 * 2**20  # bytes of a file that are in memory while they are converted
+LARGEST_INPUT, LARGEST_WIDTH = 4096, 4096  # pixels, channels: four times the published ones
+LARGEST_PICKLE = 50 * 2**20  # bytes that name the tensors of a file
+NAMED = 5  # keys in an error
 CONSTANTS = ("pixel_mean", "pixel_std")  # saved by some tools, part of the config here
 
 
@@ -46,10 +50,12 @@ def read_network(path: Path, encoder_dtype: torch.dtype = torch.float32) -> Netw
     Raises
     ------
     ModelError
-        The file is missing, damaged, unsafe, or holds no network known here.
+        The file is missing, damaged, unsafe, or holds no network known here, or one that computes
+        no numbers.
     """
     mapped = read_state(path)
-    network = empty_network(recognise(mapped, path))
+    network = _empty_network(mapped, path)
+    _check_fit(mapped, network, path)
     image_encoder(network).to(encoder_dtype)
     dtypes = {key: tensor.dtype for key, tensor in network.state_dict().items()}
     others = {key: t for key, t in mapped.items() if t.dtype != dtypes.get(key, t.dtype)}
@@ -58,15 +64,8 @@ def read_network(path: Path, encoder_dtype: torch.dtype = torch.float32) -> Netw
         # What was read of a mapped file counts as memory for as long as it is mapped
         portion = read_state(path)
         state |= {key: portion[key].to(dtypes[key]) for key in keys}
-    try:
-        network.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"This is nearly a {network.config.name} network, but its weights do not fit: "
-            f"{problem}. Save the state dict of an unmodified Segment Anything network. It is "
-            f"{path}"
-        ) from error
+    _check_numbers(state, path)
+    network.load_state_dict(state, strict=True, assign=True)
     return network.requires_grad_(False)
 
 
@@ -91,8 +90,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             beginning = file.read(9)
         if beginning[8:9] == b"{":
-            return unwrap(safetensors.torch.load_file(path))
-        return unwrap(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+            state = unwrap(safetensors.torch.load_file(path))
+        else:
+            _check_archive(path)
+            state = unwrap(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+        _check_sizes(state, path)
     except pickle.UnpicklingError as error:
         raise ModelError(
             "The file holds more than weights, and code in it could do harm: it was not loaded. "
@@ -103,12 +105,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"The model cannot be read ({error.strerror or error}). Check the path: {path}"
         ) from error
-    except (RuntimeError, SafetensorError, EOFError, LookupError, ValueError) as error:
+    except Exception as error:
         raise ModelError(
             "This is no whole checkpoint: cut off, in PyTorch's format of before 2020, or "
             "something else. Fetch it again, or save it again with torch.save or as safetensors. "
             f"It is {path}"
         ) from error
+    return state
 
 
 def unwrap(checkpoint: object) -> dict[str, Tensor]:
@@ -117,7 +120,8 @@ def unwrap(checkpoint: object) -> dict[str, Tensor]:
         if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(wrapper), Mapping):
             checkpoint = checkpoint[wrapper]
     items = checkpoint.items() if isinstance(checkpoint, Mapping) else ()
-    state = {str(key): value for key, value in items if isinstance(value, Tensor)}
+    named = {key: value for key, value in items if isinstance(key, str)}
+    state = {key: value for key, value in named.items() if isinstance(value, Tensor)}
     while state and (prefix := _common_prefix(state)):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
     return {key: value for key, value in state.items() if key not in CONSTANTS}
@@ -141,6 +145,89 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> SamConfig | PocketConf
     except (LookupError, ValueError, ZeroDivisionError) as error:
         raise _unknown_network(path) from error
     raise _unknown_network(path)
+
+
+def _empty_network(state: Mapping[str, Tensor], path: Path) -> Network:
+    """The network that a state dict belongs to, without memory for its weights."""
+    config = recognise(state, path)
+    try:
+        return empty_network(config)
+    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise _unknown_network(path) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what PyTorch would make something large of while it reads what a file holds."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("PyTorch compresses nothing")
+            if entry.filename.endswith("/data.pkl"):
+                if entry.file_size > LARGEST_PICKLE:
+                    raise ValueError("a list of tensors is shorter")
+                _check_pickle(archive.read(entry))
+
+
+def _check_pickle(content: bytes) -> None:
+    """A bytearray of any length is made by naming it; no weights need one."""
+    for _, argument, _ in pickletools.genops(content):
+        if isinstance(argument, str) and "bytearray" in argument:
+            raise pickle.UnpicklingError("bytearray")
+
+
+def _check_sizes(state: Mapping[str, Tensor], path: Path) -> None:
+    """Every tensor is in the file with all its numbers, not one number said to be many."""
+    total = 0
+    for tensor in state.values():
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+            raise ValueError("weights are plain tensors")
+        if tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise ValueError("a tensor is larger than what is stored of it")
+        total += tensor.nbytes
+    if total > path.stat().st_size:
+        raise ValueError("the tensors are larger than the file")
+
+
+def _check_fit(state: Mapping[str, Tensor], network: Network, path: Path) -> None:
+    """Compare keys, shapes and kinds of numbers with the network's, before anything is made."""
+    wanted = network.state_dict()
+    both = state.keys() & wanted.keys()
+    problems = {
+        "Missing": wanted.keys() - state.keys(),
+        "Unexpected": state.keys() - wanted.keys(),
+        "Of another shape": {key for key in both if state[key].shape != wanted[key].shape},
+        "Of another type": {key for key in both if _kind(state[key]) != _kind(wanted[key])},
+    }
+    said = "; ".join(f"{problem}: {_listed(keys)}" for problem, keys in problems.items() if keys)
+    if said:
+        raise ModelError(
+            f"This is nearly a {network.config.name} network, but its weights do not fit: {said}. "
+            f"Save the state dict of an unmodified Segment Anything network. It is {path}"
+        )
+
+
+def _check_numbers(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse NaN and infinite weights: their masks would be empty without a word."""
+    for key, tensor in state.items():
+        if tensor.is_floating_point() and tensor.numel():
+            low, high = torch.aminmax(tensor)
+            if not (torch.isfinite(low) and torch.isfinite(high)):
+                raise ModelError(
+                    f"Some weights are no finite numbers, such as in {key}: the training that made "
+                    "them went astray, or the file is damaged. Take an earlier checkpoint, or "
+                    f"fetch it again. It is {path}"
+                )
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
+
+
+def _listed(keys: Iterable[str]) -> str:
+    """A few keys, and how many more there are."""
+    first = sorted(key[:100] for key in keys)
+    more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    return ", ".join(first[:NAMED]) + more
 
 
 def _portions(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
@@ -167,12 +254,15 @@ def _vit_config(state: Mapping[str, Tensor]) -> SamConfig:
     tables = _sequence(state, "image_encoder.blocks.{}.attn.rel_pos_h")
     seen = [(table.shape[0] + 1) // 2 for table in tables]  # tokens along one side
     windows = [size for size in seen if size != map_size]
+    head_width = tables[0].shape[1]
+    if width % head_width or width > LARGEST_WIDTH or map_size * patch_size > LARGEST_INPUT:
+        raise ValueError(f"no network has {width} channels for {map_size} x {patch_size} pixels")
     return SamConfig(
         name="vit",
         encoder=ViTConfig(
             width,
             depth=len(tables),
-            heads=width // tables[0].shape[1],
+            heads=width // head_width,
             global_blocks=tuple(index for index, size in enumerate(seen) if size == map_size),
             window_size=windows[0] if windows else map_size,
             patch_size=patch_size,
