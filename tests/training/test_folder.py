@@ -87,6 +87,37 @@ def test_the_axis_that_labels_do_not_have_holds_colours(case: Colours, tmp_path:
     assert frames[0].image.shape == (*FRAME, 3)
 
 
+STRANGERS = ("._a.labels.tif", "._a.image.tif", ".git/b.labels.tif", "old_labels.tif")
+
+
+def test_what_is_hidden_or_named_otherwise_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "a.image.TIF", "a.Labels.tif")
+    (tmp_path / ".git").mkdir()
+    for stranger in STRANGERS:
+        (tmp_path / stranger).write_bytes(b"\0\5\x16\7")
+    (item,) = find_items(tmp_path)
+    assert (item.id, item.image.name) == (f"{tmp_path.name}/a".partition("/")[2], "a.image.TIF")
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damaged", ["b.image.tif", "b.labels.tif"])
+def test_damaged_images_are_left_out_and_said(tmp_path: Path, damaged: str) -> None:
+    for name in "abc":
+        write(tmp_path, f"{name}.image.tif", f"{name}.labels.tif")
+    cut_in_half(tmp_path / damaged)
+    left_out: list[FrameError] = []
+    assert [item.id for item in find_items(tmp_path, left_out)] == ["a", "c"]
+    (reason,) = left_out
+    assert damaged in str(reason)
+    for name in "ac":
+        cut_in_half(tmp_path / f"{name}.image.tif")
+    with pytest.raises(FrameError, match=r"a\.image\.tif"):
+        find_items(tmp_path, [])
+
+
 def index(folder: Path, **changed: str) -> None:
     write(folder, "a.tif", "b.tif")
     entry = {"id": "a", "source": "s", "image": "a.tif", "labels": "b.tif", "axes": "YX"}
@@ -107,6 +138,12 @@ def other_shape(folder: Path) -> None:
 def labels_with_fractions(folder: Path) -> None:
     write(folder, "a.image.tif", "a.labels.tif")
     tifffile.imwrite(folder / "a.labels.tif", np.full(FRAME, 0.5, np.float32))
+
+
+def negative_labels(folder: Path) -> None:
+    write(folder, "a.image.tif", "a.labels.tif")
+    labels = tifffile.imread(folder / "a.labels.tif").astype(np.int32)
+    tifffile.imwrite(folder / "a.labels.tif", labels - 1)
 
 
 def broken_labels(folder: Path) -> None:
@@ -138,6 +175,7 @@ REFUSALS = (
     Refusal("other shape", other_shape, r"\(9, 7\), its image \(9, 8\)"),
     Refusal("fractions", labels_with_fractions, "these hold 0.5"),
     Refusal("broken labels", broken_labels, "could not be read"),
+    Refusal("a background of -1", negative_labels, r"a\.labels\.tif.* reach from -1 to 2"),
     Refusal("broken index", broken_index, "index.json cannot be read"),
     Refusal("no axes", index_without_axes, "KeyError: 'axes'"),
     Refusal("wrong axes", lambda folder: index(folder, axes="YXC"), "axes are given as YXC"),

@@ -102,10 +102,11 @@ def test_a_cut_goes_through_no_object_judged(tmp_path: Path) -> None:
     assert judged.labels[:, :9].max() == 0
 
 
-def test_large_ids_and_negative_ones(tmp_path: Path) -> None:
-    """Ids in the millions take no memory, and what is negative is no object."""
-    labels = squares(first=2_000_000_000)
-    labels[30:] = -1
+@pytest.mark.parametrize("first", [2_000_000_000, 4_000_000_000])
+def test_large_ids(first: int, tmp_path: Path) -> None:
+    """Ids in the millions take no memory."""
+    labels = squares(first=2_000_000_000).astype(np.uint32)
+    labels[labels > 0] += first - 2_000_000_000
     for name in ("a", "b"):
         write(tmp_path, name, labels)
     found = read_training_data(find_items(tmp_path))

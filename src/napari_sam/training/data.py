@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameError, FrameStack, as_ids, read_image
+from napari_sam.engine import FrameError, FrameStack, read_image, read_labels
 
 FRAMES_PER_STACK = 6  # neighbouring slices are nearly the same image
 
@@ -114,17 +114,18 @@ def frames_of(item: Item, n_frames: int = FRAMES_PER_STACK) -> Iterator[Annotate
 
 
 def read_ids(path: Path) -> NDArray[np.int32]:
-    """Labels of a file; whole numbers may be floats, as ImageJ saves them.
+    """All labels in a file; ids that are too high for their type are numbered again.
 
     Raises
     ------
     FrameError
-        If the file cannot be read, or holds fractions.
+        If the file cannot be read, or holds no object ids.
     """
-    labels = np.asarray(read_image(path)[0])
-    if labels.dtype.kind == "f":
-        try:
-            labels = as_ids(labels)
-        except FrameError as error:
-            raise FrameError(f"{path}: {error}") from error
-    return labels.astype(np.int32)
+    try:
+        ids = read_labels(path)[0][...]
+    except FrameError as error:
+        raise error if str(path) in str(error) else FrameError(f"{path}: {error}") from error
+    if ids.max(initial=0) > np.iinfo(np.int32).max:
+        values, numbered = np.unique(ids, return_inverse=True)
+        ids = numbered.reshape(ids.shape) + (values[0] > 0)
+    return ids.astype(np.int32)

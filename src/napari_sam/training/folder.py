@@ -4,32 +4,42 @@
 - ``image.tif`` and ``labels.tif``, each pair in a folder of its own: their source is the folder
   around these.
 
-Everything is looked at before the first image is read whole, so that what is wrong is said at once.
+Everything is looked at before anything is computed, so that what is wrong is said at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-import tifffile
+from napari_sam.engine import FrameError, open_image
 
-from napari_sam.engine import FrameError
-
-from .data import Item, load_index, read_ids
+from .data import Item, frames_of, load_index, read_ids
 
 WANTED = (
     "Wanted are NAME.image.tif and NAME.labels.tif side by side, image.tif and labels.tif in a "
     "folder for each image, or an index.json."
 )
 
-Header: TypeAlias = tuple[tuple[int, ...], str, str]  # shape, axes and type's kind of a TIFF
+Header: TypeAlias = tuple[tuple[int, ...], str]  # shape and axes of an image
+
+LABELS = re.compile(r"(?:(?P<name>.+)\.)?labels\.tiff?", re.IGNORECASE)
 
 
-def find_items(folder: Path) -> list[Item]:
+def find_items(folder: Path, left_out: list[FrameError] | None = None) -> list[Item]:
     """The annotated images of a folder and of the folders in it, sorted by their source.
+
+    Hidden files, which other systems leave, are passed over.
+
+    Parameters
+    ----------
+    left_out
+        Given, an image that cannot be used is left out, and the reason added here; all pixels that
+        will be needed are read for that. It is an error if none can be used.
 
     Raises
     ------
@@ -39,13 +49,37 @@ def find_items(folder: Path) -> list[Item]:
     if not folder.is_dir():
         raise FrameError(f"There is no folder {folder}. Check the path. {WANTED}")
     indexed = (folder / "index.json").is_file()
-    items = _indexed(folder) if indexed else list(_pairs(folder))
+    finders = _indexed(folder) if indexed else _pairs(folder)
+    items, reasons = [], []
+    for find in finders:
+        try:
+            item = find()
+            if left_out is not None:
+                _check_pixels(item)
+        except FrameError as error:
+            if left_out is None:
+                raise
+            reasons.append(error)
+        else:
+            items.append(item)
     if not items:
-        raise FrameError(f"No annotated image was found in {folder}. {WANTED}")
+        raise (
+            reasons[0]
+            if reasons
+            else FrameError(f"No annotated image was found in {folder}. {WANTED}")
+        )
+    if left_out is not None:
+        left_out += reasons
     return sorted(items, key=lambda item: (item.source, item.id))
 
 
-def _indexed(folder: Path) -> list[Item]:
+def _check_pixels(item: Item) -> None:
+    """Read what will be needed of an image."""
+    for _ in frames_of(item):
+        pass
+
+
+def _indexed(folder: Path) -> Iterator[Callable[[], Item]]:
     try:
         items = load_index(folder)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -53,28 +87,33 @@ def _indexed(folder: Path) -> list[Item]:
             f"{folder / 'index.json'} cannot be read ({type(error).__name__}: {error}). Wanted is "
             "a list of entries with id, source, image, labels and axes."
         ) from error
-    return [replace(item, axes=colour_axes(item.image, item.labels, item.axes)) for item in items]
+    return (partial(_with_axes, item, item.axes) for item in items)
 
 
-def _pairs(folder: Path) -> Iterator[Item]:
-    for labels in sorted(folder.rglob("*labels.tif*")):
-        if labels.suffix not in (".tif", ".tiff"):
-            continue
-        name, suffix, around = labels.stem, labels.suffix, labels.parent
-        if name == "labels":
-            image, id_ = labels.with_name(f"image{suffix}"), around
-            around = around if around == folder else around.parent
-        elif name.endswith(".labels"):
-            name = name.removesuffix(".labels")
-            image, id_ = labels.with_name(f"{name}.image{suffix}"), around / name
-            if not image.exists():
-                image = labels.with_name(f"{name}{suffix}")
-        else:
-            continue
-        if not image.exists():
-            raise FrameError(f"{labels} has no image beside it. {WANTED}")
-        axes = colour_axes(image, labels)
-        yield Item(_named(id_, folder), _named(around, folder), image, labels, axes)
+def _with_axes(item: Item, axes: str | None = None) -> Item:
+    return replace(item, axes=colour_axes(item.image, item.labels, axes))
+
+
+def _pairs(folder: Path) -> Iterator[Callable[[], Item]]:
+    for labels in sorted(folder.rglob("*")):
+        named = LABELS.fullmatch(labels.name)
+        is_hidden = any(part.startswith(".") for part in labels.relative_to(folder).parts)
+        if named and not is_hidden and labels.is_file():
+            yield partial(_pair, folder, labels, named["name"])
+
+
+def _pair(folder: Path, labels: Path, name: str | None) -> Item:
+    """Labels and their image, whatever the case of its suffix."""
+    around = labels.parent
+    suffix = labels.suffix.lower()
+    wanted = ["image" + suffix] if name is None else [f"{name}.image{suffix}", name + suffix]
+    beside = {path.name.lower(): path for path in around.iterdir()}
+    image = next((beside[each.lower()] for each in wanted if each.lower() in beside), None)
+    if image is None:
+        raise FrameError(f"{labels} has no image beside it. {WANTED}")
+    id_ = around if name is None else around / name
+    source = around.parent if name is None and around != folder else around
+    return _with_axes(Item(_named(id_, folder), _named(source, folder), image, labels, ""))
 
 
 def _named(path: Path, folder: Path) -> str:
@@ -88,24 +127,17 @@ def colour_axes(image: Path, labels: Path, axes: str | None = None) -> str:
     Parameters
     ----------
     image, labels
-        TIFF files; only what they say about themselves is read.
+        Their files.
     axes
         The letters of the image's axes, if they are known better than the file knows them.
 
     Raises
     ------
     FrameError
-        If the labels are not whole numbers, or of another shape than the image without colours.
+        If the labels are no object ids, or of another shape than the image without colours.
     """
-    shape, letters, _ = _header(image)
-    labels_shape, _, kind = _header(labels)
-    if kind == "f":
-        read_ids(labels)
-    elif kind not in "bui":
-        raise FrameError(
-            f"{labels} does not hold whole numbers. Labels are 0 on the background and 1, 2, … on "
-            "the objects; export them again as integers."
-        )
+    shape, letters = _header(image)
+    labels_shape = read_ids(labels).shape
     if axes is not None and len(axes) != len(shape):
         raise FrameError(
             f"{image} has the shape {shape}, but its axes are given as {axes}. One letter an axis "
@@ -131,12 +163,8 @@ def _colour_candidates(axes: str | None, letters: str) -> list[int]:
 
 
 def _header(path: Path) -> Header:
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            return series.shape, series.axes, series.dtype.kind
-    except (OSError, ValueError, IndexError) as error:
-        raise FrameError(
-            f"{path} could not be read: {error}. Is it there, whole, and a TIFF? "
-            "Open it in the program that wrote it and save it again."
-        ) from error
+    if not path.is_file():
+        raise FrameError(f"{path} could not be read: there is no such file. Check its name.")
+    opened = open_image(path)
+    pixels = opened.data[0] if isinstance(opened.data, list) else opened.data
+    return tuple(pixels.shape), opened.axes or "Q" * len(pixels.shape)
