@@ -117,10 +117,21 @@ def test_refusals(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
 
 def test_what_cannot_be_read_is_left_out(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam(f"embed no.tif picture.tif broken.tif movie.tif {MODEL} --json")
-    assert ended.code == 1
+    assert ended.code == 3
     assert [image["image"] for image in ended.json["images"]] == ["picture.tif", "movie.tif"]
-    assert ended.err.count("napari-sam: ") == 2
-    assert ended.err.count("no.tif") == 1
+    listed = ended.err.splitlines()
+    assert "2 of 4 images were left out" in listed[-3]
+    assert "There is no file no.tif" in listed[-2]
+    assert "broken.tif" in listed[-1]
+
+
+@pytest.mark.parametrize("frames", ["0-9999999999", "0,99999999999999999999", "1-2,0-9999999999"])
+def test_frames_beyond_all_bounds_take_no_memory(
+    napari_sam: NapariSam, folder: Path, frames: str
+) -> None:
+    ended = napari_sam(f"embed movie.tif {MODEL} --frames {frames}")
+    assert ended.code == 1
+    assert "is outside a stack of 5 frames (0 to 4)" in ended.err
 
 
 def test_a_folder_that_cannot_hold_them_is_said_at_once(napari_sam: NapariSam, folder) -> None:

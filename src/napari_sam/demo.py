@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_sam.engine import FrameStack, Predictor, Prompts, SamError, overlay, write_labels
+from napari_sam.engine import (
+    FrameStack,
+    Predictor,
+    Prompts,
+    SamError,
+    overlay,
+    write_labels,
+    written,
+)
 from napari_sam.headless.image import Segmented, segment
 from napari_sam.session import Session
 
@@ -117,7 +125,8 @@ def write(shown: Shown, folder: Path) -> tuple[Path, Path]:
     labels_path = folder / f"{shown.scene.name}.labels.tif"
     overlay_path = folder / f"{shown.scene.name}.overlay.png"
     write_labels(labels_path, shown.labels)
-    draw(shown).save(overlay_path)
+    with written(overlay_path) as part:
+        draw(shown).save(part, "png")
     return labels_path, overlay_path
 
 

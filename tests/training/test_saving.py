@@ -51,7 +51,7 @@ WRITINGS = (
 def test_a_full_disk_leaves_what_was_there(case: Writing, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("the one before")
-    with pytest.raises(ModelError, match=r"file cannot be written: .* Make room on the disk"):
+    with pytest.raises(ModelError, match=r"file could not be written: .* Make room on the disk"):
         case.write(path)
     assert path.read_text() == "the one before"
     assert list(tmp_path.iterdir()) == [path]

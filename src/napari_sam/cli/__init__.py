@@ -11,7 +11,7 @@ from .bench import bench
 from .embed import embed, show_cache
 from .evaluate import evaluate
 from .models import app as models
-from .printing import one_line, tell
+from .printing import one_line, quiet_libraries, tell
 from .segment import demo, segment
 from .session import app as sessions
 from .stacks import propagate, track
@@ -35,6 +35,7 @@ def main() -> None:
     """What the user can fix is said in one line on stderr, without a traceback; exit code 1."""
     from napari_sam.engine import SamError
 
+    quiet_libraries()
     try:
         app()
     except (SamError, OSError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Channel, Device, Json, Model, Precision, open_predictor, read_stack
+from .options import (
+    LEFT_OUT,
+    Axes,
+    Channel,
+    Device,
+    Json,
+    Model,
+    Precision,
+    SeriesName,
+    open_predictor,
+    read_stack,
+    tell_left_out,
+)
 from .printing import one_line, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -53,6 +67,8 @@ def embed(
         ),
     ] = "all",
     channel: Channel = None,
+    axes: Axes = None,
+    series: SeriesName = None,
     device: Device = "auto",
     precision: Precision = "auto",
     compiled: Annotated[
@@ -66,27 +82,31 @@ def embed(
     A click needs its frame encoded, which takes a large model seconds. The window, and segment,
     find on disk what was encoded here with the same model, precision and channel. What is there
     is passed over: stopped, the same command goes on from there. An image that cannot be read is
-    left out, with a line that says why; the exit code is 1 then.
+    left out; the others are encoded, a list at the end says why, and the exit code is 3.
     """
     from napari_sam.engine import EmbeddingCache, FrameError
 
     positions = None if frames == "all" else parse_frames(frames)
+    left_out: list[str] = []
     store = open_store()
     cache = EmbeddingCache(store=store)
     predictor = open_predictor(model, device, precision, compiled=compiled)
     results: list[Done] = []
     for path in images:
         try:
-            stack, _ = read_stack(path, channel)
-            indices = choose_frames(stack, positions)
+            stack, _ = read_stack(path, channel, axes, series)
+            chosen = choose_frames(stack, positions)
             before = sum(done.frames for done in results)
-            results.append(embed_image(path, cache, predictor, stack, indices, before))
+            results.append(embed_image(path, cache, predictor, stack, chosen, before))
         except (FrameError, OSError) as error:
             said = one_line(error)
-            tell(said if path.name in said else f"{path.name}: {said}")
+            left_out.append(said if path.name in said else f"{path.name}: {said}")
     report(results, predictor, store, as_json=as_json)
-    if len(results) < len(images):
-        raise typer.Exit(1)
+    if len(images) == 1 and left_out:
+        raise FrameError(left_out[0])
+    tell_left_out(left_out, len(images))
+    if left_out:
+        raise typer.Exit(LEFT_OUT if results else 1)
 
 
 def show_cache(
@@ -136,36 +156,55 @@ def describe_store(store: EmbeddingStore) -> dict[str, str | int]:
     }
 
 
-def parse_frames(frames: str) -> list[int]:
+def parse_frames(frames: str) -> list[range]:
     """The positions in a --frames such as "7", "0-20" or "0-20,35"; both ends count."""
     from napari_sam.engine import FrameError
 
-    positions: list[int] = []
+    spans: list[range] = []
     try:
         for part in frames.split(","):
             first, _, last = part.partition("-")
-            positions += range(int(first), int(last or first) + 1)
+            spans.append(range(int(first), int(last or first) + 1))
     except ValueError:
-        positions = []
-    if not positions:
+        spans = []
+    if not spans or not all(spans):
         raise FrameError(f"--frames {frames} cannot be read. Write all, 7, 0-20 or 0-20,35.")
-    return positions
+    return spans
 
 
-def choose_frames(stack: FrameStack, positions: list[int] | None) -> list[FrameIndex]:
+@dataclass(frozen=True)
+class Chosen:
+    """The frames of an image that are asked for, one after the other: there may be many."""
+
+    stack: FrameStack
+    spans: tuple[range, ...]  # of the first leading axis
+
+    def __len__(self) -> int:
+        leading = [n for axis, n in enumerate(self.stack.shape) if axis not in self.stack.displayed]
+        return len(self._positions()) * math.prod(leading[1:])
+
+    def __iter__(self) -> Iterator[FrameIndex]:
+        chosen = self._positions()
+        axes = [axis for axis in range(self.stack.ndim) if axis not in self.stack.displayed]
+        for index in self.stack.indices():
+            if not axes or index[axes[0]] in chosen:
+                yield index
+
+    def _positions(self) -> set[int]:
+        return set(itertools.chain(*self.spans))
+
+
+def choose_frames(stack: FrameStack, spans: list[range] | None) -> Chosen:
     """All frames, or those at these positions on the first leading axis."""
     from napari_sam.engine import FrameError
 
-    indices = list(stack.indices())
-    if positions is None:
-        return indices
     sizes = [n for axis, n in enumerate(stack.shape) if axis not in stack.displayed]
     n = sizes[0] if sizes else 1
-    if max(positions) >= n:
+    last = max((span[-1] for span in spans or ()), default=0)
+    if last >= n:
         frames = "1 frame" if n == 1 else f"{n} frames"
-        raise FrameError(f"Frame {max(positions)} is outside a stack of {frames} (0 to {n - 1}).")
-    chosen = set(positions)
-    return [i for i in indices if next((at for at in i if at is not None), 0) in chosen]
+        raise FrameError(f"Frame {last} is outside a stack of {frames} (0 to {n - 1}).")
+    return Chosen(stack, (range(n),) if spans is None else tuple(spans))
 
 
 def embed_image(
@@ -173,7 +212,7 @@ def embed_image(
     cache: EmbeddingCache,
     predictor: Predictor,
     stack: FrameStack,
-    indices: list[FrameIndex],
+    indices: Chosen,
     n_before: int,
 ) -> Done:
     """Embed an image's frames, telling how far it is; `n_before` frames were embedded before."""

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Json, Models, Precision, check_outputs, files_of, weights_file
+from .options import (
+    LEFT_OUT,
+    Device,
+    Json,
+    Models,
+    Precision,
+    check_outputs,
+    files_of,
+    tell_left_out,
+    weights_file,
+)
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from napari_sam.engine import LoadedModel
+    from napari_sam.engine import FrameError, LoadedModel
     from napari_sam.training import Evaluation, Item
 
 
@@ -39,12 +49,14 @@ def evaluate(
 
     How good is a mask (its IoU with your labels) after a click, a box, two and four corrections?
     DATA holds NAME.image.tif and NAME.labels.tif, or image.tif and labels.tif in a folder for each
-    image, or an index.json; stacks and time-lapses too.
+    image, or an index.json; stacks and time-lapses too. Images that cannot be read are left out; a
+    list at the end says why, and the exit code is 3.
     """
     from napari_sam import training
     from napari_sam.engine import load_model
 
-    items = training.find_items(data)
+    left_out: list[FrameError] = []
+    items = training.find_items(data, left_out)
     names = list(dict.fromkeys(model or ["pocket"]))
     if report:
         training.make_folder(report)
@@ -65,6 +77,9 @@ def evaluate(
             report, evaluations, items, data=data.resolve().name, command=command
         )
         tell(f"The report is {page}.")
+    tell_left_out([str(reason) for reason in left_out], len(items) + len(left_out))
+    if left_out:
+        raise typer.Exit(LEFT_OUT)
 
 
 def evaluate_models(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,20 +37,64 @@ Channel = Annotated[
         help="Channel to look at, counted from 0; several: give it several times. All by default.",
     ),
 ]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZYX",
+        help="A letter an axis, where the file says nothing or something wrong: Y and X of the "
+        "frame, C of channels, T, Z and others.",
+    ),
+]
+SeriesName = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NAME",
+        help="Which image of a file that holds several: its name, or its number from 0.",
+    ),
+]
 LabelsOut = Annotated[
     Path,
     typer.Option(metavar="FILE", help="Where the labels go: .tif (replaced if there) or .zarr."),
 ]
+LEFT_OUT = 3  # exit code: of several images some could not be used, the others were
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
 
 
-def read_stack(path: Path, channel: list[int] | None) -> tuple[FrameStack, str | None]:
+def read_stack(
+    path: Path, channel: list[int] | None, axes: str | None = None, series: str | None = None
+) -> tuple[FrameStack, str | None]:
     """An image file as frames, and the names of its axes without that of colours."""
-    from napari_sam.engine import FrameStack, read_image
+    from napari_sam.engine import FrameStack, open_image
 
-    pixels, axes = read_image(path)
-    stack = FrameStack.from_array(pixels, axes=axes, channel=channel)
-    return stack, axes and "".join(axis for axis in axes if axis not in "CS")
+    opened = open_image(path, series=series, axes=axes)
+    if opened.others:
+        tell(f"{path} holds {opened.others}: the first is read. Choose another with --series.")
+    stack = FrameStack.from_array(opened.data, axes=opened.axes, channel=channel)
+    letters = opened.axes or ""
+    colours = stack.colour_axis
+    return stack, (letters and "".join(a for n, a in enumerate(letters) if n != colours)) or None
+
+
+def picture_format(path: Path) -> str:
+    """The kind of picture that a file's name asks for, noticed before the work if there is none."""
+    from PIL import Image
+
+    from napari_sam.engine import FrameError
+
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"):
+        raise FrameError(f"{path.name} is no kind of picture. Choose a name in .png.")
+    return kind
+
+
+def tell_left_out(reasons: Sequence[str], n_all: int) -> None:
+    """The list at the end of a run over many files, of those that could not be used."""
+    if reasons:
+        tell(f"{len(reasons)} of {n_all} images were left out:")
+        for reason in reasons:
+            tell(reason)
 
 
 def open_predictor(model: str, device: str, precision: str, *, compiled: bool = False) -> Predictor:
@@ -109,11 +153,12 @@ def check_outputs(inputs: Iterable[Path | None], labels: Path | None, *others: P
     labels, others
         Files that will be written.
     """
-    from napari_sam.engine import SamError, check_labels_path
+    from napari_sam.engine import SamError, check_labels_path, check_name
 
     outputs = [path for path in (labels, *others) if path is not None]
     read = [given for given in inputs if given is not None and given.exists()]
     for n, output in enumerate(outputs):
+        check_name(output)
         if not output.parent.is_dir():
             raise SamError(f"There is no folder {output.parent}. Make it, or write elsewhere.")
         if any(_is_same(output, other) for other in outputs[:n]):

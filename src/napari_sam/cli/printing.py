@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -42,3 +45,24 @@ def one_line(error: Exception) -> str:
         about = f"{error.filename}: " if error.filename else ""
         return f"{about}{error.strerror}"
     return " ".join(str(error).split())
+
+
+def quiet_libraries() -> None:
+    """What libraries log and warn does not stand beside our own lines; our own warnings are told.
+
+    Warnings stay where Python was asked for them, as by ``-W``.
+    """
+    root, own = logging.getLogger(), logging.getLogger("napari_sam")
+    if not any(isinstance(handler, logging.NullHandler) for handler in root.handlers):
+        root.addHandler(logging.NullHandler())
+        own.addHandler(_Told(logging.WARNING))
+    if not sys.warnoptions:
+        for library in ("tifffile", "zarr", "numcodecs", "PIL", "numpy"):
+            warnings.filterwarnings("ignore", module=library)
+
+
+class _Told(logging.Handler):
+    """What the program itself logs, as a line for the person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(" ".join(record.getMessage().split()))

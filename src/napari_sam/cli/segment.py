@@ -10,15 +10,18 @@ import typer
 
 from .embed import open_store
 from .options import (
+    Axes,
     Channel,
     Device,
     Json,
     LabelsOut,
     Model,
     Precision,
+    SeriesName,
     check_outputs,
     numbers,
     open_predictor,
+    picture_format,
     read_stack,
     weights_file,
     whole_numbers,
@@ -32,7 +35,12 @@ if TYPE_CHECKING:
 
 def segment(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="IMAGE",
+            help="TIFF, PNG, JPEG or Zarr, or a folder.",
+            show_default=False,
+        ),
     ],
     out: LabelsOut,
     point: Annotated[
@@ -61,6 +69,8 @@ def segment(
         typer.Option(metavar="T[,Z]", help="Frame of a stack, from 0; the first by default."),
     ] = None,
     channel: Channel = None,
+    axes: Axes = None,
+    series: SeriesName = None,
     model: Model = "pocket",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -86,9 +96,11 @@ def segment(
 
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
     boxes = [numbers("--box", text, "Y0,X0,Y1,X1", (4,)) for text in box or ()]
-    stack, axes = read_stack(image, channel)
+    stack, names = read_stack(image, channel, axes, series)
     wanted = gather(stack, frame, prompts, headless.group(clicks, boxes, each=each))
     check_outputs((image, prompts, weights_file(model)), out, overlay)
+    if overlay:
+        picture_format(overlay)
     predictor = open_predictor(model, device, precision)
     session = headless.new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
     for notice in headless.blank_notices(stack, (frame for _, frame in wanted)):
@@ -96,7 +108,7 @@ def segment(
     with progress_bar("encoding") as progress:
         cache = EmbeddingCache(store=open_store())
         results = list(headless.segment(session, wanted, predictor, progress, cache))
-    write_labels(out, session.labels, axes)
+    write_labels(out, session.labels, names)
     if overlay:
         save_overlay(overlay, stack, session.labels, results[0].frame)
     report(image, out, predictor, results, as_json=as_json)
@@ -175,14 +187,12 @@ def save_overlay(path: Path, stack: FrameStack, labels: Any, frame: FrameIndex) 
     """Write a picture of one frame with its objects tinted and outlined."""
     from PIL import Image
 
-    from napari_sam.engine import FrameError, overlay
+    from napari_sam.engine import overlay, written
 
     on_frame = tuple(slice(None) if i is None else i for i in frame)
     picture = Image.fromarray(overlay(stack.frame(frame, long_side=None), labels[on_frame]))
-    try:
-        picture.save(path)
-    except ValueError as error:
-        raise FrameError(f"{path.name} is no kind of picture. Choose a name in .png.") from error
+    with written(path) as part:
+        picture.save(part, picture_format(path))
 
 
 def report(

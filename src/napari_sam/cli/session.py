@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from .options import Json, LabelsOut, check_outputs
 from .printing import print_table, tell
 
 if TYPE_CHECKING:
+    from napari_sam.engine import FrameIndex
     from napari_sam.session import Annotation, SessionFile
 
 app = typer.Typer(help="Look into saved sessions, and export what they hold.", no_args_is_help=True)
@@ -165,27 +165,27 @@ def _ids(pixels: Any) -> list[int]:
 
 
 def _write_scores(session: SessionFile, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(SCORES)
-        for object_id, frame, a in session.annotations():
-            footprint = a.footprint
-            writer.writerow(
-                (
-                    object_id,
-                    _positions(frame),
-                    *(_number(n) for n in (a.score, a.iou_prediction, a.stability)),
-                    *(r.area for r in (footprint.landed, footprint.painted, footprint.erased)),
-                    len(a.drawings),
-                    "" if a.candidate is None else a.candidate,
-                    a.model,
-                    a.model_hash,
-                    a.precision,
-                    "" if a.source is None else _positions(a.source),
-                    a.warning,
-                    a.stopped,
-                )
-            )
+    from napari_sam.engine import write_table
+
+    write_table(path, SCORES, (_score_row(*each) for each in session.annotations()))
+
+
+def _score_row(object_id: int, frame: FrameIndex, a: Annotation) -> tuple[object, ...]:
+    footprint = a.footprint
+    return (
+        object_id,
+        _positions(frame),
+        *(_number(n) for n in (a.score, a.iou_prediction, a.stability)),
+        *(r.area for r in (footprint.landed, footprint.painted, footprint.erased)),
+        len(a.drawings),
+        "" if a.candidate is None else a.candidate,
+        a.model,
+        a.model_hash,
+        a.precision,
+        "" if a.source is None else _positions(a.source),
+        a.warning,
+        a.stopped,
+    )
 
 
 def _positions(frame: tuple[int | None, ...]) -> str:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from .options import (
+    Axes,
     Channel,
     Device,
     LabelsOut,
     Model,
     Precision,
+    SeriesName,
     check_outputs,
     open_predictor,
     read_stack,
@@ -78,6 +80,8 @@ def propagate(
     frames: Reach = None,
     axis: Axis = None,
     channel: Channel = None,
+    axes: Axes = None,
+    series: SeriesName = None,
     model: Model = "pocket",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -94,7 +98,7 @@ def propagate(
 
     way = direction_of(direction)
     chosen = None if ids is None else object_ids(ids)
-    stack, axes = read_stack(image, channel)
+    stack, names = read_stack(image, channel, axes, series)
     check_stack(image, stack)
     index = stack.index(*whole_numbers(frame))
     seeds, _ = read_labels(labels)
@@ -116,7 +120,7 @@ def propagate(
                 progress=progress,
             )
         )
-    write_labels(out, session.labels, axes)
+    write_labels(out, session.labels, names)
     if scores:
         headless.write_scores(scores, results)
     print_propagated(results)
@@ -144,25 +148,31 @@ def track(
             help="How far an object moves from frame to frame at most, in its diameters.",
         ),
     ] = 1.5,
+    axes: Axes = None,
+    series: SeriesName = None,
 ) -> None:
     """Link labels over time into tracks, and find divisions.
 
     For labels that were made frame by frame, such as Cellpose's or StarDist's, in which an object
     has another number in every frame. Each track keeps the number that most of its labels had.
     """
-    from napari_sam.engine import read_labels, write_labels
+    from napari_sam.engine import FrameError, read_labels, write_labels
     from napari_sam.stacks import LinkRules, find_tracks, link
 
-    pixels, axes = read_labels(labels)
+    pixels, names = read_labels(labels, axes=axes, series=series)
     check_outputs([labels], labels_out, out)
-    time_axis = axes.index("T") if axes and "T" in axes else 0
+    if names and len(names) != len(pixels.shape):
+        raise FrameError(
+            f"The axes {names} do not fit labels of shape {pixels.shape}. Give one letter an axis."
+        )
+    time_axis = names.index("T") if names and "T" in names else 0
     regions = find_tracks(pixels, time_axis=time_axis)
     tracks = link(regions, LinkRules(reach=reach))
     tracks.write_csv(out)
     typer.echo(f"{objects_a_frame(regions, pixels.shape[time_axis])} in {labels}")
     typer.echo(f"{tracks.n_tracks} tracks, {tracks.n_divisions} divisions, written to {out}")
     if labels_out:
-        write_labels(labels_out, tracks.relabel(pixels, time_axis), axes)
+        write_labels(labels_out, tracks.relabel(pixels, time_axis), names)
         typer.echo(f"labels written to {labels_out}")
 
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, check_outputs, files_of, weights_file
+from .options import LEFT_OUT, Device, check_outputs, files_of, tell_left_out, weights_file
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from napari_sam.engine import FrameError
     from napari_sam.training import Report
 
-NOT_BETTER = 3  # exit code
+NOT_BETTER = 4  # exit code
 
 
 def train(
@@ -70,12 +71,14 @@ def train(
 
     DATA is as for evaluate; every fifth image is kept out to judge by. Of pocket all is trained, of
     Segment Anything the decoder. What is better than the start is written to --out, with a log and
-    a plot beside it; exit code 3 if nothing was. Ctrl-C stops, --resume goes on.
+    a plot beside it; exit code 4 if nothing was, 3 if images were left out. Ctrl-C stops, --resume
+    goes on.
     """
     from napari_sam import training
 
     training.check_out(out)
-    items = training.find_items(data)
+    left_out: list[FrameError] = []
+    items = training.find_items(data, left_out)
     inputs = (*files_of(data, items), weights_file(start))
     check_outputs(inputs, None, out, out.with_suffix(".json"), out.with_suffix(".png"))
     training_data = (
@@ -97,7 +100,10 @@ def train(
         for note in (*training_data.notes, *begun.notices):
             tell(note)
         last = follow(first, reports, as_json=as_json)
+    tell_left_out([str(reason) for reason in left_out], len(items) + len(left_out))
     conclude(last, out, as_json=as_json)
+    if left_out:
+        raise typer.Exit(LEFT_OUT)
 
 
 def follow(first: Report, reports: Generator[Report, None, None], *, as_json: bool) -> Report:

@@ -13,6 +13,7 @@ import torch
 
 from napari_sam.engine import (
     EmbeddingCache,
+    FrameError,
     FrameIndex,
     FrameStack,
     Predictor,
@@ -76,7 +77,13 @@ def group(
 def new_session(stack: FrameStack, highest_id: int = 0) -> Session:
     """A session with empty labels of the image's shape, in a type that holds the highest id."""
     dtype = np.uint16 if highest_id <= np.iinfo(np.uint16).max else np.uint32
-    return Session(stack, np.zeros(stack.shape, dtype))
+    try:
+        return Session(stack, np.zeros(stack.shape, dtype))
+    except (MemoryError, ValueError) as error:
+        raise FrameError(
+            f"Labels of an image of shape {stack.shape} do not fit into memory. Give a part of it, "
+            "or fewer frames."
+        ) from error
 
 
 def blank_notices(stack: FrameStack, frames: Iterable[FrameIndex]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from napari_sam.engine import (
     Predictor,
     SamError,
     as_ids,
+    checked_object_id,
+    write_table,
 )
 from napari_sam.session import Propagated, Session
 from napari_sam.stacks import Direction, propagation
@@ -102,7 +103,7 @@ def propagate(
         If there is nowhere to go, or an object is not in this frame.
     """
     there = session.ids_in(frame)
-    ids = there if object_ids is None else tuple(object_ids)
+    ids = there if object_ids is None else tuple(map(checked_object_id, object_ids))
     if missing := [object_id for object_id in ids if object_id not in there]:
         known = ", ".join(map(str, there[:10])) + (" …" if there[10:] else "")
         raise SamError(
@@ -122,12 +123,11 @@ def propagate(
 
 def write_scores(path: Path, results: Iterable[Propagated]) -> None:
     """A table of propagated objects: a row for each object and frame, frames by position."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(SCORES)
-        for result in results:
-            at = " ".join(str(position) for position in result.frame if position is not None)
-            scores = (result.score, result.iou_prediction, result.stability)
-            numbers = [f"{score:.4f}" for score in scores]
-            said = (result.warning, result.stopped)
-            writer.writerow((result.object_id, at, *numbers, result.mask.area, *said))
+    write_table(path, SCORES, map(_score_row, results))
+
+
+def _score_row(result: Propagated) -> tuple[object, ...]:
+    at = " ".join(str(position) for position in result.frame if position is not None)
+    scores = (result.score, result.iou_prediction, result.stability)
+    numbers = [f"{score:.4f}" for score in scores]
+    return result.object_id, at, *numbers, result.mask.area, result.warning, result.stopped

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from napari_sam.engine import Prompts, mask_to_box
+from napari_sam.engine import PromptError, Prompts, mask_to_box
 
 from .edits import Region
 
 Kind: TypeAlias = Literal["point", "rectangle", "ellipse", "polygon", "path"]
 
+KINDS = get_args(Kind)
 SCRIBBLE_STEPS = 4  # a scribble becomes five points: each one is decoded in turn
 SMALLEST_SHAPE = 3.0  # pixels; a click without a drag leaves a smaller one
 
@@ -25,6 +26,15 @@ class Drawing:
     kind: Kind
     vertices: tuple[tuple[float, float], ...]
     label: int = 1  # 1 positive, 0 negative; counts for points and paths
+
+    def __post_init__(self) -> None:
+        vertices = np.asarray(Prompts.from_points(self.vertices).points)
+        if self.kind not in KINDS or not len(vertices) or self.label not in (0, 1):
+            raise PromptError(
+                f"A {self.kind} of {len(vertices)} points with the label {self.label} is no "
+                f"drawing. Give one of {', '.join(KINDS)}, at least one point y, x, and the label "
+                "1 or 0."
+            )
 
     @property
     def is_accident(self) -> bool:

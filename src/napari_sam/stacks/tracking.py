@@ -6,7 +6,6 @@ knows its mother. Positions are those of napari's Tracks layer: id, frame, then 
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import SamError
+from napari_sam.engine import SamError, write_table
 
 Node: TypeAlias = tuple[int, int]  # a frame, and which of its regions
 Tree: TypeAlias = dict[Node, list[Node]]  # what each region becomes: nothing, one, or daughters
@@ -89,14 +88,18 @@ class Tracks:
     def write_csv(self, path: Path) -> None:
         """A table with id, parent, frame, (z), y, x, area; mothers of one daughter by blanks."""
         axes = PIXEL_AXES[-self.centres.shape[1] :]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("id", "parent", "frame", *axes, "area"))
-            for row, frame, centre, area in zip(
-                self.ids, self.frames, self.centres, self.areas, strict=True
-            ):
-                mothers = " ".join(map(str, self.parents.get(int(row), ())))
-                writer.writerow((row, mothers, frame, *(f"{at:.2f}" for at in centre), area))
+        rows = zip(self.ids, self.frames, self.centres, self.areas, strict=True)
+        write_table(
+            path,
+            ("id", "parent", "frame", *axes, "area"),
+            (
+                (id_, self._mothers(id_), frame, *(f"{at:.2f}" for at in centre), area)
+                for id_, frame, centre, area in rows
+            ),
+        )
+
+    def _mothers(self, id_: int) -> str:
+        return " ".join(map(str, self.parents.get(int(id_), ())))
 
 
 def find_tracks(
@@ -122,11 +125,22 @@ def find_tracks(
     SamError
         If these are no labels over time.
     """
+    if not (hasattr(labels, "shape") and hasattr(labels, "dtype")):
+        raise SamError(
+            f"{type(labels).__name__} cannot be tracked. Wanted is an array of labels with a time "
+            "axis and two or three others, such as TYX."
+        )
     if len(labels.shape) not in (3, 4) or np.dtype(labels.dtype).kind not in "iu":
         raise SamError(
             f"An array of shape {tuple(labels.shape)} and type {labels.dtype} cannot be tracked. "
             "Wanted are integer labels with a time axis and two or three others, such as TYX."
         )
+    if not -len(labels.shape) <= time_axis < len(labels.shape):
+        raise SamError(
+            f"Labels of shape {tuple(labels.shape)} have no axis {time_axis}. Choose the time axis "
+            f"from 0 to {len(labels.shape) - 1}."
+        )
+    time_axis %= len(labels.shape)
     rows: list[tuple[int, int, NDArray[np.float64], int]] = []
     n_frames = labels.shape[time_axis]
     for frame in range(n_frames):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +16,12 @@ from PIL.Image import Image
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from napari_sam.engine import ModelError
+from napari_sam.engine import ModelError, SamError, written
 from napari_sam.model import Network, Pocket
+
+REMEDY = (
+    "Make room on the disk, or choose a folder that can be written to; then go on with --resume."
+)
 
 
 def save_weights(network: Network, path: Path) -> None:
@@ -84,10 +87,9 @@ def save_picture(picture: Image, path: Path) -> None:
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write named arrays into one file, in a folder that is made if it is not there."""
-    with _written(path) as part:
-        path.parent.mkdir(exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+    path.parent.mkdir(exist_ok=True)
+    with _written(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
@@ -99,15 +101,10 @@ def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
 @contextmanager
 def _written(target: Path) -> Iterator[Path]:
     """A temporary file that becomes the target at the end, or nothing."""
-    part = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
-        yield part
-        part.replace(target)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(
-            f"{target} cannot be written: {reason}. Make room on the disk, or choose a folder that "
-            "can be written to; then go on with --resume."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+        with written(target, remedy=REMEDY) as part:
+            yield part
+    except SamError as error:
+        raise ModelError(str(error)) from error
+    except (RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{target} could not be written: {error}. {REMEDY}") from error

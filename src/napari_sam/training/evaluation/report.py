@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from napari_sam.engine import FrameError
+from napari_sam.engine import FrameError, write_text
 from napari_sam.training.data import Item
 
 from .contact_sheet import choose, draw_cases
@@ -89,17 +89,14 @@ def write_report(
 
     Raises
     ------
-    FrameError
+    SamError
         If the folder cannot be written.
     """
     html = page(evaluations, items, data=data, command=command)
     figures = json.dumps(as_json(evaluations), indent=2)
     target = make_folder(folder) / "index.html"
-    try:
-        target.write_text(html, encoding="utf-8")
-        target.with_name("scores.json").write_text(figures, encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+    write_text(target, html)
+    write_text(target.with_name("scores.json"), figures)
     return target
 
 
