@@ -16,7 +16,6 @@ import tifffile
 from checkpoints import small_state
 from commands import NapariSam, Refusal
 from napari_sam import EmbeddingCache, FrameStack, Predictor, load_model, read_image
-from napari_sam.cli import embed as embedding
 from napari_sam.engine import EmbeddingStore
 
 MODEL = "--model small.safetensors"
@@ -159,7 +158,7 @@ def test_more_than_fits_is_said_after_the_first_frame(
 def test_a_log_hears_how_long_it_takes(
     napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "TOLD_EVERY_S", 0)
+    monkeypatch.setattr(sys.modules["napari_sam.cli.embed"], "TOLD_EVERY_S", 0)
     ended = napari_sam(f"embed movie.tif {MODEL}")
     lines = ended.err.splitlines()
     assert re.fullmatch(

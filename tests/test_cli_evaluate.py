@@ -97,6 +97,15 @@ def test_the_embedded_model_by_default(evaluate: NapariSam, folder: Path) -> Non
     assert ended.json["model"] == "pocket"
 
 
+def test_a_damaged_image_is_left_out_and_said(evaluate: NapariSam, folder: Path) -> None:
+    (folder / "data" / "dishes" / "one.image.tif").write_bytes(b"II*\0")
+    ended = evaluate("data --model 0/small.safetensors --json")
+    assert ended.code == 3
+    assert set(ended.json["per_source"]) == {"movies"}
+    assert "1 of 2 images were left out:" in ended.err.splitlines()[-2]
+    assert "one.image.tif could not be read" in ended.err.splitlines()[-1]
+
+
 def linked_report(folder: Path) -> None:
     (folder / "page").mkdir()
     (folder / "page" / "scores.json").hardlink_to(folder / "data" / "dishes" / "one.labels.tif")

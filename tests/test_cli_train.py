@@ -115,12 +115,22 @@ def test_two_workers_train_one_network(folder: Path) -> None:
     assert load_model("mine.safetensors", device="cpu").name == "mine"
 
 
+def test_a_damaged_image_is_left_out_and_said(train: NapariSam, folder: Path) -> None:
+    (folder / "data" / "0.image.tif").write_bytes(b"II*\0")
+    ended = train(f"data --out mine.safetensors {RUN}")
+    assert ended.code == 3, ended.err
+    assert "1 of 6 images were left out:\nnapari-sam: data/0.image.tif could not" in ended.err
+    assert (folder / "mine.safetensors").exists()
+
+
 def float_labels(folder: Path) -> None:
-    tifffile.imwrite(folder / "data" / "0.labels.tif", np.full((64, 64), 0.5, np.float32))
+    for path in (folder / "data").glob("*.labels.tif"):
+        tifffile.imwrite(path, np.full((64, 64), 0.5, np.float32))
 
 
 def other_shape(folder: Path) -> None:
-    tifffile.imwrite(folder / "data" / "0.labels.tif", np.ones((64, 60), np.uint8))
+    for path in (folder / "data").glob("*.labels.tif"):
+        tifffile.imwrite(path, np.ones((64, 60), np.uint8))
 
 
 def blank(folder: Path) -> None:
@@ -148,7 +158,7 @@ REFUSALS = (
     Refusal("no such device", "data --out a.safetensors --from nothing.safetensors --device cuda:9",
             "no device 'cuda:9'"),
     Refusal("no time", "data --out a.safetensors --minutes 0", "--minutes"),
-    Refusal("fractions", "data --out a.safetensors", "these hold 0.5", float_labels),
+    Refusal("fractions", "data --out a.safetensors", "but these hold 0.5", float_labels),
     Refusal("other shape", "data --out a.safetensors", "has the shape (64, 60)", other_shape),
     Refusal("empty labels", "data --out a.safetensors", "are empty. Annotate some", blank),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,14 +72,32 @@ def _opened(path: Path, number: int) -> Any:
 def _missing_decoder(page: Any) -> Exception | None:
     """Why the pixels of a page cannot be decoded here."""
     try:
-        tifffile.TIFF.DECOMPRESSORS[page.compression]
+        decoder = tifffile.TIFF.DECOMPRESSORS[page.compression]
         tifffile.TIFF.UNPREDICTORS[page.predictor]
+        if decoder is not None:
+            _try_to_import(decoder)
     except (KeyError, ImportError) as error:
         name = getattr(page.compression, "name", page.compression)
         missing = NotImplementedError(f"it is compressed by {name}")
         missing.__cause__ = error
         return missing
     return None
+
+
+def _try_to_import(decoder: Callable[[bytes], object]) -> None:
+    """Some decoders import their library when they are used; what they say of nothing is no matter.
+
+    Raises
+    ------
+    ImportError
+        If the library is not there.
+    """
+    try:
+        decoder(b"")
+    except ImportError:
+        raise
+    except Exception:  # noqa: BLE001 of nothing every decoder may say what it likes
+        return
 
 
 def _by_pillow(path: Path, series: Any, problem: Exception) -> NDArray[Any]:
