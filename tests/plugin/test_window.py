@@ -241,14 +241,25 @@ def test_another_image_brings_its_own_session(open_window, coins) -> None:
     user.ready()
     kept = user.widget.bridge.labels
     user.viewer.add_image(coins.T.copy(), name="second")
-    user.qtbot.waitUntil(lambda: user.widget.source.image.count() == 2)
-    user.widget.source.image.setCurrentIndex(1)
-    user.widget.source.image.activated.emit(1)
+    user.qtbot.waitUntil(lambda: user.widget.bridge.image.name == "second")
     user.ready()
-    assert user.widget.bridge.image.name == "second"
+    user.click(COIN[::-1])
+    user.ready()
+    assert user.widget.bridge.labels.data[COIN[::-1]] == 1, "what is clicked is what is seen"
+    assert kept.data.sum() == (kept.data == 1).sum()
     assert user.widget.bridge.labels is not kept
     assert kept.data[COIN] == 1, "what was annotated stays"
-    user.viewer.layers.remove("second")
+    user.viewer.layers["second"].name = "renamed"
+    user.qtbot.waitUntil(lambda: user.widget.source.image.currentText() == "renamed")
+    user.widget.source.image.setCurrentIndex(0)
+    user.widget.source.image.activated.emit(0)
+    user.ready()
+    assert user.widget.bridge.labels is kept
+    assert "“renamed” lies over “first”" in user.widget.status.text.text()
+    user.viewer.layers["renamed"].visible = False
+    user.ready()
+    assert user.widget.status.text.text().startswith("Ready")
+    user.viewer.layers.remove("renamed")
     user.qtbot.waitUntil(lambda: user.widget.bridge and user.widget.bridge.labels is kept)
 
 

@@ -86,6 +86,26 @@ def test_divisions_marked_by_hand_stay_where_numbers_do() -> None:
     assert session.parents == {2: (1,), 3: (1,)}
 
 
+def test_divisions_marked_by_hand_are_linked_around() -> None:
+    """What linking makes of it by itself: the mother goes on as the daughter who is near."""
+    gone = [None] * 3
+    truth = film(
+        {
+            1: [*moving(20, 20, 0, 0, 3), *gone],
+            2: [*gone, *moving(20, 22, 0, 0, 3)],
+            3: [*gone, *moving(50, 50, 0, 0, 3)],
+        }
+    )
+    session = session_of(truth)
+    link_frames(session, at(0))
+    assert [session.ids_in(at(t)) for t in (0, 5)] == [(1,), (1, 3)], "nothing was said"
+    session = session_of(truth)
+    session.parents = {2: (1,), 3: (1,)}
+    link_frames(session, at(0))
+    np.testing.assert_array_equal(session.labels, truth)
+    assert session.parents == {2: (1,), 3: (1,)}
+
+
 def one_number_for_two(dtype: type = np.uint16) -> np.ndarray:
     """An object that goes, and another one that comes elsewhere under the same number."""
     gone = [None] * 3

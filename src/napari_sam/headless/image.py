@@ -22,6 +22,10 @@ from napari_sam.engine import (
 )
 from napari_sam.session import Region, Session
 
+NOTHING_LANDED = (
+    "No pixel landed: nothing was found there, or what was found is another object already."
+)
+
 
 @dataclass(frozen=True)
 class Segmented:
@@ -144,7 +148,7 @@ def segment(
             area=landed.footprint.landed.area,
             box=_box(landed.footprint.landed),
             milliseconds=milliseconds,
-            notes=notes,
+            notes=notes if landed.footprint.landed else (*notes, NOTHING_LANDED),
         )
 
 

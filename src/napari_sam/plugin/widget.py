@@ -132,6 +132,8 @@ class SamWidget(QWidget):
     def _connect(self) -> None:
         self.active.attached.connect(self._on_attached)
         self.active.detached.connect(self._on_detached)
+        self.active.sight_changed.connect(self.answering.show_ready)
+        self.active.is_busy = lambda: bool(self.propagation.runs)
         self.models.loaded.connect(self._on_model)
         self.status.cancel_clicked.connect(self._cancel)
         self.source.cell_size.valueChanged.connect(self.object_list.update)

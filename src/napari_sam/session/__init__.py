@@ -1,7 +1,7 @@
 """Floor 3: the annotation of one image. No napari, no Qt, no threads."""
 
 from . import objects
-from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode
+from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode, names_of
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
@@ -35,6 +35,7 @@ __all__ = [
     "is_session",
     "load",
     "mask_to_edit",
+    "names_of",
     "objects",
     "prompts_from",
     "read_frame",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,6 +19,7 @@ from .edits import Footprint, Region
 
 Key: TypeAlias = tuple[int, FrameIndex]  # one object in one frame
 
+MOST_NAMED = 5  # more objects are counted
 NO_PROMPTS, NO_REGION, NO_FOOTPRINT = Prompts(), Region.empty(), Footprint.empty()
 
 
@@ -89,6 +91,14 @@ class Annotation:
         footprint = self.footprint
         by_hand = footprint.landed or footprint.painted or footprint.erased
         return self.source is None and bool(self.drawings or self.prompts or by_hand)
+
+
+def names_of(object_ids: Sequence[int]) -> str:
+    """ "object 3", "objects 3 and 4", "12 objects"."""
+    if len(object_ids) > MOST_NAMED:
+        return f"{len(object_ids)} objects"
+    *others, last = map(str, object_ids)
+    return f"objects {', '.join(others)} and {last}" if others else f"object {last}"
 
 
 def as_found(region: Region) -> Annotation:

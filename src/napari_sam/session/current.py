@@ -52,7 +52,7 @@ class CurrentAnnotations:
                     self._objects.pop(object_id, None)
 
     def objects(self) -> list[ObjectSummary]:
-        """All objects that have prompts or pixels, by id."""
+        """All objects that have pixels, by id."""
         for object_id, frames in self._objects.items():
             if object_id not in self._summaries:
                 self._summaries[object_id] = _summary(object_id, frames)
@@ -70,7 +70,7 @@ class CurrentAnnotations:
 
 
 def _summary(object_id: int, frames: Mapping[FrameIndex, Annotation]) -> ObjectSummary:
-    shown = {f: a for f, a in frames.items() if a.drawings or a.footprint.landed}
+    shown = {f: a for f, a in frames.items() if a.footprint.landed}
     scores = [a.iou_prediction if a.score is None else a.score for a in shown.values()]
     return ObjectSummary(
         object_id,

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .annotation import Annotation, Key
+import numpy as np
+
+from .annotation import Annotation, Key, names_of
 from .edits import LabelEdit
 
 Parents: TypeAlias = Mapping[int, tuple[int, ...]]  # an object → those it came from
@@ -23,11 +25,24 @@ class Change:
     after: Mapping[Key, Annotation | None]
     parents_before: Parents | None = None  # None: they did not change
     parents_after: Parents | None = None
+    action: str = "change"  # what was done, as the user is told when it is undone
 
     @property
     def nbytes(self) -> int:
         """About how many bytes it takes to remember it."""
         return BYTES_A_CHANGE + sum(edit.nbytes for edit in self.edits)
+
+    @property
+    def concerned(self) -> set[Key]:
+        """The objects it concerns, in each frame."""
+        if self.after:
+            return set(self.after)
+        return {
+            (int(object_id), edit.frame)
+            for edit in self.edits
+            for object_id in np.unique(np.concatenate([edit.before, edit.values]))
+            if object_id
+        }
 
     @property
     def reverse(self) -> Change:
@@ -38,6 +53,7 @@ class Change:
             self.before,
             self.parents_after,
             self.parents_before,
+            self.action,
         )
 
     def is_apart_from(self, other: Change) -> bool:
@@ -60,6 +76,15 @@ class Run:
     def nbytes(self) -> int:
         """About how many bytes it takes to remember it."""
         return sum(change.nbytes for change in self.changes)
+
+    @property
+    def name(self) -> str:
+        """What was done: "prompt of object 3", "propagation of objects 1 and 2 over 12 frames"."""
+        keys = {key for change in self.changes for key in change.concerned}
+        ids, frames = {object_id for object_id, _ in keys}, {frame for _, frame in keys}
+        whose = f" of {names_of(sorted(ids))}" if ids else ""
+        where = f" over {len(frames)} frames" if len(frames) > 1 else ""
+        return f"{self.changes[-1].action}{whose}{where}"
 
 
 class History:

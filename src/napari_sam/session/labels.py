@@ -182,6 +182,16 @@ class AnnotatedLabels:
         self._record(change, run)
         self.relabelled.emit()
 
+    @property
+    def last_step(self) -> str:
+        """What :meth:`undo` would take back, in words; "" if there is nothing."""
+        return "" if self._history.last is None else self._history.last.name
+
+    @property
+    def next_step(self) -> str:
+        """What :meth:`redo` would do again, in words; "" if there is nothing."""
+        return "" if self._history.next is None else self._history.next.name
+
     def undo(self) -> bool:
         """Take back the last step: labels, prompts, objects. ``False`` if there is none."""
         if self._history.last is None:

@@ -36,7 +36,7 @@ def delete(
 ) -> None:
     """Take objects out of the frames that a scope means."""
     _check_all(object_ids)
-    _give_ids(session, dict.fromkeys(object_ids, 0), frame, scope, axis)
+    _give_ids(session, dict.fromkeys(object_ids, 0), frame, scope, axis, "deletion")
 
 
 def trim(
@@ -72,7 +72,7 @@ def merge(
 ) -> None:
     """Let the pixels of other objects be this object's."""
     _check_all([object_id, *others])
-    _give_ids(session, dict.fromkeys(others, object_id), frame, scope, axis)
+    _give_ids(session, dict.fromkeys(others, object_id), frame, scope, axis, "merging")
 
 
 def swap(
@@ -80,7 +80,8 @@ def swap(
 ) -> None:
     """Exchange the ids of two objects from a frame on: the tracks had crossed."""
     _check_all([object_id, other])
-    _give_ids(session, {object_id: other, other: object_id}, frame, "from here", axis)
+    ids = {object_id: other, other: object_id}
+    _give_ids(session, ids, frame, "from here", axis, "exchange of the ids")
 
 
 def join(
@@ -88,7 +89,7 @@ def join(
 ) -> None:
     """Let another object be this one from a frame on: the track had been broken."""
     _check_all([object_id, other])
-    _give_ids(session, {other: object_id}, frame, "from here", axis)
+    _give_ids(session, {other: object_id}, frame, "from here", axis, "joining")
 
 
 def split(session: Session, object_id: int, frame: FrameIndex) -> tuple[int, ...]:
@@ -180,7 +181,7 @@ def divide(
     first = session.next_id()
     ids = dict(zip(earlier, itertools.count(first), strict=False))
     session.note_ids(max((first - 1, *ids.values())))
-    change = renaming(session, ids, sorted(later, key=repr))
+    change = renaming(session, ids, sorted(later, key=repr), "division")
     named = tuple(ids.get(daughter, daughter) for daughter in daughters)
     parents = session.parents if change.parents_after is None else change.parents_after
     parents = {**parents, **dict.fromkeys(named, (mother,))}
@@ -193,7 +194,8 @@ def unlink(session: Session, object_id: int) -> None:
     """Forget what an object came from."""
     if object_id in session.parents:
         parents = {child: p for child, p in session.parents.items() if child != object_id}
-        session.make(Change((), {}, {}, session.parents, parents))
+        action = f"forgetting what object {object_id} came from"
+        session.make(Change((), {}, {}, session.parents, parents, action))
 
 
 def _check_all(object_ids: Sequence[int]) -> None:
@@ -204,7 +206,12 @@ def _check_all(object_ids: Sequence[int]) -> None:
 
 
 def _give_ids(
-    session: Session, ids: Mapping[int, int], frame: FrameIndex, scope: Scope, axis: int | None
+    session: Session,
+    ids: Mapping[int, int],
+    frame: FrameIndex,
+    scope: Scope,
+    axis: int | None,
+    action: str,
 ) -> None:
     frames = list(frames_in(session.stack.shape, frame, scope, axis))
     if scope == "everywhere":  # prompts given in other views go along
@@ -213,12 +220,26 @@ def _give_ids(
         frames += sorted(annotated.difference(frames), key=repr)
     if not frames:  # there is none before the first one
         return
-    change = renaming(session, ids, frames)
+    change = renaming(session, ids, frames, action)
     was_wanted = give_up(session, ids, frames)
     if was_wanted or any(change.edits) or change.after:
         session.note_ids(max(ids))  # one that is free now is still not given again
     if any(change.edits) or change.after:
         session.make(change)
+    _leave_gone(session, ids, frame)
+
+
+def _leave_gone(session: Session, ids: Mapping[int, int], frame: FrameIndex) -> None:
+    """The next prompt is never given the number of an object that is gone."""
+    active = session.active
+    if active not in ids or any(each.object_id == active for each in session.objects()):
+        return
+    if frames_with(session, active, frame):
+        return
+    if ids[active]:
+        session.select(ids[active])
+    else:
+        session.new_object()
 
 
 def _frames_like(session: Session, object_id: int, frame: FrameIndex) -> set[FrameIndex]:
@@ -248,5 +269,5 @@ def _take_out(
         rest = rest.without(part)
     after[object_id, frame] = merged(rest, [session.current(object_id, frame)])
     session.note_ids(ids[-1])
-    session.make(change_to(session, edits, after))
+    session.make(change_to(session, edits, after, action="splitting"))
     return ids

@@ -18,7 +18,9 @@ from .scopes import frames_in
 from .session import Session
 
 
-def renaming(session: Session, ids: Mapping[int, int], frames: Sequence[FrameIndex]) -> Change:
+def renaming(
+    session: Session, ids: Mapping[int, int], frames: Sequence[FrameIndex], action: str
+) -> Change:
     """The change that gives objects other ids in some frames; id 0 deletes."""
     if not ids:
         return Change((), {}, {})
@@ -29,7 +31,7 @@ def renaming(session: Session, ids: Mapping[int, int], frames: Sequence[FrameInd
     for frame in frames:
         after |= renamed_annotations(session, ids, frame)
     parents = _renamed_parents(session, ids, frames) if session.parents else session.parents
-    return change_to(session, edits, after, parents)
+    return change_to(session, edits, after, parents, action)
 
 
 def give_up(session: Session, ids: Iterable[int], frames: Iterable[FrameIndex]) -> bool:
@@ -46,13 +48,14 @@ def change_to(
     edits: Iterable[LabelEdit],
     after: Mapping[Key, Annotation | None],
     parents: Parents | None = None,
+    action: str = "change",
 ) -> Change:
     """The change from what a session is to other pixels, annotations, and parents if given."""
     before = {key: session.current(*key) for key in after}
     pixels = tuple(edit for edit in edits if edit)
     if parents is None or parents == session.parents:
-        return Change(pixels, before, after)
-    return Change(pixels, before, after, session.parents, parents)
+        return Change(pixels, before, after, action=action)
+    return Change(pixels, before, after, session.parents, parents, action)
 
 
 def renamed_annotations(

@@ -28,6 +28,7 @@ from .drawing import Drawing, drawings_of, on_base, prompts_from
 from .edits import Footprint, LabelEdit, Region, edits_of_stroke, mask_to_edit
 from .history import Change
 from .labels import AnnotatedLabels, Write
+from .ownership import owner_of
 
 
 class Session(AnnotatedLabels):
@@ -58,6 +59,7 @@ class Session(AnnotatedLabels):
     requested = Signal(Request)  # a mask is to be decoded
     active_changed = Signal(int)
     explained = Signal(str)  # what of the prompts could not be used, and why
+    refused = Signal(int, tuple, int)  # object, frame: no mask landed; the object it is, 0: none
 
     def __init__(
         self,
@@ -139,6 +141,9 @@ class Session(AnnotatedLabels):
     def land(self, answer: Answer) -> LabelEdit | None:
         """Write the answer to a request; ``None`` if a newer request has overtaken it.
 
+        A mask without a pixel, or with only what other objects leave over, does not land either:
+        what stood before stands, and ``refused`` is emitted.
+
         Raises
         ------
         SamError
@@ -146,6 +151,12 @@ class Session(AnnotatedLabels):
         """
         key = answer.request.key
         if not self._pending.drop(answer.request):
+            return None
+        owner = self._owner(key, answer.mask, answer.request.prompts)
+        if owner is not None:
+            self._mark(())
+            self.landed.emit(*key)
+            self.refused.emit(*key, owner)
             return None
         self.models[answer.model] = (answer.model_hash, answer.precision)
         self._sizes.note(key, answer.mask.area)
@@ -181,7 +192,7 @@ class Session(AnnotatedLabels):
             return self._want(key, based, drawings, self._newest(key).candidate)
         annotation = Annotation(based, drawings, base=base, footprint=self._footprint(key))
         self._pending.forget((key,))
-        self._apply(key, annotation, base)
+        self._apply(key, annotation, base, action="removed prompt")
         return None
 
     def _based(self, key: Key, prompts: Prompts) -> Prompts:
@@ -224,6 +235,14 @@ class Session(AnnotatedLabels):
         self.requested.emit(request)
         return request
 
+    def _owner(self, key: Key, mask: Region, prompts: Prompts) -> int | None:
+        """Whose a mask is that adds no object: another's, or nobody's (0) if it is empty."""
+        if not mask:
+            return 0
+        if not self.protect_neighbours or self.region(*key):
+            return None
+        return owner_of(mask, prompts, self.labels, key[1], key[0])
+
     # How large objects are
 
     @property
@@ -248,7 +267,12 @@ class Session(AnnotatedLabels):
     # What is written
 
     def _apply(
-        self, key: Key, annotation: Annotation, mask: Region, run: int | None = None
+        self,
+        key: Key,
+        annotation: Annotation,
+        mask: Region,
+        run: int | None = None,
+        action: str = "prompt",
     ) -> LabelEdit:
         object_id, frame = key
         self.make_room(object_id)
@@ -260,10 +284,24 @@ class Session(AnnotatedLabels):
             annotation.footprint,
             protect_neighbours=self.protect_neighbours,
         )
-        before, after = self.current(*key), replace(annotation, footprint=footprint)
+        after = {key: replace(annotation, footprint=footprint), **self._bereft(edit, object_id)}
+        before = {each: self.current(*each) for each in after}
         self._write((edit,))
-        self._record(Change((edit,), {key: before}, {key: after}), run)
+        self._record(Change((edit,), before, after, action=action), run)
         return edit
+
+    def _bereft(self, edit: LabelEdit, object_id: int) -> dict[Key, Annotation]:
+        """What stands for other objects whose pixels an edit takes; none are where protected."""
+        if self.protect_neighbours or not edit:
+            return {}
+        after: dict[Key, Annotation] = {}
+        for other in set(np.unique(edit.before).tolist()) - {0, object_id}:
+            key = (other, edit.frame)
+            if (current := self.current(*key)) is not None:
+                lost = edit.changed.chosen(edit.before == other)
+                footprint = current.footprint.after_stroke(current.footprint.landed.without(lost))
+                after[key] = replace(current, footprint=footprint)
+        return after
 
     # What is propagated from frame to frame
 
@@ -279,12 +317,16 @@ class Session(AnnotatedLabels):
         if by_user or not self._history.accepts(run):
             return None
         model = self.models.get(propagated.model, ("", ""))
+        if not propagated.stopped and self._owner(key, propagated.mask, Prompts()) is not None:
+            others = f"Object {key[0]} would be nothing but pixels of others here."
+            propagated = replace(propagated, mask=Region.empty(), stopped=others)
         annotation = Annotation.of_propagated(propagated, *model, self._footprint(key))
         if not propagated.stopped:
             self._pending.forget((key,))
-            return self._apply(key, annotation, propagated.mask, run)
+            return self._apply(key, annotation, propagated.mask, run, "propagation")
         if annotation != current and not self.region(*key):
-            self._record(Change((), {key: current}, {key: annotation}), run)
+            change = Change((), {key: current}, {key: annotation}, action="propagation")
+            self._record(change, run)
         return None
 
     def confirm(self, object_id: int, frame: FrameIndex) -> bool:
@@ -297,7 +339,8 @@ class Session(AnnotatedLabels):
         if current is None or current.source is None:
             return False
         own = replace(current.own, base=self.region(*key))
-        self.make(Change((), {key: current}, {key: None if current.stopped else own}))
+        after = {key: None if current.stopped else own}
+        self.make(Change((), {key: current}, after, action="confirmation"))
         return True
 
     # What others do to the labels
@@ -329,7 +372,7 @@ class Session(AnnotatedLabels):
                     key = (int(object_id), edit.frame)
                     before[key], after[key] = self.current(*key), self._after_stroke(key, edit)
         if edits:
-            self._record(Change(tuple(edits), before, after))
+            self._record(Change(tuple(edits), before, after, action="brush stroke"))
 
     def _after_stroke(self, key: Key, edit: LabelEdit) -> Annotation:
         current = self.current(*key)

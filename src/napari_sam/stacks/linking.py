@@ -43,6 +43,7 @@ def find_links(
     first_id: int = 1,
     rules: LinkRules | None = None,
     progress: Callable[[int, int], None] | None = None,
+    parents: Mapping[int, tuple[int, ...]] | None = None,
 ) -> Links:
     """Link the labels of all frames along an axis. Reads them, and changes nothing.
 
@@ -59,6 +60,8 @@ def find_links(
         The lowest id that is free for a track that keeps none.
     progress
         Called as ``progress(done, total)`` for every frame; what it raises stops the work.
+    parents
+        Divisions that are known: they stay, and the rest is linked around them.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def find_links(
     n_fixed = sum(i is not None for i in frame[:axis])
     through = labels[before] if n_fixed else labels
     found = find_tracks(through, time_axis=axis - n_fixed, progress=progress)
-    tracks = link(found, rules, first_id)
+    tracks = link(found, rules, first_id, parents or {})
     positions = _changing(tracks)
     first = (*frame[:axis], 0, *frame[axis + 1 :])
     ids = {
@@ -109,7 +112,8 @@ def make_links(session: Session, links: Links) -> None:
             after |= renamed_annotations(session, ids, frame)
     renamed = links.renamed
     stay = {c: its for c, its in session.parents.items() if renamed.isdisjoint((c, *its))}
-    change = change_to(session, links.edits, after, {**stay, **links.tracks.parents})
+    parents = {**stay, **links.tracks.parents}
+    change = change_to(session, links.edits, after, parents, "linking")
     if change.edits or change.parents_after is not None:
         session.note_ids(highest)
         for frame, ids in links.ids.items():
@@ -126,7 +130,7 @@ def link_frames(
     """Link the labels of all frames along an axis into tracks, and give each one id.
 
     For labels whose ids say nothing from frame to frame, such as another tool's. Divisions that
-    are found become the parents; of others those stay whose objects keep their ids.
+    are known stay, and those that are found are added.
 
     Parameters
     ----------
@@ -138,6 +142,7 @@ def link_frames(
     Links
         How many labels became how many tracks.
     """
-    links = find_links(session.labels, frame, axis, session.next_id(), rules)
+    parents = dict(session.parents)
+    links = find_links(session.labels, frame, axis, session.next_id(), rules, parents=parents)
     make_links(session, links)
     return links

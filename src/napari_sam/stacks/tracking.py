@@ -161,7 +161,12 @@ def find_tracks(
     )
 
 
-def link(regions: Tracks, rules: LinkRules | None = None, first_id: int = 1) -> Tracks:
+def link(
+    regions: Tracks,
+    rules: LinkRules | None = None,
+    first_id: int = 1,
+    known: Mapping[int, tuple[int, ...]] | None = None,
+) -> Tracks:
     """Link regions that look alike and lie near each other in successive frames.
 
     A linear assignment from frame to frame, then one over whole tracks that closes gaps and finds
@@ -175,11 +180,16 @@ def link(regions: Tracks, rules: LinkRules | None = None, first_id: int = 1) -> 
         What :func:`find_tracks` found in labels; their ids say nothing about what belongs together.
     first_id
         The lowest id for a track that keeps none.
+    known
+        Mothers of daughters that are known to come from them, by the ids of the labels: two or more
+        daughters, there only after their mother, are linked to her and to nothing else.
     """
     if not len(regions):
         return regions
     regions = _sorted(regions, np.lexsort((regions.values, regions.frames)))
-    segments, mothers = _segments(_link(regions, rules or LinkRules()))
+    tree = _link(regions, rules or LinkRules())
+    _keep_divisions(tree, regions, known or {})
+    segments, mothers = _segments(tree)
     names = _names(segments, regions.values, first_id)
     ids = np.zeros(len(regions), np.intp)
     for segment, name in zip(segments, names, strict=True):
@@ -250,6 +260,25 @@ def _drop_unlikely_divisions(
         ):
             away = [float(np.linalg.norm(coords[f][n] - at)) for f, n in daughters]
             tree[mother] = [daughters[int(np.argmin(away))]]
+
+
+def _keep_divisions(tree: Tree, regions: Tracks, known: Mapping[int, tuple[int, ...]]) -> None:
+    """Let mothers end with their last region before their daughters, who begin with their first."""
+    daughters: dict[int, list[int]] = {}
+    for child, mothers in known.items():
+        if len(mothers) == 1:
+            daughters.setdefault(mothers[0], []).append(child)
+    nodes: dict[int, list[Node]] = {}  # of each id, in order
+    for node, value in zip(tree, regions.values.tolist(), strict=True):
+        nodes.setdefault(value, []).append(node)
+    for mother, children in daughters.items():
+        firsts = sorted(nodes[child][0] for child in children if child in nodes)
+        lasts = [node for node in nodes.get(mother, ()) if firsts and node[0] < firsts[0][0]]
+        if len(firsts) < 2 or not lasts:
+            continue
+        for node, becomes in tree.items():
+            tree[node] = [each for each in becomes if each not in firsts]
+        tree[lasts[-1]] = firsts
 
 
 def _lives(tree: Tree, node: Node, n_frames: int, n_all: int) -> bool:

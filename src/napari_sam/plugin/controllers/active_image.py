@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_sam.engine import SamError
 from napari_sam.plugin.layers import LayerBridge, remove_layers
 from napari_sam.plugin.layers.own_layers import new_labels
+from napari_sam.plugin.layers.sight import CHANGES, is_on_top
 from napari_sam.plugin.panels.annotate import SourcePanel
 from napari_sam.plugin.sessions.reopening import Reopening
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .controller import Window
     from .messages import Messages
 
+LISTED = ("inserted", "removed", "name")  # events of layers after which others are listed
+FOLLOWED = "“{}” is on top, so it is annotated now. To go back, choose “{}” under Image."
 NO_IMAGE = "Open an image to begin: drop a file into the window."
 
 
@@ -42,6 +45,7 @@ class ActiveImage(QObject):
 
     attached = Signal(object)  # LayerBridge
     detached = Signal(object)  # LayerBridge
+    sight_changed = Signal()  # something else keeps the user from seeing what is clicked
 
     def __init__(
         self, window: Window, panel: SourcePanel, messages: Messages, reader: Worker
@@ -50,25 +54,53 @@ class ActiveImage(QObject):
         self.bridge: LayerBridge | None = None
         self._viewer: ViewerModel = window.viewer
         self._panel, self._status = panel, window.status
-        self._defer, self._tell = window.defer, messages.tell
-        self._inform = messages.inform
+        self._defer, self._tell, self._inform = window.defer, messages.tell, messages.inform
+        self.is_busy: Callable[[], bool] = lambda: False  # with objects of this image
         self._discarded: list[Layer] = []  # by an earlier bridge
+        self._obstacle = ""  # to the eye, that was told last
         self.reopening = Reopening(
             self._viewer, reader, self.attach, messages.inform, messages.tell
         )
-        self._viewer.layers.events.inserted.connect(self._on_layers)
-        self._viewer.layers.events.removed.connect(self._on_layers)
+        self._viewer.layers.events.connect(self._on_layers)
+        self._viewer.layers.selection.events.active.connect(self._on_chosen)
         panel.image.activated.connect(self._choose_image)
         panel.labels.activated.connect(self._choose_labels)
         panel.cell_size.valueChanged.connect(self._set_cell_size)
 
     # What there is to choose from
 
-    def _on_layers(self, event: Any = None) -> None:
-        self._defer(self.list_layers)
-        layer = getattr(event, "value", None)
-        if self.reopening.is_session(layer):
+    def _on_layers(self, event: Any) -> None:
+        """Layers came, went, or are seen otherwise than before."""
+        if event.type in LISTED:
+            self._defer(self.list_layers)
+        if event.type in (*LISTED, *CHANGES):
+            self._defer(self._look)
+        if event.type == "inserted":
+            self._on_chosen(event)
+
+    def _look(self) -> None:
+        """Say so if something else keeps the user from seeing what is clicked."""
+        seen, self._obstacle = self._obstacle, self.bridge.obstacle if self.bridge else ""
+        if self._obstacle != seen:
+            self.sight_changed.emit()
+
+    def _on_chosen(self, event: Any) -> None:
+        """A layer was added or selected."""
+        layer = event.value
+        if event.type == "inserted" and self.reopening.is_session(layer):
             self._defer(partial(self.begin, layer))  # dropped into the window to go on with it
+        elif isinstance(layer, Image):
+            self._defer(partial(self._follow, layer))
+
+    def _follow(self, image: Image) -> None:
+        """What is on top is what is annotated, unless objects are on their way in another image."""
+        before = self.bridge
+        if before is None or before.image is image or self.is_busy():
+            return
+        if is_on_top(self._viewer, image):
+            self.begin(image)
+            if not before.is_blank:
+                self._inform(FOLLOWED.format(image.name, before.image.name), False)
 
     def list_layers(self) -> None:
         """Show the layers there are; begin with an image if none is being annotated."""
@@ -80,7 +112,7 @@ class ActiveImage(QObject):
         _fill(self._panel.image, images, current)
         _fill(self._panel.labels, [None, *labels], self.bridge.labels if self.bridge else None)
         if self.bridge is None and images and self.reopening.image not in images:
-            self.begin(images[-1])
+            self.begin(next((each for each in reversed(images) if each.visible), images[-1]))
         elif not images:
             self._remove_discarded()
             self._status.show_idle(NO_IMAGE)
@@ -89,14 +121,16 @@ class ActiveImage(QObject):
         self.begin(self._panel.image.currentData())
 
     def _choose_labels(self, _: int = 0) -> None:
-        """Go on with other labels, or with new ones. Blank ones that were made here go."""
+        """Go on with other labels, or with new ones. Those before are hidden; blank ones go."""
         before = self.bridge
         if before is None:
             return
         image, stack = before.image, before.session.stack
         self.attach(image, self._panel.labels.currentData() or new_labels(image, stack))
-        is_left = self.bridge is not None and self.bridge.labels is not before.labels
-        if is_left and before.is_blank:
+        if self.bridge is None or self.bridge.labels is before.labels:
+            return
+        self.bridge.labels.visible, before.labels.visible = True, False
+        if before.is_blank:
             remove_layers(self._viewer, [before.labels])
 
     def _set_cell_size(self, diameter: int) -> None:
@@ -187,8 +221,8 @@ class ActiveImage(QObject):
         """Let go of the viewer."""
         self.detach()
         self._remove_discarded()
-        self._viewer.layers.events.inserted.disconnect(self._on_layers)
-        self._viewer.layers.events.removed.disconnect(self._on_layers)
+        self._viewer.layers.events.disconnect(self._on_layers)
+        self._viewer.layers.selection.events.active.disconnect(self._on_chosen)
 
 
 def _fill(combo: QComboBox, layers: list[Any], current: Any) -> None:

@@ -163,9 +163,11 @@ class Answering(Controller):
             return
         model = self.predictor.model
         where = DEVICES.get(model.device.type, model.device.type)
-        text = f"Ready: {model.name} answers on the {where}."
-        if self._bridge is not None and self._bridge.frame is None:
+        text, bridge = f"Ready: {model.name} answers on the {where}.", self._bridge
+        if bridge is not None and bridge.frame is None:
             text = OUT_OF_SIGHT
-        elif self._bridge is not None and not self._bridge.tools.active:
+        elif bridge is not None and (unseen := bridge.obstacle):
+            text = f"⚠ {unseen}"
+        elif bridge is not None and not bridge.tools.active:
             text = "Choose a tool to go on clicking."
         self._status.show_idle(text)

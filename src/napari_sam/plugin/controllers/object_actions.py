@@ -11,14 +11,13 @@ from napari_sam.plugin.layers.bridge import LayerBridge
 from napari_sam.plugin.panels.annotate import ObjectPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
-from napari_sam.session import Scope, Session, objects
+from napari_sam.session import Scope, Session, names_of, objects
 from napari_sam.stacks import Links, make_links
 
 from .controller import Controller, Window
 
 SCOPES: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
 LINK = "link"  # job slot
-MOST_NAMED = 5  # more objects are counted
 
 
 class ObjectActions(Controller):
@@ -81,9 +80,10 @@ class ObjectActions(Controller):
         if bridge is None or bridge.frame is None:
             return
         session = bridge.session
+        first_id, parents = session.next_id(), dict(session.parents)
         job = Job(
             LINK,
-            partial(tasks.link, session.labels, bridge.frame, self._axis(), session.next_id()),
+            partial(tasks.link, session.labels, bridge.frame, self._axis(), first_id, parents),
             done=partial(self._on_linked, bridge, session.n_changes),
             failed=self._tell,
             progress=partial(self._status.show_busy, "Linking labels into tracks …"),
@@ -134,7 +134,7 @@ class ObjectActions(Controller):
             "second": chosen[1:2],
             "mother": [] if self.mother is None else [self.mother],
         }
-        return {name: _names(object_ids) for name, object_ids in meant.items() if object_ids}
+        return {name: names_of(object_ids) for name, object_ids in meant.items() if object_ids}
 
     def _chosen(self, session: Session) -> Sequence[int]:
         """The object in hand, then the others that are chosen."""
@@ -148,17 +148,17 @@ class ObjectActions(Controller):
         first, axis = chosen[0], self._axis()
         if action == "delete":
             objects.delete(session, chosen, frame, SCOPES[scope], axis)
-            return f"Deleted {_names(chosen)}. Ctrl+Z brings back."
+            return f"Deleted {names_of(chosen)}. Ctrl+Z brings back."
         if action == "merge":
             others = chosen[1:]
             objects.merge(session, first, others, frame, SCOPES[scope], axis)
             are = "is" if len(others) == 1 else "are"
-            return f"{_names(others).capitalize()} {are} part of object {first} now."
+            return f"{names_of(others).capitalize()} {are} part of object {first} now."
         if action == "split":
-            return f"The parts are {_names([first, *objects.split(session, first, frame)])} now."
+            return f"The parts are {names_of([first, *objects.split(session, first, frame)])} now."
         if action == "swap":
             objects.swap(session, first, chosen[1], frame, axis)
-            return f"{_names(chosen).capitalize()} have exchanged their ids from here on."
+            return f"{names_of(chosen).capitalize()} have exchanged their ids from here on."
         if action == "join":
             objects.join(session, first, chosen[1], frame, axis)
             return f"Object {chosen[1]} goes on as object {first} from here."
@@ -180,7 +180,7 @@ class ObjectActions(Controller):
         daughters = objects.divide(session, self.mother, self._panel.chosen(), frame, self._axis())
         mother, self.mother = self.mother, None
         self._panel.choose(daughters)
-        return f"Object {mother} divided into {_names(daughters)}."
+        return f"Object {mother} divided into {names_of(daughters)}."
 
 
 def _what_was_linked(links: Links) -> str:
@@ -191,11 +191,3 @@ def _what_was_linked(links: Links) -> str:
     if not links.ids:
         return f"The {n_labels} labels are {found}. They keep their numbers."
     return f"{n_labels} labels became {found}. Ctrl+Z brings the old numbers back."
-
-
-def _names(object_ids: Sequence[int]) -> str:
-    """ "object 3", "objects 3 and 4", "12 objects"."""
-    if len(object_ids) > MOST_NAMED:
-        return f"{len(object_ids)} objects"
-    *others, last = map(str, object_ids)
-    return f"objects {', '.join(others)} and {last}" if others else f"object {last}"

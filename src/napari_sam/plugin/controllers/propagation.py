@@ -195,7 +195,6 @@ class Propagation(Controller):
             if not is_back:
                 self.stop()
             self._tell_outcome(run, run.outcome if is_back else "")
-            self._status.show_idle("Done again." if is_back else "Undone.")
             return
 
     def _tell_outcome(self, run: Run, text: str) -> None:

@@ -41,4 +41,4 @@ class ToolChoice(Controller):
         if self._bridge is not None:
             self._bridge.set_negative(self._panel.negative.isChecked())
             self._bridge.set_one_object_per_prompt(self._panel.single.isChecked())
-            self._bridge.session.protect_neighbours = self._panel.protect.isChecked()
+            self._bridge.set_protected(self._panel.protect.isChecked())

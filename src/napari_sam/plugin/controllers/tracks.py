@@ -155,7 +155,8 @@ def features_of(session: Session) -> pd.DataFrame:
 
     known: dict[int, list[Annotation]] = {}
     for (object_id, _), annotation in session.annotations():
-        known.setdefault(object_id, []).append(annotation)
+        if annotation.footprint.landed:
+            known.setdefault(object_id, []).append(annotation)
     ids = sorted(known)
     return pd.DataFrame(
         {

@@ -20,17 +20,20 @@ from napari_sam.session import Region
 from .in_memory import forget_in_memory, labels_with_session
 from .label_link import Defer, LabelLink
 from .labels_as_given import annotated_layer, taken_labels
+from .layer_keys import LayerKeys
 from .own_layers import is_blank, raise_above
 from .preview import Preview
+from .prompt_events import PromptEvents
 from .prompt_layers import PromptLayers
 from .prompt_sync import PromptSync
-from .replay import Replay
+from .replay import Replay, Replayed
+from .sight import obstacle
 from .tools import Tools
 from .view import go_to_frame, id_at, point_in_frame, shown_frame, stack_of
 
 Discard: TypeAlias = Callable[[Iterable[Layer]], None]
 
-UNFINISHED = ("adding", "changing", "removing")  # napari's events before a change of data is done
+NO_BOX = "That was a click: drag from corner to corner to draw it."
 
 
 class LayerBridge:
@@ -76,7 +79,6 @@ class LayerBridge:
         self._defer = defer
         self._discard = discard or partial(remove_layers, viewer)
         self._closed = False
-        self.is_drawing = False  # a shape was begun: napari bears no other frame until it is done
         stack = stack_of(image)
         found = labels or labels_with_session(viewer, image, stack)
         annotated = annotated_layer(found, image, stack)
@@ -89,9 +91,10 @@ class LayerBridge:
             self.labels, self.session, lambda: self.frame, defer, self.notice.emit
         )
         self.prompts = PromptLayers(image, stack, self.notice.emit)
-        self._sync = PromptSync(self.prompts, self.session, self.notice.emit)
+        self._sync = PromptSync(self.prompts, self.session, self.notice.emit, defer)
         self.points, self.shapes = self.prompts.points, self.prompts.shapes
         self.tools = Tools(viewer, self.points, self.shapes, defer)
+        self._drawing = PromptEvents(self.prompts, self.tools)
         self._preview = Preview(viewer, image, stack, lambda: self.labels)
         for layer in (self.labels, self.preview, self.shapes, self.points):
             if layer not in viewer.layers:
@@ -118,6 +121,11 @@ class LayerBridge:
         """A position of the cursor as yx in the shown frame; ``None`` outside of it."""
         return point_in_frame(self.image, self.session.stack, self.frame, point_world)
 
+    @property
+    def obstacle(self) -> str:
+        """What keeps the user from seeing what a click means; "" if nothing does."""
+        return obstacle(self.viewer, self.image, self.labels, self.tools.layer)
+
     def _on_dims(self, event: object = None) -> None:
         frame = self.shown_frame()
         if frame == self.frame:
@@ -133,7 +141,7 @@ class LayerBridge:
 
     def snapshot(self) -> None:
         """Read every prompt from the layers and tell the session what is new. Idempotent."""
-        if self.prompts.is_filling or self._closed:
+        if self.prompts.is_filling or self._drawing.is_drawing or self._closed:
             return
         newest = self._sync.read()
         if newest is not None:
@@ -150,6 +158,7 @@ class LayerBridge:
 
     def select(self, object_id: int) -> None:
         """Make an object the active one and show its prompts."""
+        self.points.visible = self.shapes.visible = True
         self.session.select(object_id)
         self.show_object()
 
@@ -168,7 +177,7 @@ class LayerBridge:
 
     def show_frame(self, frame: FrameIndex) -> None:
         """Move the sliders to a frame, unless a shape is being drawn."""
-        if not self.is_drawing:
+        if not self._drawing.is_drawing:
             go_to_frame(self.viewer, self.image, frame)
 
     def next_object(self) -> None:
@@ -203,17 +212,18 @@ class LayerBridge:
 
     def undo(self, layer: object = None) -> None:
         """Take back what was done last: a prompt, a stroke, a run over many frames."""
-        self._show_replayed(*self._replay.undo())
+        self._show_replayed(self._replay.undo())
 
     def redo(self, layer: object = None) -> None:
         """Do again what was undone last."""
-        self._show_replayed(*self._replay.redo())
+        self._show_replayed(self._replay.redo())
 
-    def _show_replayed(self, frames: set[FrameIndex], sources: set[FrameIndex]) -> None:
+    def _show_replayed(self, replayed: Replayed) -> None:
         """Show where something changed, or where the run began that is taken back."""
         self.show_object()
-        if self.frame is None or self.frame not in sources:
-            self.show_one_of(frames)
+        if self.frame is None or self.frame not in replayed.sources:
+            self.show_one_of(replayed.frames)
+        self.notice.emit(replayed.said)
 
     # Preview
 
@@ -242,6 +252,10 @@ class LayerBridge:
         self._sync.one_object_per_prompt = on
         self._set_defaults()
 
+    def set_protected(self, on: bool) -> None:
+        """Whether neither masks nor napari's brush take pixels of other objects."""
+        self.session.protect_neighbours = self.labels.preserve_labels = on
+
     def _on_press(self, negative: bool) -> None:
         """napari took over the features of whatever was selected last."""
         self._set_defaults(negative=negative)
@@ -263,19 +277,17 @@ class LayerBridge:
         self.image.events.data.connect(self._on_image_data)
         self.labels.events.data.connect(self._on_labels_data)
         self.labels.events.selected_label.connect(self._on_selected_label)
+        self._drawing.changed.connect(partial(self._defer, self.snapshot))
+        self._drawing.clicked.connect(self._on_clicked)
         self.tools.pressed.connect(self._on_press)
         self.tools.picked.connect(self._on_picked)
-        for layer in (self.points, self.shapes):
-            layer.events.data.connect(self._on_prompts)
-        for layer in (self.labels, self.points, self.shapes):
-            layer.bind_key("Control-Z", self.undo, overwrite=True)
-            layer.bind_key("Control-Shift-Z", self.redo, overwrite=True)
+        keys = {"Control-Z": self.undo, "Control-Shift-Z": self.redo}
+        self._keys = LayerKeys((self.labels, self.points, self.shapes), keys)
 
-    def _on_prompts(self, event: Any) -> None:
-        action = getattr(event, "action", "")
-        self.is_drawing = action == "adding" and event.source is self.shapes
-        if not self.prompts.is_filling and action not in UNFINISHED:
-            self._defer(self.snapshot)
+    def _on_clicked(self) -> None:
+        """A box of no size goes again."""
+        self.notice.emit(NO_BOX)
+        self._defer(self.show_object)
 
     def _on_image_data(self, event: object = None) -> None:
         """Other pixels in the same layer: what was embedded of the old ones is never used again."""
@@ -342,10 +354,9 @@ class LayerBridge:
         self.image.events.data.disconnect(self._on_image_data)
         self.labels.events.data.disconnect(self._on_labels_data)
         self._link.close()
+        self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
-        for layer in (self.labels, self.points, self.shapes):
-            for key in ("Control-Z", "Control-Shift-Z"):
-                layer.bind_key(key, None, overwrite=True)
+        self._keys.close()
         self._discard([self.points, self.shapes, self.preview])
         self.closed.emit()
 

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session import Drawing, Session
 
+from .label_link import Defer
 from .prompt_layers import PromptLayers
+
+THAT_IS = "That is object {}: Shift-click to go on with it."
+NOTHING_THERE = "The model finds nothing there. Draw a box around the object."
 
 
 class PromptSync:
@@ -18,16 +22,29 @@ class PromptSync:
     layers, session
         What is kept alike.
     explain
-        Given a sentence about a drawing that no prompt can be made of.
+        Given a sentence about a drawing that no prompt can be made of, or no object.
+    defer
+        Runs a function when napari is done with its own event.
     """
 
     def __init__(
-        self, layers: PromptLayers, session: Session, explain: Callable[[str], object]
+        self,
+        layers: PromptLayers,
+        session: Session,
+        explain: Callable[[str], object],
+        defer: Defer,
     ) -> None:
         self.negative = False  # what a plain left click means
         self.one_object_per_prompt = False
-        self._layers, self._session, self._explain = layers, session, explain
+        self._layers, self._session = layers, session
+        self._explain, self._defer = explain, defer
+        self._frame: FrameIndex | None = None  # the one drawn in last
         self._shown: set[int] = set()  # objects whose drawings the layers hold
+        session.refused.connect(self._on_refused)
+
+    def close(self) -> None:
+        """Hear of the session no more."""
+        self._session.refused.disconnect(self._on_refused)
 
     def read(self) -> int | None:
         """Read every drawing and tell the session what is new. Idempotent.
@@ -53,6 +70,11 @@ class PromptSync:
             layers.points.selected_data = set()
         return newest if self.one_object_per_prompt and newest > session.active else None
 
+    def _on_refused(self, object_id: int, frame: FrameIndex, owner: int) -> None:
+        """No object came of a drawing: it goes."""
+        self._defer(self.show)
+        self._explain(THAT_IS.format(owner) if owner else NOTHING_THERE)
+
     def show(self) -> None:
         """Bring the drawings of the active object back into the layers, for editing."""
         active = self._session.active
@@ -61,11 +83,13 @@ class PromptSync:
         self._layers.show(
             active, [(f, drawing) for f in frames for drawing in self._session.drawings(active, f)]
         )
+        self.set_defaults(self._frame)  # napari forgot them
 
     def set_defaults(self, frame: FrameIndex | None, *, negative: bool = False) -> None:
         """Decide what the next point or shape will belong to and mean."""
         if frame is None:
             return
+        self._frame = frame
         negative = negative or self.negative
         object_id = self._session.active
         is_taken = bool(self._session.prompted_frames(object_id))

@@ -3,45 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any
 
 from napari_sam.engine import FrameIndex
 from napari_sam.session import Session
 
-Frames: TypeAlias = set[FrameIndex]
+
+@dataclass(frozen=True)
+class Replayed:
+    """What was undone or done again."""
+
+    said: str  # in a sentence
+    frames: set[FrameIndex] = field(default_factory=set)  # in which something changed
+    sources: set[FrameIndex] = field(default_factory=set)  # from which masks had come there
 
 
 class Replay:
-    """Undo and redo of a session.
-
-    Both return the frames in which something changed, and those that propagated masks there came
-    from.
-    """
+    """Undo and redo of a session."""
 
     def __init__(self, session: Session) -> None:
         self.is_running = False
         self._session = session
 
-    def undo(self) -> tuple[Frames, Frames]:
+    def undo(self) -> Replayed:
         """Take back what was done last; first of all a request that is not answered yet."""
-        if pending := self._session.pending():
-            self._session.fail(max(pending, key=lambda request: request.generation))
-            return set(), set()
-        return self._run(self._session.undo)
+        session = self._session
+        if pending := session.pending():
+            newest = max(pending, key=lambda request: request.generation)
+            session.fail(newest)
+            return Replayed(f"Undone: prompt of object {newest.object_id}.")
+        what = session.last_step
+        said = f"Undone: {what}." if what else "There is nothing to undo."
+        return self._run(session.undo, said)
 
-    def redo(self) -> tuple[Frames, Frames]:
+    def redo(self) -> Replayed:
         """Do again what was undone last."""
-        return self._run(self._session.redo)
+        what = self._session.next_step
+        said = f"Done again: {what}." if what else "There is nothing to do again."
+        return self._run(self._session.redo, said)
 
-    def _run(self, step: Callable[[], bool]) -> tuple[Frames, Frames]:
+    def _run(self, step: Callable[[], bool], said: str) -> Replayed:
         before = dict(self._session.annotations())
-        frames: Frames = set()
-        sources: Frames = set()
+        replayed = Replayed(said)
 
         def note(*key: Any) -> None:
-            frames.add(key[1])
+            replayed.frames.add(key[1])
             both = (before.get(key), self._session.current(*key))
-            sources.update(each.source for each in both if each is not None and each.source)
+            replayed.sources.update(
+                each.source for each in both if each is not None and each.source
+            )
 
         self._session.landed.connect(note)
         self.is_running = True
@@ -50,4 +61,4 @@ class Replay:
         finally:
             self.is_running = False
             self._session.landed.disconnect(note)
-        return frames, sources
+        return replayed

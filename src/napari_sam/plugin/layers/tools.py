@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from psygnal import Signal
 from .label_link import Defer
 
 RIGHT_BUTTON = 2
+LEAST_DRAG = 3.0  # pixels of the screen; napari makes a box of a click, too
+DRAGGED = ("rectangle", "ellipse")
 TOOL_MODES = {
     "point": "add",
     "rectangle": "add_rectangle",
@@ -39,6 +42,7 @@ class Tools:
     def __init__(self, viewer: ViewerModel, points: Points, shapes: Shapes, defer: Defer) -> None:
         self._viewer, self._points, self._shapes, self._defer = viewer, points, shapes, defer
         self.tool = "point"
+        self.was_click = False  # the last box or ellipse was drawn without a drag
         self._told = ""
         viewer.layers.selection.events.active.connect(self._on_event)
         for layer in (points, shapes):
@@ -96,3 +100,10 @@ class Tools:
             self.picked.emit(event.position, "Control" in event.modifiers)
             return
         self.pressed.emit(event.button == RIGHT_BUTTON or "Control" in event.modifiers)
+        if self.active in DRAGGED:
+            start, way = event.pos, 0.0
+            yield
+            while event.type == "mouse_move":
+                way = max(way, math.dist(start, event.pos))
+                yield
+            self.was_click = way < LEAST_DRAG

@@ -152,7 +152,7 @@ class ToolPanel(QWidget):
         self.single = QCheckBox("One per prompt (J)")
         self.single.setToolTip("Each box and each positive point begins an object of its own")
         self.protect = QCheckBox("Protect neighbours")
-        self.protect.setToolTip("A new mask never takes pixels of another object")
+        self.protect.setToolTip("Neither a mask nor napari's brush takes pixels of another object")
         self.protect.setChecked(True)
         self.hover = QCheckBox("Preview (H)")
         self.hover.setToolTip("Show in yellow, under the cursor, the mask that a click would give")

@@ -7,7 +7,7 @@ for the many small steps of a decoder, all cores but one for an encoder.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
@@ -110,9 +110,16 @@ def propagate(
     return propagate_frames(plan, stack, predictor, cache, _encoding(report))
 
 
-def link(labels: Any, frame: FrameIndex, axis: int | None, first_id: int, report: Report) -> Links:
+def link(
+    labels: Any,
+    frame: FrameIndex,
+    axis: int | None,
+    first_id: int,
+    parents: Mapping[int, tuple[int, ...]],
+    report: Report,
+) -> Links:
     """What the labels of all frames are as tracks. Numbers from ``first_id`` on are free."""
-    return find_links(labels, frame, axis, first_id, progress=report)
+    return find_links(labels, frame, axis, first_id, progress=report, parents=parents)
 
 
 def _encoding(report: Report) -> Report:

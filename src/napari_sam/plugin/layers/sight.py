@@ -1,0 +1,66 @@
+"""Whether what is clicked is what is seen: which image lies on top, and what is hidden."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+
+SEE_THROUGH = ("additive", "minimum", "multiplicative")  # blendings that show what lies below
+OPAQUE = 0.5  # opacity from which on a layer hides more than it shows
+CHANGES = ("visible", "opacity", "blending", "reordered", "name")  # events of layers that matter
+
+
+def hides(layer: Layer) -> bool:
+    """Whether a layer is an image that hides what lies below it."""
+    if not isinstance(layer, Image) or not layer.visible:
+        return False
+    blending = str(layer.blending)
+    return blending == "opaque" or (blending not in SEE_THROUGH and layer.opacity > OPAQUE)
+
+
+def covering(viewer: ViewerModel, image: Image) -> Image | None:
+    """The topmost image that lies over a part of another one, as the sliders stand."""
+    if image not in viewer.layers or getattr(viewer, "canvas", viewer).grid.enabled:
+        return None
+    above = viewer.layers[viewer.layers.index(image) + 1 :]
+    over = (each for each in reversed(above) if hides(each) and _meet(viewer, image, each))
+    return next(over, None)
+
+
+def is_on_top(viewer: ViewerModel, image: Image) -> bool:
+    """Whether an image is what is seen where it lies."""
+    return image in viewer.layers and hides(image) and covering(viewer, image) is None
+
+
+def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) -> str:
+    """What keeps the user from seeing what is clicked, and what helps; "" if nothing does."""
+    above = covering(viewer, image)
+    if above is not None:
+        return (
+            f"“{above.name}” lies over “{image.name}”, which clicks mean. "
+            "Hide it, or choose it under Image."
+        )
+    if not image.visible:
+        return f"“{image.name}” is hidden, but clicks mean it. Show it, or choose another image."
+    if not labels.visible:
+        return f"The masks are hidden: show the layer “{labels.name}”."
+    if not prompts.visible:
+        return f"The layer “{prompts.name}” is hidden. Choose a tool to show it."
+    return ""
+
+
+def _meet(viewer: ViewerModel, image: Image, other: Image) -> bool:
+    """Whether two images share a part of the plane that is shown."""
+    n = min(image.ndim, other.ndim)
+    (low, high), (its_low, its_high) = (each.extent.world[:, -n:] for each in (image, other))
+    displayed = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
+    point = np.asarray(viewer.dims.point)
+    for axis in range(-n, 0):
+        if axis in displayed:
+            apart = low[axis] >= its_high[axis] or its_low[axis] >= high[axis]
+        else:
+            apart = not its_low[axis] <= point[axis] <= its_high[axis]
+        if apart:
+            return False
+    return True
