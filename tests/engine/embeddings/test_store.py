@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import time
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +18,11 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.codecs import GzipCodec
 from zarr.storage import ZipStore
 
 from napari_sam.engine import EmbeddingStore, save_store_settings, store_settings
+from napari_sam.engine.embeddings import store as store_module
 from napari_sam.engine.embeddings.cache import EmbeddingKey, StoredEmbedding
 
 KEY = EmbeddingKey("frame", "sha256:1", "fp32")
@@ -146,6 +152,99 @@ def test_what_was_used_longest_ago_goes_first(store: EmbeddingStore) -> None:
     assert [n for n in range(4) if new_key(n) in store] == [0, 2, 3]
     assert store.nbytes <= store.limit_bytes
     assert len(store) == 3
+
+
+def test_a_clock_set_back_changes_no_order(store: EmbeddingStore) -> None:
+    """Files from the future are the first to go, once something else was used after them."""
+    for n in range(3):
+        store.put(new_key(n), new_stored(n))
+    ahead = time.time() + 10 * 365 * 86_400
+    for path in store.folder.iterdir():
+        os.utime(path, (ahead, ahead))
+    later = EmbeddingStore(store.folder, tell=refuse)
+    assert later.get(new_key(1)) is not None
+    later.limit_bytes = 3 * later.size(new_key(0)) + 500
+    later.put(new_key(3), new_stored(3))
+    later.put(new_key(4), new_stored(4))
+    assert [n for n in range(5) if new_key(n) in later] == [1, 3, 4]
+
+
+def test_one_pushed_out_while_it_is_read_is_whole(
+    store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may remove a file as soon as it was read."""
+    store.put(KEY, new_stored())
+    whole = store_module._is_whole
+
+    def removed_meanwhile(content: bytes) -> bool:
+        store.clear()
+        return whole(content)
+
+    monkeypatch.setattr(store_module, "_is_whole", removed_meanwhile)
+    assert_equal(store.get(KEY), new_stored())
+    assert store.get(KEY) is None
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A file that is whole, but not written here."""
+
+    name: str
+    write: Callable[[Path], object]
+
+
+def zipped(folder: Path, path: Path, compression: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder))
+        archive.comment = bytes(16)
+    content = path.read_bytes()[:-16]
+    path.write_bytes(content + hashlib.blake2b(content, digest_size=16).digest())
+
+
+def group(array: np.ndarray, **options: object) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        folder = path.with_suffix(".folder")
+        attributes = {"frame_shape": [1, 1], "input_shape": [1, 1]}
+        zarr_format = options.pop("zarr_format", 3)
+        made = zarr.open_group(folder, mode="w", attributes=attributes, zarr_format=zarr_format)
+        for name in ("tensor0", "picture"):
+            made.create_array(name, data=array, **options)
+        zipped(folder, path)
+
+    return write
+
+
+def claims_terabytes(path: Path) -> None:
+    folder = path.with_suffix(".folder")
+    made = zarr.open_group(folder, mode="w", attributes={})
+    for name in ("tensor0", "picture"):
+        made.create_array(name, shape=(2**20, 2**20), dtype="f4", chunks=(2**20, 2**20))
+    zipped(folder, path)
+
+
+FOREIGN = [
+    Foreign("no zip", lambda path: path.write_bytes(hashlib.blake2b(b"", digest_size=16).digest())),
+    Foreign("an empty group", lambda path: zipped(path.parent / "none", path)),
+    Foreign("another codec", group(np.ones(3, np.float32), compressors=GzipCodec())),
+    Foreign("of the older format", group(np.ones(3, np.float32), zarr_format=2)),
+    Foreign("of words", group(np.array(["a", "b"]), compressors=None)),
+    Foreign("of terabytes", claims_terabytes),
+]
+
+
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.parametrize("case", FOREIGN, ids=lambda case: case.name)
+def test_what_others_wrote_is_not_decoded(case: Foreign, tmp_path: Path) -> None:
+    said: list[str] = []
+    store = EmbeddingStore(tmp_path / "embeddings", tell=said.append)
+    store.folder.mkdir()
+    case.write(store._path(KEY))
+    assert store.get(KEY) is None
+    assert len(said) == 1
+    assert "damaged. It was removed" in said[0]
+    assert KEY not in store
 
 
 def test_what_is_larger_than_all_pushes_nothing_out(tmp_path: Path) -> None:

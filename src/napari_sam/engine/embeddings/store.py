@@ -15,9 +15,10 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from typing import Any
 import platformdirs
 import zarr
 from zarr.codecs import BloscCodec
-from zarr.storage import MemoryStore, ZipStore
+from zarr.core.buffer.cpu import Buffer
+from zarr.storage import MemoryStore
 
 from napari_sam.engine.models.download import is_disk_full
 
@@ -37,6 +39,8 @@ DEFAULT_LIMIT = 10 * 10**9  # bytes: 2500 frames of the large networks, 600 of p
 SHARE_OF_DISK = 0.25  # of what would be free without these files: never more, whatever the limit
 LEFT_BEHIND_S = 3600  # a part not touched for so long is of a writer that was killed
 DIGEST_BYTES = 16
+LARGEST_BYTES = 2**30  # of a file, and of what is in it: 200 times those of the large networks
+CODECS = {"bytes", "blosc"}  # what is written here; others could run code of whoever wrote a file
 ENTRY, PART = ".zarr.zip", ".part"
 COMPRESSOR = BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")  # half of it is zeros in bf16
 MEMORY_ONLY = (
@@ -81,6 +85,7 @@ class EmbeddingStore:
         self.limit_bytes = limit_bytes
         self._tell = tell
         self._told: set[str] = set()
+        self._latest = 0  # time of the embedding used last, in ns
 
     def __len__(self) -> int:
         return sum(1 for _ in self._entries())
@@ -109,10 +114,7 @@ class EmbeddingStore:
         """The embedding of a key, or None; one that was damaged is removed."""
         path = self._path(key)
         try:
-            if _is_whole(path.read_bytes()):
-                with contextlib.suppress(OSError):
-                    os.utime(path)  # used now: the last to go
-                return _unpack(path)
+            content = _read(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -121,6 +123,9 @@ class EmbeddingStore:
                 f"made again. Check the folder, or set {FOLDER_VARIABLE} to another one."
             )
             return None
+        if stored := _unpack(content):
+            self._mark_used(path)
+            return stored
         self._say(
             f"An embedding in {self.folder} was damaged. It was removed and is made again; if that "
             "happens often, check the disk."
@@ -139,6 +144,7 @@ class EmbeddingStore:
                 self._say(f"There is too little room in {self.folder}: {MEMORY_ONLY}")
                 return False
             _write(self._path(key), content)
+            self._mark_used(self._path(key))
         except OSError as error:
             if key not in self:  # it is where another process reads it just now, under Windows
                 self._say(self._explain(error))
@@ -153,6 +159,14 @@ class EmbeddingStore:
     def _path(self, key: EmbeddingKey) -> Path:
         name = hashlib.blake2b(repr(key).encode(), digest_size=DIGEST_BYTES).hexdigest()
         return self.folder / f"{name}{ENTRY}"
+
+    def _mark_used(self, path: Path) -> None:
+        """The last to go: later than all others, even if the clock was set back meanwhile."""
+        if not self._latest:
+            self._latest = max((each.st_mtime_ns for _, each in self._entries()), default=0)
+        self._latest = max(time.time_ns(), self._latest + 1)
+        with contextlib.suppress(OSError):
+            os.utime(path, ns=(self._latest, self._latest))
 
     def _entries(self, suffix: str = ENTRY) -> Iterator[tuple[Path, os.stat_result]]:
         """Files with their size and time; those that others remove meanwhile are left out."""
@@ -172,6 +186,7 @@ class EmbeddingStore:
         self._remove_left_behind()
         entries = sorted(self._entries(), key=lambda entry: entry[1].st_mtime_ns)
         taken = sum(status.st_size for _, status in entries)
+        self._latest = max((self._latest, *(status.st_mtime_ns for _, status in entries)))
         capacity = self._capacity(taken)
         if wanted > capacity:
             return False
@@ -184,7 +199,7 @@ class EmbeddingStore:
 
     def _remove_left_behind(self) -> None:
         for path, status in self._entries(PART):
-            if time.time() - status.st_mtime > LEFT_BEHIND_S:
+            if abs(time.time() - status.st_mtime) > LEFT_BEHIND_S:
                 _remove(path)
 
     def _explain(self, error: OSError) -> str:
@@ -258,16 +273,67 @@ def _pack(key: EmbeddingKey, stored: StoredEmbedding) -> bytes:
     return content + _digest(content)
 
 
-def _unpack(path: Path) -> StoredEmbedding:
-    with ZipStore(path, mode="r") as store:
-        group: Any = zarr.open_group(store, mode="r")
-        n_tensors = sum(1 for name in group.array_keys() if name.startswith("tensor"))
-        return StoredEmbedding(
-            arrays=tuple(group[f"tensor{n}"][...] for n in range(n_tensors)),
-            frame_shape=tuple(group.attrs["frame_shape"]),
-            input_shape=tuple(group.attrs["input_shape"]),
-            picture=group["picture"][...],
-        )
+def _read(path: Path) -> bytes | None:
+    """The content of a file; ``None`` if it is none of an embedding's size."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_BYTES:
+        return None
+    return path.read_bytes()
+
+
+def _unpack(content: bytes | None) -> StoredEmbedding | None:
+    """What :func:`_pack` wrote, from memory: the file may be gone by now; else ``None``."""
+    if content is None or not _is_whole(content):
+        return None
+    try:
+        return _unpack_whole(content)
+    except Exception:  # noqa: BLE001 of zipfile, Zarr or its codecs: it was not written here
+        return None
+
+
+def _unpack_whole(content: bytes) -> StoredEmbedding:
+    """What :func:`_pack` wrote.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if something else wrote it.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is compressed twice")
+        if sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("it holds more than it is long")
+        chunks: dict[str, Any] = {
+            each.filename: Buffer.from_bytes(archive.read(each)) for each in entries
+        }
+    group: Any = zarr.open_group(MemoryStore(chunks, read_only=True), mode="r")
+    arrays = {name: group[name] for name in group.array_keys()}
+    _check(list(arrays.values()))
+    n_tensors = sum(1 for name in arrays if name.startswith("tensor"))
+    return StoredEmbedding(
+        arrays=tuple(arrays[f"tensor{n}"][...] for n in range(n_tensors)),
+        frame_shape=_pair(group.attrs["frame_shape"]),
+        input_shape=_pair(group.attrs["input_shape"]),
+        picture=arrays["picture"][...],
+    )
+
+
+def _check(arrays: Sequence[Any]) -> None:
+    """Refuse arrays that are not as they are written here, before anything of them is decoded."""
+    for array in arrays:
+        metadata = array.metadata.to_dict()
+        codecs = {codec["name"] for codec in metadata["codecs"]}
+        if metadata["zarr_format"] != 3 or not codecs <= CODECS or array.dtype.kind not in "fu":
+            raise ValueError(f"it is stored by {codecs} as {array.dtype}")
+    if sum(array.nbytes for array in arrays) > LARGEST_BYTES:
+        raise ValueError("its tensors are larger than any network's")
+
+
+def _pair(numbers: Any) -> tuple[int, int]:
+    height, width = map(int, numbers)
+    return height, width
 
 
 def _is_whole(content: bytes) -> bool:
