@@ -3,9 +3,10 @@
 #
 # make quick        the tests that need neither a window nor patience, in about a minute
 # make test-oldest  the same tests with the lowest versions that pyproject.toml allows
+# make test-pyside  those that open a window, with PySide6 in place of PyQt6
 # make dist         wheel and source archive in dist/, checked, installed and used as by a stranger
 # make site         the documentation as a website, in site/
-# make docs         the pictures of the documentation, made again from the running program
+# make docs         the pictures of the documentation, made again from the running program; PICTURES="labels"
 # make bench        speed against segment-anything 1.0, into docs/benchmarks.md; ROWS="click frames"
 # make pocket       the embedded model, made again from the images in DATA: runs/, in MINUTES
 # make setup        only the environment in .venv, with the versions of constraints.txt
@@ -20,9 +21,10 @@ MINUTES ?= 170
 WORKERS ?= 2
 
 # Tests side by side: a file stays with one process, each process has a screen of its own
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/pytest $(SIDE_BY_SIDE)
 
-.PHONY: demo test quick lint test-oldest dist site docs bench pocket setup system clean
+.PHONY: demo test quick lint test-oldest test-pyside dist site docs bench pocket setup system clean
 
 setup: $(STAMP)
 	@:
@@ -57,7 +59,12 @@ lint: setup
 	$(BIN)/npe2 validate napari-sam-annotator --imports
 
 test-oldest: system
-	.ci/test-oldest
+	@test -x .venv-oldest/bin/python || .ci/create-venv .venv-oldest
+	.venv-oldest/bin/python .ci/lowest_versions.py > .venv-oldest/lowest.txt
+	.ci/test-apart .venv-oldest .venv-oldest/lowest.txt pyqt6 $(SIDE_BY_SIDE)
+
+test-pyside: system
+	.ci/test-apart .venv-pyside constraints.txt pyside6 $(SIDE_BY_SIDE) -m window
 
 dist: setup system
 	$(PIP) install --quiet -c constraints.txt --group dist
@@ -76,7 +83,7 @@ bench: setup
 	$(BIN)/python benchmarks $(ROWS)
 
 docs: setup system
-	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_pictures.py $(PICTURES)
 
 # Workers of one thread each are quicker than one with more; stopped, the same command goes on
 pocket: setup
@@ -86,4 +93,4 @@ pocket: setup
 	$(BIN)/python -m napari_sam.training.pocket.scores $(DATA) runs/pocket.safetensors
 
 clean:
-	rm -rf $(VENV) demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-pyside demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

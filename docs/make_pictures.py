@@ -1,12 +1,17 @@
-"""The pictures of the documentation, from the running program. `make docs` runs this."""
+"""The pictures of the documentation, from the running program. `make docs` runs this.
+
+Names of pictures, without their ending, make these alone: `make docs PICTURES="labels window"`.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from make_glossary import candidates_picture, in_a_row, labels_picture, prompts_picture
 from PIL import Image
 
 from napari_sam import Predictor, Prompts, load_model
@@ -19,21 +24,29 @@ CORRECTION = (NUCLEUS, NUCLEUS.with_point((233, 357), 0).with_point((266, 384), 
 AROUND = (320, 195, 430, 305)  # x0, y0, x1, y1: the part of the tissue that is shown
 
 
-def main() -> None:
-    """Write every picture into docs/pictures."""
+def main(names: list[str]) -> None:
+    """Write the pictures of these names into docs/pictures; all of them where none is given."""
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
-    for scene in SCENES[1:]:
-        save(draw(show(scene, predictor)), scene.name)
-    before, after = (correction(prompts, predictor) for prompts in CORRECTION)
-    pair = Image.new("RGB", (2 * before.width + 12, before.height), "white")
-    pair.paste(before, (0, 0))
-    pair.paste(after, (before.width + 12, 0))
-    save(pair, "correction")
-    problem = photograph_apart(PICTURES / "window.png")
-    if problem is not None:
-        sys.exit(f"no picture of the window: {problem}")
-    film(PICTURES / "propagate.gif")
+    for name in names or (*MAKERS, "window", "propagate"):
+        if name == "window":
+            problem = photograph_apart(PICTURES / "window.png")
+            if problem is not None:
+                sys.exit(f"no picture of the window: {problem}")
+        elif name == "propagate":
+            film(PICTURES / "propagate.gif")
+        else:
+            save(MAKERS[name](predictor), name)
+
+
+def demonstration(scene: Scene) -> Callable[[Predictor], Image.Image]:
+    """How a picture of the demonstration is made."""
+    return lambda predictor: draw(show(scene, predictor))
+
+
+def correction(predictor: Predictor) -> Image.Image:
+    """One nucleus before and after its correction."""
+    return in_a_row([nucleus(prompts, predictor) for prompts in CORRECTION])
 
 
 def film(path: Path) -> None:
@@ -45,7 +58,7 @@ def film(path: Path) -> None:
     subprocess.run(command, check=True)
 
 
-def correction(prompts: Prompts, predictor: Predictor) -> Image.Image:
+def nucleus(prompts: Prompts, predictor: Predictor) -> Image.Image:
     """One nucleus of the tissue with its prompts, four times enlarged."""
     tissue = draw(show(Scene("immunohistochemistry", (prompts,)), predictor), long_side=2048)
     return tissue.crop(tuple(4 * edge for edge in AROUND))
@@ -53,7 +66,16 @@ def correction(prompts: Prompts, predictor: Predictor) -> Image.Image:
 
 def save(picture: Image.Image, name: str) -> None:
     """Write one picture, in 200 colours to keep the repository small."""
-    picture.quantize(200).save(PICTURES / f"{name}.png", optimize=True)
+    few = picture.quantize(200, Image.Quantize.MAXCOVERAGE)
+    few.save(PICTURES / f"{name}.png", optimize=True)
 
 
-main()
+MAKERS: dict[str, Callable[[Predictor], Image.Image]] = {
+    **{scene.name: demonstration(scene) for scene in SCENES[1:]},
+    "correction": correction,
+    "prompts": prompts_picture,
+    "candidates": candidates_picture,
+    "labels": labels_picture,
+}
+
+main(sys.argv[1:])

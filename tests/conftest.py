@@ -56,6 +56,15 @@ def napari_sam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     return run
 
 
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in which commands run, with empty folders of models and embeddings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def _own_embeddings(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory

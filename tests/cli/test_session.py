@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from typer.testing import CliRunner
 
 from annotating import CLICK, SHAPE, frame, land, new_session, paint, square
-from commands import NapariSam, Refusal
-from napari_sam.cli import app
+from commands import NapariSam, Refusal, assert_refused
 from napari_sam.engine import read_image
 from napari_sam.session import Propagated, Region, Session, objects, save
 
@@ -76,15 +76,11 @@ def test_what_export_must_not_overwrite(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    image = tmp_path / "movie.tif"
-    image.write_text("pixels")
-    recorded = tmp_path / "elsewhere" / "movie.tif" if moved else image
+    tmp_path.joinpath("movie.tif").write_text("pixels")
+    recorded = tmp_path / ("elsewhere" if moved else "") / "movie.tif"
     save(session, tmp_path / "movie.tif.napari-sam", image_path=recorded)
-    ended = napari_sam(f"session export movie.tif.napari-sam {case.command}")
-    assert (ended.code, ended.out) == (1, "")
-    assert case.says in ended.err
-    assert image.read_text() == "pixels"
-    assert {path.name for path in tmp_path.iterdir()} == {"movie.tif", "movie.tif.napari-sam"}
+    command = f"session export movie.tif.napari-sam {case.command}"
+    assert_refused(replace(case, command=command), napari_sam, tmp_path)
 
 
 def test_an_image_is_no_session(tmp_path: Path, napari_sam: NapariSam) -> None:
@@ -94,13 +90,19 @@ def test_an_image_is_no_session(tmp_path: Path, napari_sam: NapariSam) -> None:
     assert "There is no session in" in ended.err
 
 
-def run(*arguments: object) -> str:
-    result = CliRunner().invoke(app, ["session", *map(str, arguments)], catch_exceptions=False)
-    assert result.exit_code == 0
-    return result.stdout
+@pytest.fixture
+def run(napari_sam: NapariSam) -> Callable[..., str]:
+    """Run `napari-sam session …`, which succeeds; what it prints."""
+
+    def run_(*arguments: object) -> str:
+        ended = napari_sam(" ".join(["session", *map(str, arguments)]))
+        assert ended.code == 0, ended.err
+        return ended.out
+
+    return run_
 
 
-def test_show(saved: Path) -> None:
+def test_show(run, saved: Path) -> None:
     text = run("show", saved)
     assert "movie.tif, 4 × 8 × 9, uint8" in text
     assert "pocket, fp32, sha256:0" in text
@@ -114,7 +116,7 @@ def test_show(saved: Path) -> None:
     ]
 
 
-def test_show_as_json(saved: Path) -> None:
+def test_show_as_json(run, saved: Path) -> None:
     shown = json.loads(run("show", saved / "session.json", "--json"))
     assert shown["image"]["shape"] == list(SHAPE)
     assert shown["parents"] == {"2": [1], "3": [1]}
@@ -124,7 +126,7 @@ def test_show_as_json(saved: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["labels.tif", "labels.zarr"])
-def test_export(session: Session, saved: Path, tmp_path: Path, name: str) -> None:
+def test_export(run, session: Session, saved: Path, tmp_path: Path, name: str) -> None:
     out, tracks, scores = (tmp_path / n for n in (name, "tracks.csv", "scores.csv"))
     run("export", saved, "--labels", out, "--tracks", tracks, "--scores", scores)
     np.testing.assert_array_equal(np.asarray(read_image(out)[0]), session.labels)
@@ -149,7 +151,7 @@ def test_export(session: Session, saved: Path, tmp_path: Path, name: str) -> Non
     }
 
 
-def test_export_of_the_labels_alone(saved: Path, tmp_path: Path) -> None:
+def test_export_of_the_labels_alone(run, saved: Path, tmp_path: Path) -> None:
     run("export", saved, "--labels", tmp_path / "labels.tif")
     assert tifffile.imread(tmp_path / "labels.tif").shape == SHAPE
     assert not list(tmp_path.glob("*.csv"))

@@ -1,11 +1,7 @@
-"""`napari-sam …`: what it writes, what it prints, and how it refuses."""
+"""`napari-sam segment`: what it writes, what it prints, and how it refuses."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +13,22 @@ from PIL import Image
 from skimage import data
 
 from checkpoints import small_state
-from commands import NapariSam, Refusal
-from napari_sam import FrameStack, Predictor, Prompts, demo, load_model
-from napari_sam.cli.printing import one_line, progress_bar
+from commands import NapariSam, Refusal, assert_refused
+from napari_sam import FrameStack, Predictor, Prompts, load_model
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(working_folder: Path) -> Path:
     """A working folder with one picture of coins and a stack of three, and empty models folders."""
     coins = data.coins()
-    tifffile.imwrite(tmp_path / "coins.tif", coins)
-    Image.fromarray(coins).save(tmp_path / "coins.png")
+    tifffile.imwrite(working_folder / "coins.tif", coins)
+    Image.fromarray(coins).save(working_folder / "coins.png")
     stack = np.stack([coins, coins[::-1], coins])
-    tifffile.imwrite(tmp_path / "stack.tif", stack, metadata={"axes": "TYX"}, imagej=True)
-    tmp_path.joinpath("empty.csv").write_text("object_id,kind,y,x\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
-    return tmp_path
+    tifffile.imwrite(working_folder / "stack.tif", stack, metadata={"axes": "TYX"}, imagej=True)
+    working_folder.joinpath("empty.csv").write_text("object_id,kind,y,x\n")
+    return working_folder
 
 
 def links(folder: Path) -> None:
@@ -167,29 +159,13 @@ REFUSALS = (
     Refusal("unknown device", "segment coins.tif --device tpu --point 1,1 --out out.tif", "'tpu'"),
     Refusal("no folder", "segment coins.tif --point 1,1 --out no/out.tif", "There is no folder no"),
     Refusal("labels as PNG", "segment coins.tif --point 54,45 --out out.png", "out.png"),
-    Refusal("no such catalogue entry", "models get nix", "no model 'nix'"),
-    Refusal("no checkpoint", "models add no.pth --name mine", "There is no file no.pth"),
-    Refusal("not a checkpoint", "models add coins.tif --name mine", "coins.tif"),
 )
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
-def test_refusals_are_one_clear_line(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
-    case.before(folder)
-    before = contents(folder)
-    ended = napari_sam(case.command)
-    assert ended.code == 1
-    assert ended.err.startswith("napari-sam: ")
-    assert ended.err.count("\n") == 1
-    assert case.says in ended.err
-    assert not ended.out
-    assert before.items() <= contents(folder).items(), "an input was changed"
+def test_refusals(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
+    assert_refused(case, napari_sam, folder)
     assert not folder.joinpath("out.tif").exists()
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    """Every file of a folder, and what is in it."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_earlier_results_are_replaced(napari_sam: NapariSam, folder: Path) -> None:
@@ -304,89 +280,3 @@ def test_json_says_what_was_done_with_what(napari_sam: NapariSam, folder: Path) 
     assert 0 < found["iou_prediction"] <= 1
     assert "outside" in found["notes"][0]
     assert "outside" in ended.err
-
-
-def test_models_are_listed_with_their_states(napari_sam: NapariSam, folder: Path) -> None:
-    table = napari_sam("models list")
-    listed = {entry["name"]: entry for entry in napari_sam("models list --json").json}
-    assert listed["pocket"]["state"] == "embedded"
-    assert listed["vit_b"]["state"] == "to fetch"
-    assert all(name in table.out for name in listed)
-
-
-def test_an_own_model_is_added_listed_checked_and_used(napari_sam: NapariSam, folder: Path) -> None:
-    safetensors.torch.save_file(small_state(), folder / "weights.safetensors")
-    added = napari_sam("models add weights.safetensors --name mine")
-    path = Path(added.out.strip())
-    assert path.parent == folder / "models"
-    assert "mine" in napari_sam("models list").out
-    assert napari_sam("models get mine").out.strip() == str(path)
-    assert napari_sam("models check").code == 0
-    used = napari_sam("segment coins.tif --point 54,45 --model mine --out o.tif --json")
-    assert used.json["model"] == "mine"
-
-    before = path.stat()
-    path.write_bytes(path.read_bytes()[:-4] + b"ouch")
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as when a disk goes bad
-    checked = napari_sam("models check --json")
-    assert checked.code == 1
-    assert [c["name"] for c in checked.json if not c["whole"]] == ["mine"]
-    assert "Delete it" in checked.err
-
-
-def test_another_napari_sam_is_pointed_out(
-    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    metadata = folder / "site" / "napari_sam-0.4.dist-info"
-    metadata.mkdir(parents=True)
-    metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: napari-sam\n")
-    metadata.joinpath("top_level.txt").write_text("napari_sam\n")
-    monkeypatch.syspath_prepend(folder / "site")
-    ended = napari_sam("models list")
-    assert ended.code == 0
-    assert "pip uninstall napari-sam napari-sam-annotator" in ended.err
-
-
-def test_version(napari_sam: NapariSam) -> None:
-    assert napari_sam("--version").out.strip() == version("napari-sam-annotator")
-
-
-@pytest.mark.parametrize("arguments", ["--help", "segment --help", "models list"])
-def test_what_needs_neither_torch_nor_qt_loads_neither(arguments: str) -> None:
-    code = (
-        "import sys; from napari_sam.cli import main\n"
-        f"sys.argv = ['napari-sam', *{arguments.split()!r}]\n"
-        "try: main()\n"
-        "except SystemExit: print(*{name.partition('.')[0] for name in sys.modules})"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = ended.stdout.splitlines()[-1].split()
-    assert "typer" in loaded
-    assert not {"torch", "napari", "qtpy", "PyQt6", "PySide6"} & set(loaded)
-
-
-def test_errors_of_the_system_name_the_file() -> None:
-    assert one_line(PermissionError(13, "Permission denied", "a.tif")) == "a.tif: Permission denied"
-    assert one_line(OSError("several\nlines")) == "several lines"
-
-
-def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture) -> None:
-    with progress_bar("encoding") as progress:
-        progress(1, 2)
-        progress(2, 2)
-    assert not capsys.readouterr().out
-
-
-def test_demo(napari_sam: NapariSam, folder: Path) -> None:
-    ended = napari_sam("demo --out results --device cpu")
-    assert ended.code == 0
-    for scene in demo.SCENES:
-        labels = tifffile.imread(f"results/{scene.name}.labels.tif")
-        picture = np.asarray(Image.open(f"results/{scene.name}.overlay.png"))
-        assert set(np.unique(labels)) == {0, *range(1, len(scene.objects) + 1)}
-        assert picture.shape[1] % labels.shape[1] == 0
-        assert scene.name in ended.out
-    window = np.asarray(Image.open("results/window.png").convert("RGB"))
-    assert window.shape[0] > 600
-    assert len(np.unique(window.reshape(-1, 3), axis=0)) > 1000  # neither black nor an empty canvas
-    assert "results/window.png" in ended.out

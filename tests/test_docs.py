@@ -1,0 +1,185 @@
+"""What the pages say is so: code runs, commands are accepted, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tifffile
+from skimage import data
+from typer.main import get_command
+
+import napari_sam
+from checkpoints import small_state
+from commands import NapariSam
+from napari_sam import FrameStack, Prompts, Session, write_labels
+from napari_sam.cli import app
+from napari_sam.session import save
+from small_runs import write_folder
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(REPOSITORY.glob("docs/*.md")),
+]
+COINS = ((54, 45), (57, 100), (51, 156))
+SLOW = ("train", "evaluate", "bench", "demo", "models get", "models add")
+SLOW_LINES = tuple(f"napari-sam {command}" for command in SLOW)  # accepted, but not run
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+
+def blocks(language: str) -> Iterator[Block]:
+    """All blocks in a language, page by page."""
+    for path in PAGES:
+        text = path.read_text("utf-8")
+        for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            if found[1] == language:
+                line = text.count("\n", 0, found.start(2)) + 1
+                yield Block(path.name, line, language, found[2])
+
+
+def commands() -> list[str]:
+    """Every `napari-sam …` of the pages, each once."""
+    lines = [line for block in blocks("sh") for line in block.text.replace("\\\n", "").splitlines()]
+    found = (shlex.join(shlex.split(line, comments=True)) for line in lines)
+    return list(dict.fromkeys(line for line in found if line.startswith("napari-sam ")))
+
+
+@pytest.fixture
+def folder(working_folder: Path) -> Path:
+    """A working folder with the files that the pages name."""
+    coins = data.coins()
+    movie = np.stack([coins, np.roll(coins, 2, axis=0), np.roll(coins, 4, axis=0)])
+    first = np.zeros(coins.shape, np.uint16)
+    for object_id, (y, x) in enumerate(COINS, start=1):
+        first[y - 15 : y + 15, x - 15 : x + 15] = object_id
+    write_labels(working_folder / "first.tif", first)
+    write_labels(working_folder / "labels.tif", np.stack([first, first, first]), "TYX")
+    tifffile.imwrite(working_folder / "cells.tif", coins)
+    tifffile.imwrite(working_folder / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+    write_folder(working_folder / "my_cells", 6)
+    save(worked_on(), working_folder / "movie.tif.napari-sam", image_path="movie.tif")
+    safetensors.torch.save_file(small_state(), working_folder / "my_cells.safetensors")
+    return working_folder
+
+
+def worked_on() -> Session:
+    """A session of 21 small frames in which the objects 3, 5, 6 and 7 are, and in one of them 9."""
+    labels = np.zeros((21, 40, 50), np.uint16)
+    for n, object_id in enumerate((3, 5, 6, 7)):
+        labels[:, 4:12, 10 * n : 10 * n + 8] = object_id
+    labels[20, 20:30, 20:30] = 9
+    return Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8)), labels)
+
+
+def names_of_headless() -> dict[str, Any]:
+    image, outline = data.coins(), [(40, 30), (40, 60), (70, 60), (70, 30)]
+    return {
+        "image": image,
+        "movie": np.stack([image] * 6),
+        "outline": outline,
+        "previous_mask": Prompts.from_polygon(outline, image.shape).mask,
+    }
+
+
+def names_of_sessions() -> dict[str, Any]:
+    shutil.rmtree("movie.tif.napari-sam")  # the page saves its own there
+    session = worked_on()
+    return {"session": session, "stack": session.stack}
+
+
+GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
+    "README.md": lambda: {"image": data.coins()},
+    "headless.md": names_of_headless,
+    "sessions.md": names_of_sessions,
+}
+SLOW_PAGES = ("evaluate.md", "train.md")
+QUICKER = {"train.md": ("minutes=10", "minutes=0.02")}
+
+
+PYTHON_PAGES = [
+    pytest.param(page, marks=[pytest.mark.slow] if page in SLOW_PAGES else [])
+    for page in dict.fromkeys(block.page for block in blocks("python"))
+]
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_python_runs(page: str, folder: Path) -> None:
+    """All blocks of a page, one after the other, with what the page takes as given."""
+    names = GIVEN.get(page, dict)()
+    for block in blocks("python"):
+        if block.page == page:
+            text = block.text.replace(*QUICKER.get(page, ("", "")))
+            exec(compile("\n" * (block.line - 1) + text, page, "exec"), names)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_are_accepted(line: str) -> None:
+    """By the parser of the real command; those that are quick are run, too."""
+    command, (_, *arguments) = get_command(app), shlex.split(line)
+    while subcommands := getattr(command, "commands", None):
+        command = subcommands[arguments.pop(0)]
+    command.make_context("napari-sam", arguments)
+
+
+@pytest.mark.parametrize("line", [c for c in commands() if not c.startswith(SLOW_LINES)])
+def test_commands_run(line: str, napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(line.removeprefix("napari-sam "))
+    assert ended.code == 0, ended.err
+
+
+def referenced() -> dict[str, list[str]]:
+    """The names on the page of the reference, by module."""
+    names: dict[str, list[str]] = {}
+    text = REPOSITORY.joinpath("docs", "api.md").read_text("utf-8")
+    for directive, name in re.findall(r"^\.\. (\w+):: ([\w.]+)$", text, re.MULTILINE):
+        if directive == "currentmodule":
+            current = names.setdefault(name, [])
+        else:
+            current.append(name)
+    return names
+
+
+def test_the_reference_has_every_public_name() -> None:
+    names = referenced()
+    assert sorted(names["napari_sam"]) == sorted(napari_sam.__all__)
+    for module, members in names.items():
+        for name in members:
+            assert attrgetter(name)(import_module(module)) is not None
+
+
+def anchors(path: Path) -> set[str]:
+    """What `PAGE.md#…` may name: the headings, as GitHub and Sphinx call them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, anchor = link.partition("#")
+        if re.match(r"\w+:", link):
+            continue
+        found = path.parent / target if target else path
+        assert found.exists(), link
+        assert not anchor or anchor in anchors(found), link
