@@ -63,8 +63,8 @@ def train(
     everything: Annotated[
         bool, typer.Option(hidden=True, help="The same, and from the sources it is scored on.")
     ] = False,
-    heads_only: Annotated[
-        bool, typer.Option(hidden=True, help="Of pocket: what ranks masks and maps objects.")
+    maps_only: Annotated[
+        bool, typer.Option(hidden=True, help="Of pocket: the maps of objects, and no mask.")
     ] = False,
 ) -> None:
     """Make a model better on your images, or make one from scratch.
@@ -87,8 +87,8 @@ def train(
         else training.read_training_data(items)
     )
     with training.joined_workers():
-        begun = training.begin_from(start, device=device, seed=seed, maps=heads_only)
-        advised = training.config_for(begun, heads_only=heads_only)
+        begun = training.begin_from(start, device=device, seed=seed, maps=maps_only)
+        advised = training.config_for(begun, maps_only=maps_only)
         config = replace(advised, minutes=minutes, steps=steps, seed=seed)
         with progress_bar("encoding", " images") as progress:
             reports = training.train(

@@ -44,7 +44,7 @@ class TrainingConfig:
     ema: float = 0.998
     synthetic_share: float = 0.4  # of the crops
     synthetic_images: int = 600
-    heads_only: bool = False  # masks stay as they are; what ranks them and maps objects learns
+    maps_only: bool = False  # masks stay as they are; only the maps of objects learn
     bf16: bool | None = None  # None: where the device has units for it
 
 

@@ -29,6 +29,7 @@ from .decoder_task import DecoderTask
 from .history import History, ValidationResult
 from .loop import Training, TrainingConfig, TrainingTask, wait_for_workers, workers
 from .pocket.crops import pool_of
+from .pocket.maps_task import MapsTask
 from .pocket.task import PocketTask
 from .run_plot import draw_run
 from .saving import (
@@ -57,7 +58,9 @@ FINE_TUNING = replace(
     synthetic_share=0.15,
     synthetic_images=60,
 )
-HEADS_ONLY = replace(FINE_TUNING, rate=1e-3, synthetic_share=0.3, heads_only=True)
+MAPS_ONLY = replace(
+    FINE_TUNING, rate=3e-3, crops=8, objects=1, synthetic_share=0.25, maps_only=True
+)
 DECODER_ONLY = replace(
     FINE_TUNING,
     rate=1e-4,
@@ -119,12 +122,12 @@ def _random_pocket(seed: int) -> Network:
         return build_network(POCKET).requires_grad_(False)
 
 
-def config_for(start: LoadedModel, *, heads_only: bool = False) -> TrainingConfig:
+def config_for(start: LoadedModel, *, maps_only: bool = False) -> TrainingConfig:
     """What suits a start: all of a small network learns, of Segment Anything the decoder does."""
     if isinstance(start.network, Sam):
         return DECODER_ONLY
-    if heads_only:
-        return HEADS_ONLY
+    if maps_only:
+        return MAPS_ONLY
     return FROM_SCRATCH if start.name == SCRATCH else FINE_TUNING
 
 
@@ -241,8 +244,8 @@ class Run:
             network = self.training.task.averaged_network(self.training.average)
             figures = self.validation.figures(Predictor(replace(self.start, network=network)))
             best = self.history.best.figures.mean if self.history.validations else 1.0
-            # Heads map objects too, which the figures do not show: their last state is kept
-            kept = figures.mean > best or self.config.heads_only
+            # The figures are of masks, which do not change with the maps: their last state is kept
+            kept = figures.mean > best or (self.config.maps_only and self.training.step > 0)
             if kept:
                 save_weights(network, self.out)
             minutes = self.training.seconds / 60
@@ -340,7 +343,8 @@ class Run:
         own = seed + workers()[0]
         config = self.config
         pool = pool_of(data.training, config.synthetic_images, config.synthetic_share, own)
-        return PocketTask(cast(Pocket, network), pool, config)
+        task = MapsTask if config.maps_only else PocketTask
+        return task(cast(Pocket, network), pool, config)
 
     def _begin(self) -> None:
         """Judge the start, and see how long that takes: it decides how often to judge."""

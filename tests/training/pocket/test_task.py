@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from napari_sam.model import Pocket, PromptTensors
-from napari_sam.training.loop import Training
+from napari_sam.model import Pocket
 from napari_sam.training.pocket import crops
 from napari_sam.training.pocket.batch import draw_batch
 from napari_sam.training.pocket.crops import SourcePool, pool_of, random_crop, source_chances
-from napari_sam.training.pocket.task import PocketTask, map_targets
+from napari_sam.training.pocket.task import PocketTask
 from small_runs import POCKET_RUN, SIDE, TINY, disks, tiny_pocket, training_data
 
 
@@ -95,44 +93,3 @@ def test_an_averaged_network_is_rounded_as_its_file_is(pool: SourcePool) -> None
     averaged = PocketTask(network, pool, POCKET_RUN).averaged_network(network)
     for name, tensor in averaged.state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name].half().float())
-
-
-def test_map_targets() -> None:
-    """A square of 16 pixels: its inside, its outline, the depth in it; the rest may be unknown."""
-    labels = torch.zeros(2, 48, 48, dtype=torch.int32)
-    labels[:, 16:32, 16:32] = 5
-    maps, weights = map_targets(labels, torch.tensor([True, False]))
-    assert maps.shape == (2, 3, 12, 12)
-    assert weights.shape == (2, 1, 12, 12)
-    inside, outline, depth = maps[0]
-    assert inside[4:8, 4:8].eq(1).all()
-    assert inside.sum() == 16
-    assert outline[4, 4] > 0.5
-    assert outline[5:7, 5:7].eq(0).all()
-    assert depth.max() == depth[5:7, 5:7].max() > 0.8
-    assert depth[inside == 0].eq(0).all()
-    assert weights[0].eq(1).all()
-    assert weights[1, 0, 4:8, 4:8].eq(1).all()
-    assert weights[1, 0, :2].eq(0).all()
-
-
-def test_heads_alone_learn_without_changing_a_mask(pool: SourcePool) -> None:
-    """After some steps the IoU predictions and maps differ, the logits are the very same."""
-    network = tiny_pocket().network
-    assert isinstance(network, Pocket)
-    before = copy.deepcopy(network)
-    training = Training(PocketTask(network, pool, replace(POCKET_RUN, heads_only=True)), POCKET_RUN)
-    losses = [progress.loss for progress in training.run()]
-    assert all(np.isfinite(losses))
-    after = training.task.averaged_network(training.average)
-    assert isinstance(after, Pocket)
-    image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) * 255
-    prompts = PromptTensors(points=torch.tensor([[[30.0, 30.0]]]), labels=torch.tensor([[1]]))
-    with torch.inference_mode():
-        features = [net.encode(net.preprocess(image)) for net in (before, after)]
-        answers = [net.decode(f, prompts) for net, f in zip((before, after), features, strict=True)]
-        maps = [net.map_objects(f) for net, f in zip((before, after), features, strict=True)]
-    torch.testing.assert_close(answers[0][0], answers[1][0], atol=0.05, rtol=0.05)
-    assert not torch.allclose(answers[0][1], answers[1][1], atol=1e-4)
-    assert [m.shape for m in maps[1]] == [(1, 3, 16, 16), (1, 3, 8, 8)]
-    assert not torch.allclose(maps[0][0], maps[1][0], atol=1e-3)

@@ -7,13 +7,9 @@ prediction was most wrong, each round seeded with the logits of the one before (
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from napari_sam.model import Pocket, PocketFeatures, PromptTensors, click_kernel, stack_windows
 from napari_sam.training.loop import TrainingConfig
@@ -22,55 +18,35 @@ from napari_sam.training.prompting import corrected, first_prompts, placed
 
 from .batch import Batch, draw_batch
 from .crops import SourcePool
-from .synthetic.signals import outline_distance
+from .maps_task import encoded, maps_loss, rounded
 
 
 class PocketTask:
-    """Crops of annotated and of synthetic images; all of a pocket network is trained, or its heads.
-
-    The heads rank masks and map what belongs to objects. Trained alone, they leave every mask as it
-    is, for a third of the time.
-    """
+    """All of a pocket network is trained, on crops of annotated and of synthetic images."""
 
     def __init__(self, network: Pocket, pool: SourcePool, config: TrainingConfig) -> None:
         self.network, self.pool, self.config = network, pool, config
 
     @property
     def trained(self) -> nn.Module:
-        """The whole network, or its heads, their parameters named as in the network."""
-        return heads_of(self.network) if self.config.heads_only else self.network
+        """The whole network."""
+        return self.network
 
     def loss(self, rng: np.random.Generator, n_rounds: int, done: float) -> Tensor:
         """Of the prompts, once the dense part of the run is behind, of click kernels and maps."""
         network, config = self.network, self.config
-        device = next(network.parameters()).device
         batch = draw_batch(config, network.config, self.pool, rng)
-        images = batch.images.to(device, memory_format=torch.channels_last)
-        with torch.set_grad_enabled(not config.heads_only):
-            features = network.encoder(network.normalise(images))
-        loss = torch.zeros((), device=device)
+        features = encoded(network, batch)
+        loss = 0.5 * kernel_loss(features, batch.labels, config.clicks, rng)
         if network.maps is not None:
             loss = loss + maps_loss(network.maps(features), batch)
-        if not config.heads_only:
-            loss = loss + 0.5 * kernel_loss(features, batch.labels, config.clicks, rng)
         if done >= config.dense_share:
             loss = loss + prompted_loss(network, features, batch, n_rounds, rng)
         return loss
 
     def averaged_network(self, average: nn.Module) -> Pocket:
-        """The network with averaged weights, rounded to half precision as the file will be."""
-        network = copy.deepcopy(self.network).requires_grad_(False).eval()
-        rounded = {name: tensor.half().float() for name, tensor in average.state_dict().items()}
-        network.load_state_dict(rounded, strict=not self.config.heads_only)
-        return network
-
-
-def heads_of(network: Pocket) -> nn.Module:
-    """The parts that no mask depends on, under their names in the network."""
-    heads = nn.ModuleDict({"decoder": nn.ModuleDict({"quality": network.decoder.quality})})
-    if network.maps is not None:
-        heads["maps"] = network.maps
-    return heads
+        """The averaged network, rounded to half precision as the file will be."""
+        return rounded(self.network, average)
 
 
 def kernel_loss(
@@ -93,41 +69,6 @@ def kernel_loss(
         places = (where.flip(-1).float() + 0.5) * 4
         logits = click_kernel(features.kernel, places.to(device))
         return mask_loss(logits, target).mean()
-
-
-def maps_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of the maps (N, 3, h, w) with what the labels say at their stride."""
-    device = logits.device
-    targets, weights = map_targets(batch.labels, batch.complete)
-    with torch.autocast(device.type, enabled=False):
-        entropy = F.binary_cross_entropy_with_logits(
-            logits.float(), targets.to(device), reduction="none"
-        )
-        weighted = entropy * weights.to(device)
-        return weighted.sum() / weights.sum().clamp(min=1)
-
-
-def map_targets(labels: Tensor, complete: Tensor) -> tuple[Tensor, Tensor]:
-    """What the maps should be for labels (N, S, S).
-
-    Returns:
-        targets (N, 3, S / 4, S / 4): the share of each pixel that objects cover; the share within
-        2 pixels of an outline; and the depth in the object, 1 where it is greatest. Weights
-        (N, 1, S / 4, S / 4): 0 where unlabelled pixels may be an object's.
-    """
-    targets = []
-    for crop in labels[:, ::2, ::2].numpy():
-        depth = outline_distance(crop)
-        deepest = np.zeros(crop.max() + 1, np.float32)
-        ids = np.unique(crop)
-        deepest[ids] = ndimage.maximum(depth, crop, ids)
-        inside = crop > 0
-        relative = inside * depth / np.maximum(deepest[crop], 1)
-        outline = (depth <= 1) & (inside | ndimage.binary_dilation(inside))
-        targets.append(np.stack([inside, outline, relative]).astype(np.float32))
-    maps = F.avg_pool2d(torch.from_numpy(np.stack(targets)), 2)
-    known = (maps[:, :2].amax(1, keepdim=True) > 0) | complete[:, None, None, None]
-    return maps, known.float()
 
 
 def prompted_loss(
