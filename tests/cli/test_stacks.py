@@ -70,6 +70,30 @@ def test_why_an_object_ended_is_printed(napari_sam, truth) -> None:
     assert "Object 8 ends before frame 3. It vanished." in ended.out
 
 
+@pytest.mark.parametrize(
+    ("axes", "option", "ends", "asks"),
+    [
+        ("TYX", "", False, False),
+        ("ZYX", "", True, False),
+        ("QYX", "", False, True),
+        ("QYX", "--through depth", True, False),
+        ("ZYX", "--through time", False, False),
+    ],
+)
+def test_what_an_axis_is_comes_from_the_file_or_is_told(
+    napari_sam, truth, axes: str, option: str, ends: bool, asks: bool
+) -> None:
+    """A disc that moves by half of its width: in a volume those would be other objects."""
+    moves = movie({3: moving(30, 10, 0, 5, 6, 5)})[1] > 0
+    pixels = np.where(moves, 200, 20).astype(np.uint8)
+    tifffile.imwrite("stack.tif", pixels, metadata={"axes": axes})
+    tifffile.imwrite("seed.tif", moves[0].astype(np.uint8))
+    ended = napari_sam(f"propagate stack.tif --labels seed.tif --frame 0 --out o.tif {option}")
+    assert ended.code == 0, ended.err
+    assert ("ends before frame" in ended.out) == ends
+    assert ("does not say whether axis 0 is time or depth" in ended.err) == asks
+
+
 def test_track(napari_sam, truth) -> None:
     mixed = truth.copy()
     mixed[2][truth[2] == 3], mixed[2][truth[2] == 8] = 8, 3
@@ -103,6 +127,7 @@ PROPAGATE = "propagate movie.tif --labels all.tif"
 REFUSALS = (
     Refusal("frame outside", f"{PROPAGATE} --frame 9 --out o.tif", "outside a stack of 5"),
     Refusal("frame x", f"{PROPAGATE} --frame x --out o.tif", "--frame x cannot be read"),
+    Refusal("through x", f"{PROPAGATE} --frame 0 --through x --out o.tif", "Write time or depth"),
     Refusal("ids a", f"{PROPAGATE} --frame 0 --ids a --out o.tif", "--ids a cannot"),
     Refusal(
         "object of another frame",

@@ -25,11 +25,12 @@ from .options import (
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from napari_sam.engine import FrameStack
+    from napari_sam.engine import FrameIndex, FrameStack
     from napari_sam.session import Propagated
-    from napari_sam.stacks import Direction, Tracks
+    from napari_sam.stacks import Direction, Through, Tracks
 
 DIRECTIONS = ("forward", "backward", "both")
+THROUGH = ("time", "depth")
 
 
 Seeds = Annotated[
@@ -52,6 +53,15 @@ Axis = Annotated[
     int | None,
     typer.Option(
         metavar="N", help="Axis to go along, counted from 0; the first (time) by default."
+    ),
+]
+ThroughOption = Annotated[
+    str | None,
+    typer.Option(
+        "--through",
+        metavar="time|depth",
+        help="What that axis is, where the file does not say. In time objects move and divide; "
+        "in depth they stay where they are and end.",
     ),
 ]
 Scores = Annotated[
@@ -79,6 +89,7 @@ def propagate(
     ] = "forward",
     frames: Reach = None,
     axis: Axis = None,
+    through: ThroughOption = None,
     channel: Channel = None,
     axes: Axes = None,
     series: SeriesName = None,
@@ -104,6 +115,7 @@ def propagate(
     seeds, _ = read_labels(labels)
     check_outputs((image, labels, weights_file(model)), out, scores)
     session = headless.seeded_session(stack, seeds, index)
+    kind = through_of(through, stack, index, axis)
     for notice in blank_notices(stack, [index]):
         tell(notice)
     predictor = open_predictor(model, device, precision)
@@ -117,6 +129,7 @@ def propagate(
                 direction=way,
                 n_frames=frames,
                 axis=axis,
+                through=kind,
                 progress=progress,
             )
         )
@@ -195,6 +208,25 @@ def direction_of(text: str) -> Direction:
     if text not in DIRECTIONS:
         raise SamError(f"--direction {text} is no direction. Write {', '.join(DIRECTIONS)}.")
     return cast("Direction", text)
+
+
+def through_of(text: str | None, stack: FrameStack, frame: FrameIndex, axis: int | None) -> Through:
+    """Whether the axis to go along is time or depth: as the option or the file says, else time."""
+    from napari_sam.engine import SamError
+    from napari_sam.stacks import axis_along, named_through
+
+    if text is not None:
+        if text not in THROUGH:
+            raise SamError(f"--through {text} is neither. Write {' or '.join(THROUGH)}.")
+        return cast("Through", text)
+    along = axis_along(stack, frame, axis)
+    named = named_through(stack, along)
+    if named is None:
+        tell(
+            f"The file does not say whether axis {along} is time or depth. It is taken for time, "
+            "in which objects move. For a volume give --through depth."
+        )
+    return named or "time"
 
 
 def objects_a_frame(tracks: Tracks, n_frames: int) -> str:

@@ -49,6 +49,7 @@ class FrameStack:
     channels: tuple[int, ...]  # positions on the colour axis that are shown
     rgb: bool
     fixed_limits: Limits | None
+    letters: str = ""  # of the axes without colour, such as "TZYX"; none if they are not known
 
     @classmethod
     def from_array(
@@ -103,6 +104,7 @@ class FrameStack:
             channels=(0, 1, 2) if is_rgb else channels,
             rgb=is_rgb,
             fixed_limits=_checked_limits(limits, 3 if is_rgb else len(channels)),
+            letters=names or "",
         )
 
     @property

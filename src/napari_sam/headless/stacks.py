@@ -20,7 +20,7 @@ from napari_sam.engine import (
     write_table,
 )
 from napari_sam.session import Propagated, Session
-from napari_sam.stacks import Direction, propagation
+from napari_sam.stacks import Direction, Through, propagation
 
 SCORES = (
     "object_id",
@@ -75,6 +75,7 @@ def propagate(
     direction: Direction = "forward",
     n_frames: int | None = None,
     axis: int | None = None,
+    through: Through | None = None,
     cache: EmbeddingCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Propagated]:
@@ -88,8 +89,8 @@ def propagate(
         Its labels hold the objects in ``frame``. Frames annotated by hand are left alone.
     object_ids
         ``None``: all that are in this frame.
-    direction, n_frames, axis
-        As in `napari_sam.session.plan`.
+    direction, n_frames, axis, through
+        As in `napari_sam.stacks.plan`.
     progress
         Called as ``progress(done, total)`` in hundredths of a frame.
 
@@ -109,7 +110,9 @@ def propagate(
         raise SamError(
             f"Object {missing[0]} is not in this frame of the labels. Choose one that is: {known}."
         )
-    plan = propagation.plan(session, ids, frame, direction=direction, n_frames=n_frames, axis=axis)
+    plan = propagation.plan(
+        session, ids, frame, direction=direction, n_frames=n_frames, axis=axis, through=through
+    )
     model = predictor.model
     session.models[model.name] = (model.hash, model.precision)
     run = session.new_run()

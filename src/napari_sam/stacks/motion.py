@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from napari_sam.session.edits import Region
+from napari_sam.engine.contrast import Limits
+from napari_sam.session.edits import Region, Window
 
 SAMPLES = 24  # across an object: enough to know it by, few enough to search quickly
 MOST_SAMPLES = 64  # along the longer side of a long object's window
@@ -22,6 +23,10 @@ RIM = 2  # samples around an object that belong to its picture: its edge tells m
 REACH = 1.0  # how far to look, in diameters of the object
 TETHER = 0.5  # a place so many diameters from where it is expected counts exp(-1/2) less likely
 FLAT = 1.0  # grey values: what varies less has no picture to look for
+DRIFT_SIDE = 128  # of the thumbnails that are compared to find the drift of a whole frame
+MOST_DRIFT = 0.1  # of the frame's sides
+CLEARER = 0.05  # by so much must quarters of a frame correlate better once they are shifted,
+MOST_QUARTERS = 3  # and so many of them: else an object has moved, not the frame
 
 
 class Motion(NamedTuple):
@@ -41,10 +46,18 @@ class Picture:
         ``(h, w, 3)`` uint8; it covers the whole frame.
     frame_shape
         ``(H, W)`` of the frame.
+    limits
+        What is shown as 0 and 255, so that frames of other limits can be compared with this one.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], frame_shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        frame_shape: tuple[int, int],
+        limits: Limits = ((0.0, 255.0),),
+    ) -> None:
         grey = pixels.mean(axis=2, dtype=np.float32)
+        self.black, self.white = map(float, np.mean(limits, axis=0))
         self.scale = pixels.shape[0] / frame_shape[0], pixels.shape[1] / frame_shape[1]
         self.padding = max(grey.shape)
         self.image = Image.fromarray(np.pad(grey, self.padding, mode="edge"))
@@ -60,6 +73,71 @@ class Picture:
         box = (max(0.0, x0), max(0.0, y0), min(x1, width), min(y1, height))
         resized = self.image.resize(shape[::-1], Image.Resampling.BILINEAR, box=box)
         return np.asarray(resized, np.float32)
+
+    def brightness(
+        self, window: Window, sigma: float, *, stretched: bool = False
+    ) -> NDArray[np.float32]:
+        """What a window of the frame shows, a little smoothed: one value a pixel of the frame.
+
+        In the image's own units, or ``stretched`` by the frame's own limits, 0 to 255.
+        """
+        y0, x0, y1, x1 = window
+        grey = self.sample(y0, x0, 1.0, (y1 - y0, x1 - x0))
+        values: NDArray[np.float32] = ndimage.gaussian_filter(grey, sigma)
+        if not stretched:
+            values = self.black + values * np.float32((self.white - self.black) / 255)
+        return values
+
+    def thumbnail(self) -> NDArray[np.float32]:
+        """The whole frame in small, its mean 0."""
+        height, width = (n - 2 * self.padding for n in self.image.size[::-1])
+        shrink = min(1.0, DRIFT_SIDE / max(height, width))
+        shape = max(1, round(height * shrink)), max(1, round(width * shrink))
+        box = (self.padding, self.padding, self.padding + width, self.padding + height)
+        resized = self.image.resize(shape[::-1], Image.Resampling.BOX, box=box)
+        small = np.asarray(resized, np.float32)
+        centred: NDArray[np.float32] = small - small.mean()
+        return centred
+
+
+def drift(before: Picture, after: Picture, frame_shape: tuple[int, int]) -> tuple[float, float]:
+    """How far a whole frame has shifted, yx in frame pixels; nothing if that is not clear.
+
+    Where the slices of a volume are not aligned, all that is in them shifts together.
+    """
+    one, other = before.thumbnail(), after.thumbnail()
+    product = np.fft.irfft2(np.conj(np.fft.rfft2(one)) * np.fft.rfft2(other), one.shape)
+    reach = [int(MOST_DRIFT * side) for side in one.shape]
+    near: NDArray[np.float64] = np.roll(product, reach, (0, 1))[
+        : 2 * reach[0] + 1, : 2 * reach[1] + 1
+    ]
+    row, column = np.unravel_index(int(near.argmax()), near.shape)
+    shift = int(row) - reach[0], int(column) - reach[1]
+    moved = np.roll(one, shift, (0, 1))
+    clearer = [
+        _likeness(moved[part], other[part]) > _likeness(one[part], other[part]) + CLEARER
+        for part in _quarters(one.shape)
+    ]
+    if sum(clearer) < MOST_QUARTERS:
+        return 0.0, 0.0
+    height, width = frame_shape
+    return (
+        shift[0] * height / one.shape[0],
+        shift[1] * width / one.shape[1],
+    )
+
+
+def _quarters(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """The four quarters of a frame."""
+    rows, columns = ((slice(0, side // 2), slice(side // 2, side)) for side in (shape[0], shape[1]))
+    return [(row, column) for row in rows for column in columns]
+
+
+def _likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Correlation of two pictures, -1 to 1."""
+    one, other = one - one.mean(), other - other.mean()
+    norm = math.sqrt(max(float((one**2).sum() * (other**2).sum()), FLAT))
+    return float((one * other).sum()) / norm
 
 
 def follow(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 from napari_sam.session import Propagated
 from napari_sam.session.edits import Region
 
+from .appearance import Appearance
 from .motion import Picture
 from .step import Rules, Scene, Track, step
 
 Direction: TypeAlias = Literal["forward", "backward", "both", "between"]
+Through: TypeAlias = Literal["time", "depth"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 PARTS = 100  # progress is told in hundredths of a frame
@@ -43,6 +46,7 @@ class Leg:
     seeds: Mapping[int, Region]  # masks in the first frame
     until: Mapping[int, FrameIndex]  # the frame before which an object is to end, if any
     goals: Mapping[int, Region]  # masks in the last frame, if it is walked from both its ends
+    through: Through = "time"
 
     @property
     def n_steps(self) -> int:
@@ -70,6 +74,7 @@ def plan(
     direction: Direction = "forward",
     n_frames: int | None = None,
     axis: int | None = None,
+    through: Through | None = None,
 ) -> Plan:
     """Read from a session what is needed to propagate objects from a frame.
 
@@ -85,17 +90,24 @@ def plan(
         How far to go at most; ``between`` goes all the way.
     axis
         The axis of the image to go along; by default the first one that leads to frames.
+    through
+        Whether that axis is time, in which objects move and divide, or depth, in which they stay
+        where they are and end. ``None``: as the image's axes are named, else time.
 
     Raises
     ------
     SamError
         If there is nowhere to go, or an object is not in this frame or not between two others.
     """
-    line = _line(session.stack, frame, axis)
+    along = axis_along(session.stack, frame, axis)
+    line = tuple(
+        (*frame[:along], at, *frame[along + 1 :]) for at in range(session.stack.shape[along])
+    )
     here = line.index(frame)
+    through = through or named_through(session.stack, along) or "time"
     ids = list(dict.fromkeys(object_ids))
     if direction == "between":
-        return Plan(tuple(_legs_between(session, ids, line, here)))
+        return Plan(tuple(_legs_between(session, ids, line, here, through)))
     reach = len(line) if n_frames is None else n_frames
     ways = {
         "forward": line[here : here + 1 + reach],
@@ -105,7 +117,7 @@ def plan(
     anchors = {i: session.anchors(i) for i in ids}
     chosen = ways if direction == "both" else {direction: ways[direction]}
     legs = [
-        Leg(frames, seeds, dict(_first_anchors(anchors, frames[1:])), {})
+        Leg(frames, seeds, dict(_first_anchors(anchors, frames[1:])), {}, through)
         for frames in chosen.values()
         if len(frames) > 1
     ]
@@ -116,16 +128,22 @@ def plan(
     return Plan(tuple(legs))
 
 
-def _line(stack: FrameStack, frame: FrameIndex, axis: int | None) -> tuple[FrameIndex, ...]:
-    """All frames along one axis through a frame."""
+def axis_along(stack: FrameStack, frame: FrameIndex, axis: int | None) -> int:
+    """The axis to go along from a frame: the one given, or the first that leads to frames."""
     leading = [n for n, position in enumerate(frame) if position is not None]
     if not leading or (axis is not None and axis not in leading):
         others = " or ".join(map(str, leading))
         remedy = f"Choose axis {others}." if leading else "Objects are propagated through a stack."
         asked = "" if axis is None else f" along axis {axis}"
         raise SamError(f"There are no frames{asked} in an image of shape {stack.shape}. {remedy}")
-    along = leading[0] if axis is None else axis
-    return tuple((*frame[:along], at, *frame[along + 1 :]) for at in range(stack.shape[along]))
+    return leading[0] if axis is None else axis
+
+
+def named_through(stack: FrameStack, axis: int) -> Through | None:
+    """Whether an axis is time or depth by its letter; ``None`` if that does not tell."""
+    letter = stack.letters[axis : axis + 1]
+    names: dict[str, Through] = {"T": "time", "Z": "depth"}
+    return names.get(letter)
 
 
 def _seed(session: Session, object_id: int, frame: FrameIndex) -> Region:
@@ -149,7 +167,11 @@ def _first_anchors(
 
 
 def _legs_between(
-    session: Session, ids: Sequence[int], line: Sequence[FrameIndex], here: int
+    session: Session,
+    ids: Sequence[int],
+    line: Sequence[FrameIndex],
+    here: int,
+    through: Through,
 ) -> Iterator[Leg]:
     """A leg for all objects that are annotated in the same two frames around this one."""
     spans: dict[tuple[int, int], list[int]] = {}
@@ -177,7 +199,7 @@ def _legs_between(
                 {i: session.region(i, frame) for i in together} for frame in (frames[0], frames[-1])
             )
             seeds, goals = ends
-            yield Leg(frames, seeds, {}, goals)
+            yield Leg(frames, seeds, {}, goals, through)
 
 
 def propagate(
@@ -243,25 +265,46 @@ class _Walker:
     def walk(self, leg: Leg) -> Iterator[list[Propagated]]:
         """All objects of a frame, frame after frame."""
         shape = self.stack.frame_shape_of(leg.frames[0])
-        tracks = [Track(i, region, leg.frames[0]) for i, region in leg.seeds.items()]
-        before = Picture(self.stack.frame(leg.frames[0]), shape)
+        picture = partial(self._picture, shape, leg.through)
+        before = picture(leg.frames[0], self.stack.frame(leg.frames[0]))
+        tracks = [
+            Track(
+                i,
+                region,
+                leg.frames[0],
+                appearance=Appearance.of(region, before) if leg.through == "depth" else None,
+            )
+            for i, region in leg.seeds.items()
+        ]
         for frame in leg.frames[1:]:
             tracks = [track for track in tracks if leg.until.get(track.object_id) != frame]
             if not tracks:
                 return
             cached = self.cache.embed(self.predictor, self.stack, frame, self.report.within)
-            scene = Scene(frame, Picture(cached.picture, shape), cached.embedding)
+            scene = Scene(frame, picture(frame, cached.picture), cached.embedding)
             results = list(step(tracks, before, scene, self.predictor, self.rules))
             self.report.next()
             yield [propagated for propagated, _ in results]
             tracks = [track for _, track in results if track is not None]
             before = scene.picture
 
+    def _picture(
+        self,
+        shape: tuple[int, int],
+        through: Through,
+        frame: FrameIndex,
+        pixels: NDArray[np.uint8],
+    ) -> Picture:
+        """A frame in small; along depth in grey values that are the same in all slices."""
+        if through == "time":
+            return Picture(pixels, shape)
+        return Picture(pixels, shape, self.stack.limits(frame))
+
     def fill(self, leg: Leg) -> Iterator[list[Propagated]]:
         """The frames between both ends of a leg, last frame first, from what comes from either."""
         forth = replace(leg, frames=leg.frames[:-1])
         ahead = {(c.object_id, c.frame): c for frame in self.walk(forth) for c in frame}
-        back = self.walk(Leg(leg.frames[:0:-1], leg.goals, {}, {}))
+        back = self.walk(Leg(leg.frames[:0:-1], leg.goals, {}, {}, leg.through))
         stopped: set[int] = set()
         for n, frame in reversed(list(enumerate(leg.frames))[1:-1]):
             behind = {c.object_id: c for c in next(back, [])}

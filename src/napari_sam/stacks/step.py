@@ -2,11 +2,14 @@
 
 Every object is followed to where its picture has moved, and the network is asked what is there.
 Then all objects share the frame's pixels, and every answer is judged: is this still the object, and
-all of it?
+all of it? Along depth an object has an appearance, which adds to what the network says of its
+pixels, and decides where it ends. What can be told by its brightness is not followed there; the
+sections of what fills space, such as neurites, shift where it runs aslant.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
 
 from napari_sam.session import Propagated, Region
 
+from .appearance import END_RULES, UNCHANGED, Appearance, Change, EndRules
 from .decoding import Decoded, decode_objects
 from .division import Parting, divided
-from .motion import Picture, follow
+from .motion import Picture, drift, follow
 
 LEFT = "It left the frame"
 TWO = "There are two like it now: it may have divided"
@@ -42,6 +46,7 @@ class Rules:
     most_growth: float = 3.0  # or shrinkage, from frame to frame
     least_score: float = 0.3
     patience: int = 2  # low-confidence frames in a row that the moved mask bridges
+    end: EndRules = END_RULES  # along depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,9 @@ class Track:
     source: FrameIndex
     velocity: tuple[float, float] = (0.0, 0.0)  # yx, pixels from frame to frame
     low_confidence: int = 0  # frames in a row
+    appearance: Appearance | None = None  # where it set out, along depth
+    change: Change = UNCHANGED  # since then
+    unsure_from: FrameIndex | None = None  # the frame before which it may have ended already
 
 
 class Scene(NamedTuple):
@@ -78,11 +86,15 @@ def step(
     tracks: Sequence[Track], before: Picture, scene: Scene, predictor: Predictor, rules: Rules
 ) -> Iterator[tuple[Propagated, Track | None]]:
     """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
-    moved = [_move(track, before, scene) for track in tracks]
+    is_depth = any(track.appearance for track in tracks)
+    drifted = drift(before, scene.picture, scene.embedding.frame_shape) if is_depth else (0.0, 0.0)
+    moved = [_move(track, before, scene, drifted) for track in tracks]
     staying = [each for each in moved if each.inside >= rules.least_inside]
-    decoded_objects = list(
-        decode_objects([each.region for each in staying], scene.embedding, predictor)
-    )
+    answers = decode_objects([each.region for each in staying], scene.embedding, predictor)
+    decoded_objects = [
+        _with_evidence(each.track, decoded, scene.picture)
+        for each, decoded in zip(staying, answers, strict=True)
+    ]
     owners = _share(decoded_objects, scene.embedding.frame_shape)
     name = predictor.model.name
     for each in moved:
@@ -93,19 +105,34 @@ def step(
         for n, (each, decoded) in enumerate(zip(staying, decoded_objects, strict=True), start=1)
     ]
     judged = _with_divisions(staying, judged, owners > 0, before, scene, predictor)
+    judged = [
+        _aged(each, found, scene.picture, rules.end)
+        for each, found in zip(staying, judged, strict=True)
+    ]
     for each, decoded, found in zip(staying, decoded_objects, judged, strict=True):
         yield _propagated(each, decoded, found, scene.frame, name)
 
 
-def _move(track: Track, before: Picture, scene: Scene) -> Moved:
-    motion = follow(track.region, before, scene.picture, track.velocity)
-    shift = round(motion.y), round(motion.x)
+def _move(track: Track, before: Picture, scene: Scene, drifted: tuple[float, float]) -> Moved:
+    if track.appearance is not None and track.appearance.weight:
+        velocity = drifted
+    else:
+        velocity = follow(track.region, before, scene.picture, track.velocity)[:2]
+    shift = round(velocity[0]), round(velocity[1])
     height, width = scene.embedding.frame_shape
     region = _shifted(track.region, *shift, (height, width))
     top, left, bottom, right = region.window
     at_border = min(top, left) == 0 or bottom == height or right == width
     inside = region.area / track.region.area
-    return Moved(track, region, (motion.y, motion.x), inside, at_border)
+    return Moved(track, region, velocity, inside, at_border)
+
+
+def _with_evidence(track: Track, decoded: Decoded, picture: Picture) -> Decoded:
+    """What the network says of an object and, along depth, what its brightness says."""
+    if track.appearance is None or not track.appearance.weight:
+        return decoded
+    evidence = track.appearance.evidence(picture, decoded.window)
+    return replace(decoded, values=decoded.values + evidence)
 
 
 def _share(decoded_objects: Sequence[Decoded], frame_shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -128,6 +155,8 @@ class Judgement(NamedTuple):
     score: float
     warning: str = ""  # what speaks against it
     is_bridge: bool = False  # the region is the moved mask, in place of what was found
+    change: Change = UNCHANGED  # along depth, since the object set out
+    may_have_ended: bool = False
 
 
 def _judge(
@@ -188,7 +217,11 @@ def _with_divisions(
     predictor: Predictor,
 ) -> list[Judgement]:
     """What was found, and how little it is to be trusted where it may be a daughter only."""
-    sure = [n for n, found in enumerate(judged) if not found.warning]
+    sure = [
+        n
+        for n, (each, found) in enumerate(zip(moved, judged, strict=True))
+        if not found.warning and each.track.appearance is None
+    ]
     tracks = [moved[n].track for n in sure]
     now = [judged[n].region for n in sure]
     partings = [Parting(t.region, n, t.velocity) for t, n in zip(tracks, now, strict=True)]
@@ -199,6 +232,27 @@ def _with_divisions(
         found._replace(score=DIVIDED * found.score, warning=TWO) if n in suspects else found
         for n, found in enumerate(judged)
     ]
+
+
+def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> Judgement:
+    """Whether what was found along depth is the object still that set out, or it has ended."""
+    track = moved.track
+    if track.appearance is None or not found.region:
+        return found
+    if found.is_bridge and track.appearance.is_gone(found.region, picture):
+        return Judgement(Region.empty(), 0.0, found.warning)
+    common = found.region.common(moved.region).area
+    overlap = common / max(found.region.area + moved.region.area - common, 1)
+    fading = track.appearance.fading(found.region, picture)
+    change = track.change.after(overlap, fading, rules)
+    total = change.total(rules)
+    if total > 1:
+        return Judgement(Region.empty(), 0.0, change.reason(rules))
+    return found._replace(
+        score=(found.score * math.exp(-2 * total)) ** (1 / 3),
+        change=change,
+        may_have_ended=total > rules.sure,
+    )
 
 
 def _propagated(
@@ -218,14 +272,18 @@ def _propagated(
         track.source,
         warning=f"{found.warning}." if found.warning else "",
     )
-    low_confidence = track.low_confidence + 1 if found.is_bridge else 0
     return propagated, replace(
-        track, region=found.region, velocity=moved.velocity, low_confidence=low_confidence
+        track,
+        region=found.region,
+        velocity=moved.velocity,
+        low_confidence=track.low_confidence + 1 if found.is_bridge else 0,
+        change=found.change,
+        unsure_from=track.unsure_from or (frame if found.may_have_ended else None),
     )
 
 
 def _stop(track: Track, frame: FrameIndex, model: str, reason: str) -> Propagated:
-    at = ", ".join(str(position) for position in frame if position is not None)
+    unsure = f", perhaps before {_at(track.unsure_from)} already" if track.unsure_from else ""
     return Propagated(
         track.object_id,
         frame,
@@ -235,8 +293,13 @@ def _stop(track: Track, frame: FrameIndex, model: str, reason: str) -> Propagate
         score=0.0,
         model=model,
         source=track.source,
-        stopped=f"Object {track.object_id} ends before frame {at}. {reason}.",
+        stopped=f"Object {track.object_id} ends before frame {_at(frame)}{unsure}. {reason}.",
     )
+
+
+def _at(frame: FrameIndex) -> str:
+    """The position of a frame in its stack."""
+    return ", ".join(str(position) for position in frame if position is not None)
 
 
 def _area(mask: NDArray[np.bool_]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -15,14 +15,17 @@ from napari_sam.plugin.panels.stack import StackPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Annotation, Propagated, Session
-from napari_sam.stacks.propagation import Direction, Plan, plan
+from napari_sam.stacks.propagation import Direction, Plan, Through, plan
 
 from .controller import Controller, Window
 
 if TYPE_CHECKING:
+    from napari.layers import Image
+
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 PROPAGATE = "propagate"  # job slot
+TIMES, DEPTHS = ("t", "time", "frame"), ("z", "depth", "slice", "plane")  # labels of axes
 STOPS_SHOWN = 2  # reasons spelt out below the button; all are in the list to review
 
 
@@ -38,6 +41,7 @@ class Run:
     stops: list[Propagated] = field(default_factory=list)
     last: tuple[int, FrameIndex] | None = None  # what landed last
     landed: Annotation | None = None  # and how it stood then
+    note: str = ""  # what was taken for granted
 
     @property
     def summary(self) -> str:
@@ -49,7 +53,10 @@ class Run:
     @property
     def outcome(self) -> str:
         """The same, and why objects ended."""
-        sentences = [self.summary, *(stop.stopped for stop in self.stops[:STOPS_SHOWN])]
+        sentences = [
+            f"{self.summary} {self.note}".rstrip(),
+            *(stop.stopped for stop in self.stops[:STOPS_SHOWN]),
+        ]
         more = len(self.stops) - STOPS_SHOWN
         if more > 0:
             sentences.append(f"{more} more ended: see Review.")
@@ -85,7 +92,8 @@ class Propagation(Controller):
         shape = bridge.session.stack.shape
         axes = [axis for axis, n in enumerate(shape[:-2]) if n > 1]
         longest = max((shape[axis] for axis in axes), default=0)
-        self._panel.show_axes([(axis, _axis_name(bridge, axis)) for axis in axes], longest)
+        names = [(axis, _axis_name(bridge, axis)) for axis in axes]
+        self._panel.show_axes(names, longest, dict(through_of(bridge.image, axes)))
 
     def detach(self) -> None:
         """Let go of the image; what is there stays."""
@@ -100,6 +108,7 @@ class Propagation(Controller):
         if bridge is None:
             return
         direction: Direction = self._panel.direction.currentData()
+        axis = self._panel.chosen_axis()
         try:
             if bridge.frame is None:
                 raise SamError("No frame is shown. Show the image in 2D, inside its range.")
@@ -109,19 +118,34 @@ class Propagation(Controller):
                 bridge.frame,
                 direction=direction,
                 n_frames=self.reach,
-                axis=self._panel.chosen_axis(),
+                axis=axis,
+                through=self.through(axis),
             )
         except SamError as error:
             self._tell(error)
             return
-        self.begin(steps, PROPAGATE)
+        self.begin(steps, PROPAGATE, self._taken_for_granted(bridge))
 
     @property
     def reach(self) -> int | None:
         """How many frames the page says; ``None`` for all."""
         return self._panel.reach.value() or None
 
-    def begin(self, steps: Plan, slot: Hashable) -> None:
+    def through(self, axis: int | None) -> Through:
+        """Whether an axis, by default the one on the page, is time or depth."""
+        if axis is None:
+            axis = self._panel.axis.currentData()
+        return "depth" if self._panel.chosen_through(axis) == "depth" else "time"
+
+    def _taken_for_granted(self, bridge: LayerBridge) -> str:
+        """That nobody said whether the axis is time or depth, if so."""
+        axis = self._panel.axis.currentData()
+        if self._panel.chosen_through(axis) is not None:
+            return ""
+        name = _axis_name(bridge, axis)
+        return f"The {name} was taken for time. If it is depth, choose that above and repeat."
+
+    def begin(self, steps: Plan, slot: Hashable, note: str = "") -> None:
         """Go through a plan, in place of an earlier one in the same slot."""
         if self._bridge is None:
             return
@@ -130,7 +154,7 @@ class Propagation(Controller):
             return
         session, model = self._bridge.session, self.predictor.model
         session.models[model.name] = (model.hash, model.precision)
-        run = self.runs[slot] = Run(session.new_run(), session, perf_counter())
+        run = self.runs[slot] = Run(session.new_run(), session, perf_counter(), note=note)
         self._tell_outcome(run, "")
         self._show_progress(run, 0, 0)
         job = Job(
@@ -235,6 +259,17 @@ def _between(session: Session, frame: FrameIndex) -> Sequence[int]:
             "before and in one after, then fill the frames between."
         )
     return ids
+
+
+def through_of(image: Image, axes: Iterable[int]) -> Iterator[tuple[int, Through]]:
+    """Which axes are time and which depth, by their labels, else by their units."""
+    for axis in axes:
+        label = str(image.axis_labels[axis]).lower()
+        unit = image.units[axis].dimensionality
+        if label in TIMES or "[time]" in unit:
+            yield axis, "time"
+        elif label in DEPTHS or "[length]" in unit:
+            yield axis, "depth"
 
 
 def _axis_name(bridge: LayerBridge, axis: int) -> str:

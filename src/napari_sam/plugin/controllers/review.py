@@ -179,6 +179,7 @@ class Review(Controller):
                 direction=current.direction,
                 n_frames=n_frames,
                 axis=current.axis,
+                through=self._propagation.through(current.axis),
             )
         except SamError:  # it was taken away, or there is no frame that way
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -27,6 +27,10 @@ DIRECTIONS = (
     ("backward", "backwards"),
     ("both", "both ways"),
     ("between", "between annotated frames"),
+)
+THROUGH = (
+    ("time", "time: objects move"),
+    ("depth", "depth: objects stay, and end"),
 )
 REVIEW_HINT = "What was propagated and is least to be trusted, worst first."
 
@@ -89,6 +93,12 @@ class StackPanel(QWidget):
         self.reach.setRange(0, 0)
         self.reach.setSpecialValueText("to the end")
         self.axis = Choice("The axis to go along, as its slider is named")
+        self.axis.currentIndexChanged.connect(self._show_through)
+        self.through = Choice(
+            "In time objects move and divide; in depth they stay where they are, and end", THROUGH
+        )
+        self.through.activated.connect(self._on_through_chosen)
+        self._through: dict[int, str] = {}  # of each axis, as far as it is known
         self.follow = QCheckBox("Follow")
         self.follow.setToolTip("Show each frame as soon as it is done")
         self.button = QPushButton("Propagate  ( . )")
@@ -109,6 +119,7 @@ class StackPanel(QWidget):
         self._form.addRow("Direction", self.direction)
         self._form.addRow("Over", self.reach)
         self._form.addRow("Along", self.axis)
+        self._form.addRow("Through", self.through)
         go = QHBoxLayout()
         go.addWidget(self.button, stretch=1)
         go.addWidget(self.follow)
@@ -119,18 +130,33 @@ class StackPanel(QWidget):
         layout.addLayout(self._form)
         layout.addLayout(go)
         layout.addWidget(self.outcome)
-        self.show_axes([], 0)
+        self.show_axes([], 0, {})
+
+    def _show_through(self) -> None:
+        known = self._through.get(self.axis.currentData(), "time")
+        self.through.setCurrentIndex(self.through.findData(known))
+
+    def _on_through_chosen(self) -> None:
+        self._through[self.axis.currentData()] = self.through.currentData()
 
     def chosen_axis(self) -> int | None:
         """The axis to go along; ``None`` if there is no choice."""
         axis: int | None = self.axis.currentData()
         return axis if self.axis.count() > 1 else None
 
-    def show_axes(self, axes: Sequence[tuple[int, str]], longest: int) -> None:
-        """The axes there are to go along, and the most frames of any of them."""
+    def chosen_through(self, axis: int) -> str | None:
+        """Whether an axis is time or depth, as far as it is known."""
+        return self._through.get(axis)
+
+    def show_axes(
+        self, axes: Sequence[tuple[int, str]], longest: int, through: Mapping[int, str]
+    ) -> None:
+        """The axes there are to go along, the most frames of any of them, and what they are."""
+        self._through = dict(through)
         self.axis.clear()
         for axis, name in axes:
             self.axis.addItem(name, axis)
+        self._show_through()
         several = len(axes) > 1
         self.axis.setVisible(several)
         label = self._form.labelForField(self.axis)
