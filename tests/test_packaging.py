@@ -194,7 +194,8 @@ def test_what_is_imported_is_declared_and_nothing_else() -> None:
 
 def test_every_pinned_version_satisfies_the_declared_one() -> None:
     lines = REPOSITORY.joinpath("constraints.txt").read_text().splitlines()
-    pinned = dict(line.lower().split("==") for line in lines if "==" in line)
+    pairs = (line.split("==") for line in lines if "==" in line)
+    pinned = {canonicalize_name(name): version for name, version in pairs}
     project = tomllib.loads(REPOSITORY.joinpath("pyproject.toml").read_text())["project"]
     for requirement in map(Requirement, project["dependencies"]):
-        assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
