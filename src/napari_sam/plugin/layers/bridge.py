@@ -17,8 +17,9 @@ from psygnal import Signal
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session import Region
 
+from .deferring import Defer
 from .in_memory import forget_in_memory, labels_with_session
-from .label_link import Defer, LabelLink
+from .label_link import LabelLink
 from .labels_as_given import annotated_layer, taken_labels
 from .layer_keys import LayerKeys
 from .own_layers import is_blank, raise_above
@@ -30,6 +31,7 @@ from .replay import Replay, Replayed
 from .sight import obstacle
 from .tools import Tools
 from .view import go_to_frame, id_at, point_in_frame, shown_frame, stack_of
+from .world import WorldUnits
 
 Discard: TypeAlias = Callable[[Iterable[Layer]], None]
 
@@ -103,6 +105,7 @@ class LayerBridge:
         self.show_object()
         self.use("point")
         self.tools.tell()
+        self._units = WorldUnits(viewer, image, (self.points, self.shapes), defer)
         self._connect()
 
     @property
@@ -119,7 +122,7 @@ class LayerBridge:
 
     def point_in_frame(self, point_world: Sequence[float]) -> tuple[float, float] | None:
         """A position of the cursor as yx in the shown frame; ``None`` outside of it."""
-        return point_in_frame(self.image, self.session.stack, self.frame, point_world)
+        return point_in_frame(self.viewer, self.image, self.session.stack, self.frame, point_world)
 
     @property
     def obstacle(self) -> str:
@@ -349,6 +352,7 @@ class LayerBridge:
         self.viewer.dims.events.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.tools.close()
+        self._units.close()
         if self._on_move in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self._on_move)
         self.image.events.data.disconnect(self._on_image_data)

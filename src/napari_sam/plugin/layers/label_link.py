@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex
 from napari_sam.session import Session, read_frame, with_room
 
+from .deferring import Defer
 from .prompt_layers import axes_of
 
 Indices: TypeAlias = tuple[Any, ...]  # an array for each axis of the labels
-Defer: TypeAlias = Callable[[Callable[[], None]], None]
 
 
 class LabelLink:

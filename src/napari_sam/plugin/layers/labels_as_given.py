@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
-from numpy.typing import NDArray
+from napari.layers import Image, Labels
 
 from napari_sam.engine import FrameStack, SamError
 from napari_sam.session import Session, WritableLabels, writable_labels
 
 from .in_memory import keep_in_memory, session_in_memory
 from .own_layers import new_labels, placement, placement_of
+from .world import to_other
 
 NEAR = 0.5  # pixels by which labels may lie beside the image's
 MULTISCALE = "are multiscale, and napari cannot write into such"
@@ -83,22 +82,10 @@ def _begun(layer: Labels, image: Image, stack: FrameStack, highest_id: int) -> S
 
 def _lies_on(labels: Labels, image: Image, stack: FrameStack) -> bool:
     """Whether the pixels of labels lie on those of the image, in whatever units."""
-    factors = _factors(labels, image)
     for corner in itertools.product(*((0, side - 1) for side in stack.shape)):
-        point_world = np.asarray(labels.data_to_world(corner)) * factors
-        if np.abs(np.asarray(image.world_to_data(point_world)) - corner).max() > NEAR:
+        if np.abs(np.subtract(to_other(labels, image, corner), corner)).max() > NEAR:
             return False
     return True
-
-
-def _factors(labels: Layer, image: Layer) -> NDArray[np.float64]:
-    """What coordinates of one layer are to be multiplied with to be in the units of another."""
-    pairs = zip(labels.units, image.units, strict=True)
-    return np.array([_factor(one, other) for one, other in pairs])
-
-
-def _factor(one: Any, other: Any) -> float:
-    return float((1 * one).to(other).magnitude) if one.is_compatible_with(other) else 1.0
 
 
 def _moved(labels: Labels, image: Image) -> str:

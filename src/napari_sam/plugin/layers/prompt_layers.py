@@ -18,6 +18,7 @@ from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.session import Drawing
 
 from .own_layers import placement
+from .world import to_other
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,9 +74,7 @@ class PromptLayers:
         """A row as a drawing in a frame of the stack."""
         displayed = read_view(row.view)
         located = [
-            stack.locate(
-                self._image.world_to_data(layer.data_to_world(vertex)), displayed=displayed
-            )
+            stack.locate(to_other(layer, self._image, vertex), displayed=displayed)
             for vertex in vertices
         ]
         vertices_yx = tuple((round(y, PLACES), round(x, PLACES)) for _, (y, x) in located)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session import Drawing, Session
 
-from .label_link import Defer
+from .deferring import Defer
 from .prompt_layers import PromptLayers
 
 THAT_IS = "That is object {}: Shift-click to go on with it."

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
 from psygnal import Signal
 
-from .label_link import Defer
+from .deferring import Defer
 
 RIGHT_BUTTON = 2
 LEAST_DRAG = 3.0  # pixels of the screen; napari makes a box of a click, too

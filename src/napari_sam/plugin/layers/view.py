@@ -10,6 +10,8 @@ from napari.layers import Image, Labels
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 
+from .world import to_data, to_world
+
 
 def stack_of(image: Image) -> FrameStack:
     """An image layer's frames. Colours are what the layer says, never guessed from the shape."""
@@ -23,7 +25,7 @@ def shown_frame(viewer: ViewerModel, image: Image, stack: FrameStack) -> FrameIn
     displayed = {axis - (dims.ndim - stack.ndim) for axis in dims.displayed}
     if dims.ndisplay != 2 or min(displayed) < 0:
         return None
-    point_data = image.world_to_data(dims.point)[-stack.ndim :]
+    point_data = to_data(viewer, image, dims.point)
     try:
         return stack.locate(point_data, displayed=tuple(displayed))[0]
     except SamError:
@@ -31,12 +33,16 @@ def shown_frame(viewer: ViewerModel, image: Image, stack: FrameStack) -> FrameIn
 
 
 def point_in_frame(
-    image: Image, stack: FrameStack, frame: FrameIndex | None, point_world: Sequence[float]
+    viewer: ViewerModel,
+    image: Image,
+    stack: FrameStack,
+    frame: FrameIndex | None,
+    point_world: Sequence[float],
 ) -> tuple[float, float] | None:
     """A position in the world as yx in a frame; ``None`` outside of it."""
     if frame is None:
         return None
-    point_data = image.world_to_data(point_world)[-stack.ndim :]
+    point_data = to_data(viewer, image, point_world)
     y, x = (float(c) for c, i in zip(point_data, frame, strict=True) if i is None)
     height, width = stack.frame_shape_of(frame)
     return (y, x) if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5 else None
@@ -52,7 +58,7 @@ def id_at(labels: Labels, frame: FrameIndex | None, point_yx: tuple[float, float
 
 def go_to_frame(viewer: ViewerModel, image: Image, frame: FrameIndex) -> None:
     """Move the sliders to a frame of an image."""
-    point_world = image.data_to_world([i or 0 for i in frame])
+    point_world = to_world(viewer, image, [i or 0 for i in frame])
     offset = viewer.dims.ndim - len(frame)
     for axis, i in enumerate(frame):
         if i is not None:

@@ -1,0 +1,129 @@
+"""Positions in the world ↔ positions in a layer: the one place where units count.
+
+Since version 0.7 napari shows layers of different units in one world, in the smallest unit of each
+kind or in what the user chose. A layer itself converts to a world in its *own* units, and so do
+napari's tools: they draw in the wrong place in a layer of other units than the world's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+from numpy.typing import NDArray
+
+from .deferring import Defer
+from .own_layers import placement
+
+CHANGES = ("inserted", "removed", "units")  # events of the layers after which units may differ
+
+
+def to_data(viewer: ViewerModel, layer: Layer, point_world: Sequence[float]) -> tuple[float, ...]:
+    """A position in the viewer's world as one in a layer's data, ``(layer.ndim,)``."""
+    point = np.asarray(point_world, float)[-layer.ndim :]
+    point = np.pad(point, (layer.ndim - len(point), 0))
+    return tuple(map(float, layer.world_to_data(point / _to_world_units(viewer, layer))))
+
+
+def to_world(viewer: ViewerModel, layer: Layer, point_data: Sequence[float]) -> NDArray[Any]:
+    """A position in a layer's data as one in the viewer's world, ``(layer.ndim,)``."""
+    return np.asarray(layer.data_to_world(point_data)) * _to_world_units(viewer, layer)
+
+
+def to_other(layer: Layer, other: Layer, point_data: Sequence[float]) -> tuple[float, ...]:
+    """A position in a layer's data as one in the data of another layer of as many axes."""
+    point = np.asarray(layer.data_to_world(point_data)) * factors(layer.units, other.units)
+    return tuple(map(float, other.world_to_data(point)))
+
+
+def place_on(viewer: ViewerModel, image: Layer, layers: Iterable[Layer]) -> None:
+    """Lay layers that napari's tools draw in onto an image, in the units of the world.
+
+    They give up what they had first: the world's units are the smallest of all layers'.
+    """
+    layers = list(layers)
+    for layer in layers:
+        _place(layer, image.units, placement(image)["affine"])
+    world = world_units(viewer, image)
+    by_world = factors(image.units, world)
+    if np.any(by_world != 1):
+        affine = np.diag([*by_world, 1.0]) @ placement(image)["affine"]
+        for layer in layers:
+            _place(layer, world, affine)
+
+
+def world_units(viewer: ViewerModel, layer: Layer) -> tuple[Any, ...]:
+    """The units of the world on a layer's axes; the layer's own where napari knows no others."""
+    units = getattr(viewer.dims, "units", None)  # since napari 0.7
+    return tuple(layer.units if units is None or len(units) < layer.ndim else units[-layer.ndim :])
+
+
+def factors(units: Sequence[Any], others: Sequence[Any]) -> NDArray[np.float64]:
+    """What numbers in some units are multiplied with to be in others; 1 where these differ in kind.
+
+    Parameters
+    ----------
+    units, others
+        pint's, one an axis.
+    """
+    return np.array([_factor(one, other) for one, other in zip(units, others, strict=True)])
+
+
+def _to_world_units(viewer: ViewerModel, layer: Layer) -> NDArray[np.float64]:
+    return factors(layer.units, world_units(viewer, layer))
+
+
+def _factor(one: Any, other: Any) -> float:
+    if one == other or not one.is_compatible_with(other):
+        return 1.0
+    return float((1 * one).to(other).magnitude)
+
+
+def _place(layer: Layer, units: Sequence[Any], affine: NDArray[np.float64]) -> None:
+    if tuple(layer.units) != tuple(units):
+        layer.units = units
+    if not np.array_equal(layer.affine.affine_matrix, affine):
+        layer.affine = affine
+
+
+class WorldUnits:
+    """Keeps layers that napari's tools draw in in the units of the world.
+
+    Parameters
+    ----------
+    layers
+        Own layers, as they lie on the image.
+    defer
+        Runs a function when napari is done with its own event.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, image: Layer, layers: Sequence[Layer], defer: Defer
+    ) -> None:
+        self._viewer, self._image, self._layers, self._defer = viewer, image, layers, defer
+        self._is_placing = False
+        viewer.layers.events.connect(self._on_event)
+        self.update()
+
+    def close(self) -> None:
+        """Hear of the viewer no more."""
+        self._viewer.layers.events.disconnect(self._on_event)
+        self._is_placing = True  # what was put off does nothing
+
+    def update(self) -> None:
+        """Lay the layers onto the image again if their units, or the world's, are not its own."""
+        shown = [world_units(self._viewer, self._image), *(layer.units for layer in self._layers)]
+        if self._is_placing or all(tuple(units) == tuple(self._image.units) for units in shown):
+            return
+        self._is_placing = True
+        try:
+            place_on(self._viewer, self._image, self._layers)
+        finally:
+            self._is_placing = False
+
+    def _on_event(self, event: Any) -> None:
+        if event.type in CHANGES and not self._is_placing:
+            self._defer(self.update)
