@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from skimage import data
 
+PATIENCE_MS = 60_000
 OWN = {"image objects", "image preview", "image shapes", "image points"}
 
 
@@ -30,7 +31,7 @@ def test_deleted_labels_make_way_for_new_ones(user, qtbot) -> None:
     """What is drawn after the layers' memory is freed once ended the whole program."""
     before = user.widget.bridge
     user.viewer.layers.remove(before.labels)
-    qtbot.waitUntil(lambda: user.widget.bridge not in (None, before))
+    qtbot.waitUntil(lambda: user.widget.bridge not in (None, before), timeout=PATIENCE_MS)
     user.ready()
     assert names(user.viewer) == {"image", *OWN}
     assert not user.widget.bridge.labels.data.any()
@@ -42,7 +43,7 @@ def test_deleted_labels_make_way_for_new_ones(user, qtbot) -> None:
 def test_all_layers_are_deleted_at_once(user, coins, qtbot) -> None:
     user.viewer.layers.select_all()
     user.viewer.layers.remove_selected()
-    qtbot.waitUntil(lambda: user.widget.bridge is None)
+    qtbot.waitUntil(lambda: user.widget.bridge is None, timeout=PATIENCE_MS)
     qtbot.wait(100)
     assert names(user.viewer) == set()
     user.viewer.add_image(coins, name="image")
@@ -54,7 +55,7 @@ def test_all_layers_are_deleted_at_once(user, coins, qtbot) -> None:
 
 def test_the_image_is_deleted_its_labels_stay(user, qtbot) -> None:
     user.viewer.layers.remove("image")
-    qtbot.waitUntil(lambda: user.widget.bridge is None)
+    qtbot.waitUntil(lambda: user.widget.bridge is None, timeout=PATIENCE_MS)
     qtbot.wait(100)
     assert names(user.viewer) == {"image objects"}
     assert user.viewer.layers["image objects"].data[54, 45] == 1

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QComboBox
 
 from napari_sam.engine import SamError
-from napari_sam.plugin.layers import LayerBridge, remove_layers
+from napari_sam.plugin.layers import AttributeArrays, LayerBridge, remove_layers
 from napari_sam.plugin.layers.own_layers import new_labels
 from napari_sam.plugin.layers.sight import CHANGES, is_on_top
 from napari_sam.plugin.panels.annotate import SourcePanel
@@ -56,7 +56,7 @@ class ActiveImage(QObject):
         self._panel, self._status = panel, window.status
         self._defer, self._tell, self._inform = window.defer, messages.tell, messages.inform
         self.is_busy: Callable[[], bool] = lambda: False  # with objects of this image
-        self._discarded: list[Layer] = []  # by an earlier bridge
+        self._arrays = AttributeArrays(self._viewer)
         self._obstacle = ""  # to the eye, that was told last
         self.reopening = Reopening(
             self._viewer, reader, self.attach, messages.inform, messages.tell
@@ -105,16 +105,15 @@ class ActiveImage(QObject):
     def list_layers(self) -> None:
         """Show the layers there are; begin with an image if none is being annotated."""
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        preview = self.bridge.preview if self.bridge else None
         labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
-        own = [*self._discarded, self.bridge.preview] if self.bridge else self._discarded
-        labels = [layer for layer in labels if layer not in own]
+        labels = [layer for layer in labels if layer is not preview]
         current = self.bridge.image if self.bridge else None
         _fill(self._panel.image, images, current)
         _fill(self._panel.labels, [None, *labels], self.bridge.labels if self.bridge else None)
         if self.bridge is None and images and self.reopening.image not in images:
             self.begin(next((each for each in reversed(images) if each.visible), images[-1]))
         elif not images:
-            self._remove_discarded()
             self._status.show_idle(NO_IMAGE)
 
     def _choose_image(self, _: int = 0) -> None:
@@ -180,7 +179,6 @@ class ActiveImage(QObject):
     def _go_on(self, bridge: LayerBridge) -> None:
         """Let all parts of the window work on the layers of a bridge."""
         self.bridge, session = bridge, bridge.session
-        self._remove_discarded()
         bridge.notice.connect(self._status.show_idle)
         bridge.closed.connect(self._on_closed)
         session.explained.connect(self._status.show_idle)
@@ -202,27 +200,14 @@ class ActiveImage(QObject):
         self._defer(self.list_layers)
 
     def _bridge_to(self, image: Image, labels: Labels | None) -> LayerBridge:
-        return LayerBridge(self._viewer, image, labels, self._defer, self._discard)
-
-    def _discard(self, layers: Iterable[Layer]) -> None:
-        """Hide layers that are used no more, until their successors are there.
-
-        Removed before these are added, napari would draw with memory it has freed (Linux, Windows).
-        """
-        for layer in layers:
-            layer.visible, layer.name = False, f"{layer.name} before"
-            self._discarded.append(layer)
-
-    def _remove_discarded(self) -> None:
-        remove_layers(self._viewer, self._discarded)
-        self._discarded.clear()
+        return LayerBridge(self._viewer, image, labels, self._defer)
 
     def shutdown(self) -> None:
         """Let go of the viewer."""
         self.detach()
-        self._remove_discarded()
         self._viewer.layers.events.disconnect(self._on_layers)
         self._viewer.layers.selection.events.active.disconnect(self._on_chosen)
+        self._arrays.close()
 
 
 def _fill(combo: QComboBox, layers: list[Any], current: Any) -> None:

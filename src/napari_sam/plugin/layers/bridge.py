@@ -6,9 +6,9 @@ never found by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -33,8 +33,6 @@ from .tools import Tools
 from .view import go_to_frame, id_at, point_in_frame, shown_frame, stack_of
 from .world import WorldUnits
 
-Discard: TypeAlias = Callable[[Iterable[Layer]], None]
-
 NO_BOX = "That was a click: drag from corner to corner to draw it."
 
 
@@ -53,8 +51,6 @@ class LayerBridge:
     defer
         Runs a function a moment later, and once if it is asked several times: napari is still in
         the middle of its own edit when its events arrive. The default runs it at once.
-    discard
-        Takes the bridge's own layers out of the viewer when it is closed; the default at once.
 
     Raises
     ------
@@ -74,12 +70,10 @@ class LayerBridge:
         image: Image,
         labels: Labels | None = None,
         defer: Defer = lambda function: function(),
-        discard: Discard | None = None,
     ) -> None:
         self.viewer = viewer
         self.image = image
         self._defer = defer
-        self._discard = discard or partial(remove_layers, viewer)
         self._closed = False
         stack = stack_of(image)
         found = labels or labels_with_session(viewer, image, stack)
@@ -361,7 +355,7 @@ class LayerBridge:
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         self._keys.close()
-        self._discard([self.points, self.shapes, self.preview])
+        remove_layers(self.viewer, [self.points, self.shapes, self.preview])
         self.closed.emit()
 
 
