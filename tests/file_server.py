@@ -69,6 +69,9 @@ def answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
         return
     body = server.content[start:]
     request.send_response(206 if start else 200)
+    if start:
+        whole = len(server.content)
+        request.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
     length = len(body) if server.length is None else server.length
     if length >= 0:
         request.send_header("Content-Length", str(length))

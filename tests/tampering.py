@@ -90,8 +90,10 @@ def tampered_json(content: bytes, rng: random.Random) -> bytes:
             return damaged(content, rng)
         case 1:
             return nested(rng)
-        case _:
-            return json.dumps(tampered(json.loads(content), rng)).encode()
+    try:
+        return json.dumps(tampered(json.loads(content), rng)).encode()
+    except ValueError:  # it is none, or none any more
+        return damaged(content, rng)
 
 
 def _places(content: Any) -> Any:

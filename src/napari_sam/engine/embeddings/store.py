@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import stat
+import struct
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,7 @@ LEFT_BEHIND_S = 3600  # a part not touched for so long is of a writer that was k
 DIGEST_BYTES = 16
 LARGEST_BYTES = 2**30  # of a file, and of what is in it: 200 times those of the large networks
 CODECS = {"bytes", "blosc"}  # what is written here; others could run code of whoever wrote a file
+BLOSC_HEADER = struct.Struct("<4xIII")  # bytes in all, of a block, and of the chunk itself
 ENTRY, PART = ".zarr.zip", ".part"
 COMPRESSOR = BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")  # half of it is zeros in bf16
 MEMORY_ONLY = (
@@ -310,7 +312,10 @@ def _unpack_whole(content: bytes) -> StoredEmbedding:
         }
     group: Any = zarr.open_group(MemoryStore(chunks, read_only=True), mode="r")
     arrays = {name: group[name] for name in group.array_keys()}
-    _check(list(arrays.values()))
+    for name, array in arrays.items():
+        _check(array, [chunk for key, chunk in chunks.items() if key.startswith(f"{name}/c")])
+    if sum(array.nbytes for array in arrays.values()) > LARGEST_BYTES:
+        raise ValueError("its tensors are larger than any network's")
     n_tensors = sum(1 for name in arrays if name.startswith("tensor"))
     return StoredEmbedding(
         arrays=tuple(arrays[f"tensor{n}"][...] for n in range(n_tensors)),
@@ -320,15 +325,16 @@ def _unpack_whole(content: bytes) -> StoredEmbedding:
     )
 
 
-def _check(arrays: Sequence[Any]) -> None:
-    """Refuse arrays that are not as they are written here, before anything of them is decoded."""
-    for array in arrays:
-        metadata = array.metadata.to_dict()
-        codecs = {codec["name"] for codec in metadata["codecs"]}
-        if metadata["zarr_format"] != 3 or not codecs <= CODECS or array.dtype.kind not in "fu":
-            raise ValueError(f"it is stored by {codecs} as {array.dtype}")
-    if sum(array.nbytes for array in arrays) > LARGEST_BYTES:
-        raise ValueError("its tensors are larger than any network's")
+def _check(array: Any, chunks: Sequence[Any]) -> None:
+    """Refuse an array that is not as it is written here, before anything of it is decoded."""
+    metadata = array.metadata.to_dict()
+    codecs = {codec["name"] for codec in metadata["codecs"]}
+    if metadata["zarr_format"] != 3 or codecs != CODECS or array.dtype.kind not in "fu":
+        raise ValueError(f"it is stored by {codecs} as {array.dtype}")
+    (chunk,) = chunks
+    n_bytes, _, n_compressed = BLOSC_HEADER.unpack_from(chunk.to_bytes())
+    if array.chunks != array.shape or n_bytes != array.nbytes or n_compressed != len(chunk):
+        raise ValueError("its only chunk is not what its array is")  # Blosc reads beyond its end
 
 
 def _pair(numbers: Any) -> tuple[int, int]:

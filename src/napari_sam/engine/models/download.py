@@ -145,6 +145,7 @@ class _Answer:
     status: int
     reason: str
     length: int | None  # of what follows, if it says so
+    range: str  # which part of the file that is, "" for all of it
 
 
 class _LineError(Exception):
@@ -200,7 +201,8 @@ class _Line:
                 length = response.headers.get("Content-Length", "")
                 known = int(length) if length.isdecimal() and len(length) < 20 else None
                 reason = " ".join((response.reason or "").split())[:100]
-                self._put(_Answer(response.status_code, reason, known))
+                part = response.headers.get("Content-Range", "")
+                self._put(_Answer(response.status_code, reason, known, part))
                 for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                     self._put(chunk)
                     if self._is_left.is_set():
@@ -236,6 +238,8 @@ def _transfer(job: Download, progress: Progress, cancelled: Callable[[], bool]) 
         if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise _status_error(job, answer)
         goes_on = answer.status == HTTPStatus.PARTIAL_CONTENT
+        if goes_on and not answer.range.startswith(f"bytes {job.part_bytes}-"):
+            raise _LineError("it sends another part of the file")
         done = job.part_bytes if goes_on else 0
         total = job.size_bytes if answer.length is None else done + answer.length
         _check_size(job, total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 UNCOMPRESSED, DEFLATE = (1,), (8, 32946)  # TIFF's numbers
 MOST_BYTES_PER_BYTE = 1100  # deflate packs no more into one
 LARGEST_TIFF = 2**30  # bytes of a file
+
+
+def largest_tiff(frame_shape: tuple[int, int]) -> int:
+    """Bytes that a file of a frame may have: its pixels as they are, with a head."""
+    return min(LARGEST_TIFF, 8 * math.prod(frame_shape) + 2**20)
 
 
 def write_labels(labels: NDArray[Any]) -> bytes:

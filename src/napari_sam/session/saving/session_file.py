@@ -18,7 +18,7 @@ from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.placement import Placement
 
 from .folder import SessionFolder
-from .label_files import LARGEST_TIFF, read_labels
+from .label_files import largest_tiff, read_labels
 from .records import Record, read_annotation, read_frame_name, read_request
 from .schema import (
     FORMAT,
@@ -167,8 +167,8 @@ class SessionFile:
     def _labels_of(self, file: str, name: str) -> NDArray[Any] | None:
         try:
             with reading(self.folder / file):
-                content = self._files.read(file, LARGEST_TIFF)
                 frame_shape = frame_shape_of(read_frame_name(name), self.shape)
+                content = self._files.read(file, largest_tiff(frame_shape))
                 return read_labels(content, frame_shape, self.dtype)
         except SamError as error:
             self._problems[file] = f"The labels of {_called(name)} are lost: {error}"
