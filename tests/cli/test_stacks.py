@@ -127,7 +127,11 @@ PROPAGATE = "propagate movie.tif --labels all.tif"
 REFUSALS = (
     Refusal("frame outside", f"{PROPAGATE} --frame 9 --out o.tif", "outside a stack of 5"),
     Refusal("frame x", f"{PROPAGATE} --frame x --out o.tif", "--frame x cannot be read"),
-    Refusal("through x", f"{PROPAGATE} --frame 0 --through x --out o.tif", "Write time or depth"),
+    Refusal(
+        "through x",
+        f"{PROPAGATE} --frame 0 --through x --out o.tif",
+        "through is 'x'. Give time or depth",
+    ),
     Refusal("ids a", f"{PROPAGATE} --frame 0 --ids a --out o.tif", "--ids a cannot"),
     Refusal(
         "object of another frame",
@@ -137,7 +141,7 @@ REFUSALS = (
     Refusal(
         "sideways",
         f"{PROPAGATE} --frame 0 --direction sideways --out o.tif",
-        "--direction sideways is no direction. Write forward, backward, both.",
+        "direction is 'sideways'. Give forward, backward, both or between.",
     ),
     Refusal("at the end", f"{PROPAGATE} --frame 4 --out o.tif", "no frame forward"),
     Refusal("axis 7", f"{PROPAGATE} --frame 0 --axis 7 --out o.tif", "Choose axis 0."),

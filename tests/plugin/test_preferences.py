@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from npe2 import PluginManifest
 
-from napari_sam.engine import store_settings
+from napari_sam.engine import options_of, store_settings
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.plugin import preferences
 from napari_sam.plugin.preferences import (
@@ -44,13 +44,19 @@ def no_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("napari.settings.get_plugin_settings", raising=False)
 
 
-def test_the_manifest_declares_what_is_read_with_the_same_defaults() -> None:
+def test_the_manifest_declares_what_is_read_in_the_same_words() -> None:
     contributions = PluginManifest.from_distribution(DISTRIBUTION).contributions
     if not hasattr(contributions, "configurations"):
         pytest.skip("this npe2 knows no preferences")
     properties = contributions.configurations["embeddings"].properties
-    declared = {name: setting.default for name, setting in properties.items()}
-    assert declared == asdict(Preferences())
+    options = options_of(Preferences)
+    assert list(properties) == list(options)
+    for name, setting in properties.items():
+        option, said = options[name], options[name].option
+        assert setting.default == option.default
+        assert setting.type == {bool: "boolean", int: "integer", str: "string"}[option.kind]
+        assert (setting.title, setting.description) == (said.label, said.help)
+        assert (setting.minimum, setting.maximum) == (said.least, said.most)
 
 
 def test_changes_in_the_page_are_read_and_heard(page) -> None:

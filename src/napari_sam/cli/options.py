@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+from napari_sam.engine import ModelChoice, OptionField, options_of
 
 from .printing import tell
 
@@ -14,22 +18,64 @@ if TYPE_CHECKING:
     from napari_sam.engine import FrameStack, Predictor
     from napari_sam.training import Item
 
-Model = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="A model of `napari-sam models list`, or a file of weights."),
-]
+Command = Callable[..., None]
+
+
+def typer_option(field: OptionField) -> Any:
+    """An option of a command as a field of a job's config says it."""
+    name, choices = field.name.replace("_", "-"), field.option.choices
+    yes = f"--{name}/--no-{name}" if field.kind is bool else f"--{name}"
+    return typer.Option(
+        yes,
+        *field.option.also,
+        metavar="|".join(map(str, choices)) if choices else field.option.metavar or None,
+        help=field.option.help,
+    )
+
+
+def takes_options(config: type) -> Callable[[Command], Command]:
+    """Give a command the options of a job; it gets them as one config named ``options``."""
+    options = options_of(config)
+    own = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[
+                field.kind | None if field.is_optional else field.kind, typer_option(field)
+            ],
+        )
+        for name, field in options.items()
+    ]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in options}
+            command(**given, options=config(**chosen))
+
+        hints = get_type_hints(command, include_extras=True)
+        parameters: list[Parameter] = []
+        for name, each in signature(command).parameters.items():
+            each = each.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
+            parameters += own if name == "options" else [each]
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+_OF_MODEL = options_of(ModelChoice)
+Model = Annotated[str, typer_option(_OF_MODEL["model"])]
 Models = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME", help="As for segment; give it several times to compare.  [default: pocket]"
     ),
 ]
-Device = Annotated[
-    str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps; auto: the GPU if there is one.")
-]
-Precision = Annotated[
-    str, typer.Option(metavar="NAME", help="auto, fp32, or bf16: quicker on some computers.")
-]
+Device = Annotated[str, typer_option(_OF_MODEL["device"])]
+Precision = Annotated[str, typer_option(_OF_MODEL["precision"])]
 Channel = Annotated[
     list[int] | None,
     typer.Option(

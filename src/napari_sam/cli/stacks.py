@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from napari_sam.stacks import PropagationOptions
 
 from .options import (
     Axes,
@@ -19,6 +22,7 @@ from .options import (
     check_outputs,
     open_predictor,
     read_stack,
+    takes_options,
     weights_file,
     whole_numbers,
 )
@@ -27,11 +31,9 @@ from .printing import print_table, progress_bar, tell
 if TYPE_CHECKING:
     from napari_sam.engine import FrameIndex, FrameStack
     from napari_sam.session import Propagated
-    from napari_sam.stacks import Direction, Through, Tracks
+    from napari_sam.stacks import Tracks
 
-DIRECTIONS = ("forward", "backward", "both")
-THROUGH = ("time", "depth")
-
+PROPAGATION = PropagationOptions()
 
 Seeds = Annotated[
     Path,
@@ -45,25 +47,6 @@ Ids = Annotated[
     str | None,
     typer.Option(metavar="1,2", help="Numbers of the objects to propagate; all by default."),
 ]
-Reach = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="How many frames to go at most; all by default."),
-]
-Axis = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", help="Axis to go along, counted from 0; the first (time) by default."
-    ),
-]
-ThroughOption = Annotated[
-    str | None,
-    typer.Option(
-        "--through",
-        metavar="time|depth",
-        help="What that axis is, where the file does not say. In time objects move and divide; "
-        "in depth they stay where they are and end.",
-    ),
-]
 Scores = Annotated[
     Path | None,
     typer.Option(
@@ -73,6 +56,7 @@ Scores = Annotated[
 ]
 
 
+@takes_options(PropagationOptions)
 def propagate(
     image: Annotated[
         Path,
@@ -84,12 +68,7 @@ def propagate(
     ],
     out: LabelsOut,
     ids: Ids = None,
-    direction: Annotated[
-        str, typer.Option(metavar="WAY", help="forward, backward or both.")
-    ] = "forward",
-    frames: Reach = None,
-    axis: Axis = None,
-    through: ThroughOption = None,
+    options: PropagationOptions = PROPAGATION,
     channel: Channel = None,
     axes: Axes = None,
     series: SeriesName = None,
@@ -103,11 +82,10 @@ def propagate(
     An object that vanishes, leaves the frame or merges with a neighbour ends there; the reason is
     printed.
     """
-    from napari_sam.engine import read_labels, write_labels
+    from napari_sam.engine import read_labels, write_labels, write_options
     from napari_sam.headless import stacks as headless
     from napari_sam.headless.image import blank_notices
 
-    way = direction_of(direction)
     chosen = None if ids is None else object_ids(ids)
     stack, names = read_stack(image, channel, axes, series)
     check_stack(image, stack)
@@ -115,7 +93,7 @@ def propagate(
     seeds, _ = read_labels(labels)
     check_outputs((image, labels, weights_file(model)), out, scores)
     session = headless.seeded_session(stack, seeds, index)
-    kind = through_of(through, stack, index, axis)
+    options = with_through(options, stack, index)
     for notice in blank_notices(stack, [index]):
         tell(notice)
     predictor = open_predictor(model, device, precision)
@@ -126,10 +104,7 @@ def propagate(
                 index,
                 predictor,
                 chosen,
-                direction=way,
-                n_frames=frames,
-                axis=axis,
-                through=kind,
+                **write_options(options),
                 progress=progress,
             )
         )
@@ -201,32 +176,22 @@ def check_stack(image: Path, stack: FrameStack) -> None:
         )
 
 
-def direction_of(text: str) -> Direction:
-    """The way in an option's value such as "both"."""
-    from napari_sam.engine import SamError
-
-    if text not in DIRECTIONS:
-        raise SamError(f"--direction {text} is no direction. Write {', '.join(DIRECTIONS)}.")
-    return cast("Direction", text)
-
-
-def through_of(text: str | None, stack: FrameStack, frame: FrameIndex, axis: int | None) -> Through:
-    """Whether the axis to go along is time or depth: as the option or the file says, else time."""
-    from napari_sam.engine import SamError
+def with_through(
+    options: PropagationOptions, stack: FrameStack, frame: FrameIndex
+) -> PropagationOptions:
+    """The same, saying whether the axis is time or depth: as the file does, else time."""
     from napari_sam.stacks import axis_along, named_through
 
-    if text is not None:
-        if text not in THROUGH:
-            raise SamError(f"--through {text} is neither. Write {' or '.join(THROUGH)}.")
-        return cast("Through", text)
-    along = axis_along(stack, frame, axis)
+    if options.through is not None:
+        return options
+    along = axis_along(stack, frame, options.axis)
     named = named_through(stack, along)
     if named is None:
         tell(
             f"The file does not say whether axis {along} is time or depth. It is taken for time, "
             "in which objects move. For a volume give --through depth."
         )
-    return named or "time"
+    return replace(options, through=named or "time")
 
 
 def objects_a_frame(tracks: Tracks, n_frames: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 
+from napari_sam.engine import about
 from napari_sam.installation import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -16,11 +17,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preferences:
-    """What napari.yaml declares under ``configurations``, with the same defaults."""
+    """What napari.yaml declares under ``configurations``, in the same words."""
 
-    prefetch: bool = True  # embed the neighbours of the shown frame
-    limit_gb: int = 10  # of embeddings on disk
-    folder: str = ""  # of embeddings; empty: the user's cache folder
+    prefetch: bool = field(
+        default=True,
+        metadata=about(
+            "Look ahead", "Embed the neighbours of the shown frame while nothing else is to do"
+        ),
+    )
+    limit_gb: int = field(
+        default=10,
+        metadata=about(
+            "Space on disk (GB)",
+            "Embeddings are kept for the next time, and those used longest ago go first. They "
+            "never take more than a quarter of the free disk. 0 keeps none. To clear them, see "
+            "the widget, or type napari-sam cache --clear.",
+            least=0,
+            most=10000,
+        ),
+    )
+    folder: str = field(
+        default="",
+        metadata=about(
+            "Folder",
+            "Where embeddings are kept, for instance on a larger disk; empty for the usual place. "
+            "The environment variable NAPARI_SAM_EMBEDDINGS, where it is set, goes before this.",
+        ),
+    )
 
 
 def read_preferences() -> Preferences:

@@ -1,23 +1,8 @@
-"""Floor 4: many frames. Objects propagated from frame to frame, labels linked into tracks."""
+"""Floor 4: many frames. Objects propagated from frame to frame, labels linked into tracks.
 
-from .linking import Links, find_links, link_frames, make_links
-from .propagation import Direction, Plan, Through, axis_along, named_through, plan, propagate
-from .tracking import LinkRules, Tracks, find_tracks, link
+The names are loaded when they are first used, so that a command knows its options without SciPy.
+"""
 
-__all__ = [
-    "Direction",
-    "LinkRules",
-    "Links",
-    "Plan",
-    "Through",
-    "Tracks",
-    "axis_along",
-    "find_links",
-    "find_tracks",
-    "link",
-    "link_frames",
-    "make_links",
-    "named_through",
-    "plan",
-    "propagate",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

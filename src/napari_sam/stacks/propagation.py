@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.engine import FrameIndex, FrameStack, SamError
+from napari_sam.engine import Axis, FrameIndex, FrameStack, SamError
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Predictor
@@ -27,10 +27,9 @@ from napari_sam.session.edits import Region
 
 from .appearance import Appearance
 from .motion import Picture
+from .options import Direction, PropagationOptions, Through
 from .step import Rules, Scene, Track, step
 
-Direction: TypeAlias = Literal["forward", "backward", "both", "between"]
-Through: TypeAlias = Literal["time", "depth"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 PARTS = 100  # progress is told in hundredths of a frame
@@ -99,6 +98,7 @@ def plan(
     SamError
         If there is nowhere to go, or an object is not in this frame or not between two others.
     """
+    PropagationOptions(direction, n_frames, None if axis is None else Axis(axis), through)
     along = axis_along(session.stack, frame, axis)
     line = tuple(
         (*frame[:along], at, *frame[along + 1 :]) for at in range(session.stack.shape[along])

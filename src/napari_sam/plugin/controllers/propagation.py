@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 
 from napari_sam.engine import FrameIndex, SamError, time_left
-from napari_sam.plugin.panels.stack import StackPanel
+from napari_sam.plugin.panels.stack import PageOptions, StackPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Annotation, Propagated, Session
-from napari_sam.stacks.propagation import Direction, Plan, Through, plan
+from napari_sam.stacks import Plan, Through, plan
 
 from .controller import Controller, Window
 
@@ -107,17 +107,17 @@ class Propagation(Controller):
         bridge = self._bridge
         if bridge is None:
             return
-        direction: Direction = self._panel.direction.currentData()
+        options = self._panel.options()
         axis = self._panel.chosen_axis()
         try:
             if bridge.frame is None:
                 raise SamError("No frame is shown. Show the image in 2D, inside its range.")
             steps = plan(
                 bridge.session,
-                self._ids(bridge.session, bridge.frame, direction),
+                self._ids(bridge.session, bridge.frame, options),
                 bridge.frame,
-                direction=direction,
-                n_frames=self.reach,
+                direction=options.direction,
+                n_frames=options.n_frames,
                 axis=axis,
                 through=self.through(axis),
             )
@@ -129,7 +129,7 @@ class Propagation(Controller):
     @property
     def reach(self) -> int | None:
         """How many frames the page says; ``None`` for all."""
-        return self._panel.reach.value() or None
+        return self._panel.options().n_frames
 
     def through(self, axis: int | None) -> Through:
         """Whether an axis, by default the one on the page, is time or depth."""
@@ -176,14 +176,13 @@ class Propagation(Controller):
         self.runs.clear()
         self.ended.emit()
 
-    def _ids(self, session: Session, frame: FrameIndex, direction: Direction) -> Sequence[int]:
+    def _ids(self, session: Session, frame: FrameIndex, options: PageOptions) -> Sequence[int]:
         """The objects that the page names."""
-        which = self._panel.which.currentData()
-        if which == "active":
+        if options.which == "active":
             return [session.active]
-        if which == "chosen":
+        if options.which == "chosen":
             return self._chosen() or [session.active]
-        if direction == "between":
+        if options.direction == "between":
             return _between(session, frame)
         if ids := session.ids_in(frame):
             return ids

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.panels.stack import ReviewPanel
 from napari_sam.session import Session
-from napari_sam.stacks.propagation import Direction, plan
+from napari_sam.stacks import Direction, plan
 
 from .controller import Controller, Window
 from .propagation import Propagation

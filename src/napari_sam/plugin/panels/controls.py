@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 
-from qtpy.QtCore import QEvent, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QMouseEvent, QTextLayout, QTextOption
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QAbstractSpinBox,
     QComboBox,
     QFrame,
     QHeaderView,
@@ -129,16 +130,9 @@ class Choice(QComboBox):
 
     def __init__(self, tip: str, entries: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
-        self.setToolTip(tip)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        as_choice(self, tip)
         for name, text in entries:
             self.addItem(text, name)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Leave the wheel to the panel."""
-        return False if _is_left_to_panel(event) else super().event(event)
 
 
 class Number(QSpinBox):
@@ -154,17 +148,8 @@ class Number(QSpinBox):
 
     def __init__(self, tip: str, suffix: str) -> None:
         super().__init__()
-        self.setToolTip(tip)
+        as_number(self, tip)
         self.setSuffix(suffix)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Leave the wheel to the panel; select all once the click that gave the focus is over."""
-        if _is_left_to_panel(event):
-            return False
-        if event is not None and event.type() == QEvent.Type.FocusIn:
-            QTimer.singleShot(0, self.selectAll)
-        return super().event(event)
 
 
 class Table(QTableWidget):
@@ -241,11 +226,35 @@ def keep_place(control: QWidget) -> None:
     control.setSizePolicy(policy)
 
 
-def _is_left_to_panel(event: QEvent | None) -> bool:
-    if event is None or event.type() != QEvent.Type.Wheel:
+def as_choice(combo: QComboBox, tip: str) -> None:
+    """Let a box of choices look and behave as those of the panels do."""
+    combo.setToolTip(tip)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.installEventFilter(_Manners(combo))
+
+
+def as_number(box: QAbstractSpinBox, tip: str) -> None:
+    """Let a box for a number look and behave as those of the panels do."""
+    box.setToolTip(tip)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    box.installEventFilter(_Manners(box))
+
+
+class _Manners(QObject):
+    """Leaves the wheel to the panel; selects a number once the click that focused it is over."""
+
+    def eventFilter(self, control: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 Qt's name
+        """Whether the control is to hear nothing of an event."""
+        if event is None:
+            return False
+        if event.type() == QEvent.Type.Wheel:
+            event.ignore()
+            return True
+        if event.type() == QEvent.Type.FocusIn and isinstance(control, QAbstractSpinBox):
+            QTimer.singleShot(0, control.selectAll)
         return False
-    event.ignore()
-    return True
 
 
 def _between_words() -> QTextOption:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QLineEdit,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 LEAST_WIDTH = 300
 
@@ -41,7 +48,7 @@ def leave_keys_to(canvas: QWidget, dock: QWidget) -> None:
     for control in dock.findChildren(QWidget):
         if control.focusPolicy() & Qt.FocusPolicy.ClickFocus:
             control.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    for box in dock.findChildren(QSpinBox):
+    for box in dock.findChildren(QAbstractSpinBox):
         box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     for line in dock.findChildren(QLineEdit):
         line.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFormLayout,
     QHBoxLayout,
     QPushButton,
     QTabBar,
@@ -15,24 +16,31 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, rule
+from napari_sam.engine import about
+from napari_sam.stacks import PropagationOptions
 
-WHICH = (  # name, as shown
-    ("active", "This object"),
-    ("chosen", "The chosen objects"),
-    ("all", "All objects of this frame"),
-)
-DIRECTIONS = (
-    ("forward", "forwards"),
-    ("backward", "backwards"),
-    ("both", "both ways"),
-    ("between", "between annotated frames"),
-)
-THROUGH = (
-    ("time", "time: objects move"),
-    ("depth", "depth: objects stay, and end"),
-)
+from .controls import LEAST_HEIGHT, ShortText, Table, rule
+from .forms import Form
+
 REVIEW_HINT = "What was propagated and is least to be trusted, worst first."
+
+
+@dataclass(frozen=True)
+class PageOptions(PropagationOptions):
+    """What the page says: which objects are propagated, and where to."""
+
+    which: Literal["active", "chosen", "all"] = field(
+        default="active",
+        metadata=about(
+            "Propagate",
+            "Choose several in the list of objects below with Ctrl+click.",
+            choices={
+                "active": "This object",
+                "chosen": "The chosen objects",
+                "all": "All objects of this frame",
+            },
+        ),
+    )
 
 
 class Pages(QWidget):
@@ -83,20 +91,11 @@ class StackPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.which = Choice("Choose several in the list of objects below with Ctrl+click", WHICH)
-        self.direction = Choice(
-            "Frames that you prompted, painted or confirmed are never changed", DIRECTIONS
-        )
-        self.reach = Number(
-            "0: as far as it goes, or to the object's next annotated frame", " frames"
-        )
-        self.reach.setRange(0, 0)
-        self.reach.setSpecialValueText("to the end")
-        self.axis = Choice("The axis to go along, as its slider is named")
+        self.form = Form(PageOptions, ("which", "direction", "n_frames", "axis", "through"))
+        self.which, self.direction = self.form.control("which"), self.form.control("direction")
+        self.reach, self.axis = self.form.control("n_frames"), self.form.control("axis")
+        self.through = self.form.control("through")
         self.axis.currentIndexChanged.connect(self._show_through)
-        self.through = Choice(
-            "In time objects move and divide; in depth they stay where they are, and end", THROUGH
-        )
         self.through.activated.connect(self._on_through_chosen)
         self._through: dict[int, str] = {}  # of each axis, as far as it is known
         self.follow = QCheckBox("Follow")
@@ -113,13 +112,6 @@ class StackPanel(QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow("Propagate", self.which)
-        self._form.addRow("Direction", self.direction)
-        self._form.addRow("Over", self.reach)
-        self._form.addRow("Along", self.axis)
-        self._form.addRow("Through", self.through)
         go = QHBoxLayout()
         go.addWidget(self.button, stretch=1)
         go.addWidget(self.follow)
@@ -127,7 +119,7 @@ class StackPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(self._form)
+        layout.addWidget(self.form)
         layout.addLayout(go)
         layout.addWidget(self.outcome)
         self.show_axes([], 0, {})
@@ -138,6 +130,11 @@ class StackPanel(QWidget):
 
     def _on_through_chosen(self) -> None:
         self._through[self.axis.currentData()] = self.through.currentData()
+
+    def options(self) -> PageOptions:
+        """All that the page says."""
+        options: PageOptions = self.form.value()
+        return options
 
     def chosen_axis(self) -> int | None:
         """The axis to go along; ``None`` if there is no choice."""
@@ -153,15 +150,9 @@ class StackPanel(QWidget):
     ) -> None:
         """The axes there are to go along, the most frames of any of them, and what they are."""
         self._through = dict(through)
-        self.axis.clear()
-        for axis, name in axes:
-            self.axis.addItem(name, axis)
+        self.form.offer("axis", ((name, axis) for axis, name in axes))
+        self.form.show_row("axis", len(axes) > 1)
         self._show_through()
-        several = len(axes) > 1
-        self.axis.setVisible(several)
-        label = self._form.labelForField(self.axis)
-        if label is not None:
-            label.setVisible(several)
         self.reach.setMaximum(max(0, longest - 1))
         self.show_outcome("")
 
