@@ -176,8 +176,8 @@ def open_window(scene: Scene) -> tuple[napari.Viewer, SamWidget]:
     viewer.window.resize(*WINDOW)
     viewer.add_image(scene.image(), name=scene.name, metadata={NOT_SAVED: True})
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator", "Segment Anything")
-    while widget.bridge is None:
-        QApplication.processEvents()
+    _wait_until(lambda: widget.bridge is not None)
+    assert widget.bridge is not None
     for object_id, prompts in enumerate(scene.objects, start=1):
         widget.bridge.session.edit(object_id, widget.bridge.frame, prompts)
     widget.bridge.select(scene.shown)
@@ -202,7 +202,7 @@ def photograph(scene: Scene, path: Path) -> None:
     """
     viewer, widget = open_window(scene)
     try:
-        _wait_for(widget)
+        _wait_until(lambda: _is_answered(widget))
         path.parent.mkdir(parents=True, exist_ok=True)
         viewer.screenshot(str(path), canvas_only=False, flash=False)
     finally:
@@ -230,18 +230,20 @@ def photograph_apart(path: Path) -> str | None:
     return None if path.is_file() and ended.returncode == 0 else complaints[-1]
 
 
-def _wait_for(widget: SamWidget) -> None:
-    """Let the window live until the model is loaded and every prompt answered."""
+def _wait_until(done: Callable[[], bool]) -> None:
+    """Let the window live until something is so."""
     from qtpy.QtWidgets import QApplication
 
     deadline = time.monotonic() + PATIENCE
-    while widget.predictor is None or not widget.worker.idle or _pending(widget):
+    while not done():
         if time.monotonic() > deadline:
-            raise SamError("The prompts were not answered in time. Is the computer very busy?")
+            raise SamError("The window did not answer in time. Is the computer very busy?")
         QApplication.processEvents()
         time.sleep(0.01)
     QApplication.processEvents()
 
 
-def _pending(widget: SamWidget) -> int:
-    return len(widget.bridge.session.pending()) if widget.bridge else 0
+def _is_answered(widget: SamWidget) -> bool:
+    """Whether the model is loaded and every prompt answered."""
+    pending = widget.bridge is not None and widget.bridge.session.pending()
+    return widget.predictor is not None and widget.worker.idle and not pending
