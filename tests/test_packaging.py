@@ -195,7 +195,8 @@ def test_what_is_imported_is_declared_and_nothing_else() -> None:
 def test_every_pinned_version_satisfies_the_declared_one() -> None:
     lines = REPOSITORY.joinpath("constraints.txt").read_text().splitlines()
     pairs = (line.split("==") for line in lines if "==" in line)
-    pinned = {canonicalize_name(name): version for name, version in pairs}
+    pinned = {canonicalize_name(name): pin for name, pin in pairs}
     project = tomllib.loads(REPOSITORY.joinpath("pyproject.toml").read_text())["project"]
     for requirement in map(Requirement, project["dependencies"]):
-        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+        version = pinned[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), requirement
