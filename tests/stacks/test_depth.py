@@ -150,6 +150,16 @@ def test_drift_of_a_whole_frame(shift: tuple[int, int]) -> None:
     assert drift(before, after, (SIZE, SIZE)) == pytest.approx(shift)
 
 
+def test_pictures_of_one_frame_may_differ_in_size() -> None:
+    """The first slice is looked at as it is, the others as the network sees them."""
+    pixels = np.stack([volume([EVERYWHERE])[0]] * 3, axis=2)
+    small, large = (
+        Picture(pixels, (SIZE, SIZE)),
+        Picture(pixels.repeat(4, 0).repeat(4, 1), (SIZE, SIZE)),
+    )
+    assert drift(small, large, (SIZE, SIZE)) == drift(large, small, (SIZE, SIZE)) == (0, 0)
+
+
 def test_nothing_drifts_where_an_object_moves_alone() -> None:
     """Most of the frame stays where it is."""
     before, after = (

@@ -178,7 +178,8 @@ def test_objects_of_a_frame_are_decoded_together_and_encoded_once() -> None:
     results = list(propagate(wanted, stack, seeing, EmbeddingCache()))
     assert seeing.model.network.n_encoded == 3, "the first frame needs no embedding"
     together = seeing.model.network.n_together
-    assert sum(together) == 3 * 4 * 3, "by their masks, by boxes, and by clicks alone"
+    ways = 3  # by their masks, by boxes, and by clicks alone
+    assert sum(together) == 4 * ways * (3 + 2), "forth, and from the second step on back"
     assert max(together) > 1
     order = [(t, i) for t in range(1, 4) for i in range(1, 5)]
     assert [(r.frame[0], r.object_id) for r in results] == order, "frame by frame"

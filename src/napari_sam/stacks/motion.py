@@ -88,13 +88,11 @@ class Picture:
             values = self.black + values * np.float32((self.white - self.black) / 255)
         return values
 
-    def thumbnail(self) -> NDArray[np.float32]:
+    def thumbnail(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """The whole frame in small, its mean 0."""
-        height, width = (n - 2 * self.padding for n in self.image.size[::-1])
-        shrink = min(1.0, DRIFT_SIDE / max(height, width))
-        shape = max(1, round(height * shrink)), max(1, round(width * shrink))
+        width, height = (n - 2 * self.padding for n in self.image.size)
         box = (self.padding, self.padding, self.padding + width, self.padding + height)
-        resized = self.image.resize(shape[::-1], Image.Resampling.BOX, box=box)
+        resized = self.image.resize(shape[::-1], Image.Resampling.BILINEAR, box=box)
         small = np.asarray(resized, np.float32)
         centred: NDArray[np.float32] = small - small.mean()
         return centred
@@ -105,7 +103,10 @@ def drift(before: Picture, after: Picture, frame_shape: tuple[int, int]) -> tupl
 
     Where the slices of a volume are not aligned, all that is in them shifts together.
     """
-    one, other = before.thumbnail(), after.thumbnail()
+    height, width = frame_shape
+    shrink = DRIFT_SIDE / max(frame_shape)
+    shape = max(1, round(height * shrink)), max(1, round(width * shrink))
+    one, other = before.thumbnail(shape), after.thumbnail(shape)
     product = np.fft.irfft2(np.conj(np.fft.rfft2(one)) * np.fft.rfft2(other), one.shape)
     reach = [int(MOST_DRIFT * side) for side in one.shape]
     near: NDArray[np.float64] = np.roll(product, reach, (0, 1))[
@@ -120,7 +121,6 @@ def drift(before: Picture, after: Picture, frame_shape: tuple[int, int]) -> tupl
     ]
     if sum(clearer) < MOST_QUARTERS:
         return 0.0, 0.0
-    height, width = frame_shape
     return (
         shift[0] * height / one.shape[0],
         shift[1] * width / one.shape[1],
@@ -173,6 +173,14 @@ def follow(
     tethered = likeness - away / (2 * (TETHER * diameter) ** 2)
     row, column = np.unravel_index(int(tethered.argmax()), tethered.shape)
     return Motion(offsets[row], offsets[column], float(likeness[row, column]))
+
+
+def shifted(region: Region, dy: int, dx: int, frame_shape: tuple[int, int]) -> Region:
+    """A region moved by whole pixels; what leaves the frame is cut off."""
+    top, left = region.top + dy, region.left + dx
+    rows = slice(max(0, -top), max(0, frame_shape[0] - top))
+    columns = slice(max(0, -left), max(0, frame_shape[1] - left))
+    return Region.from_mask(region.pixels[rows, columns], max(0, top), max(0, left))
 
 
 def diameter_of(region: Region) -> float:

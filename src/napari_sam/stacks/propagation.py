@@ -28,7 +28,7 @@ from napari_sam.session.edits import Region
 from .appearance import Appearance
 from .motion import Picture
 from .options import Direction, PropagationOptions, Through
-from .step import Rules, Scene, Track, step
+from .step import Before, Rules, Scene, Track, step
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -213,7 +213,7 @@ def propagate(
 ) -> Iterator[Propagated]:
     """Propagate objects from frame to frame, all objects of a frame together.
 
-    Close the generator to stop; what was yielded stays valid. One embedding is held at a time
+    Close the generator to stop; what was yielded stays valid. Two embeddings are held at a time
     beside the cache's own, and the masks of one frame, or of all between two annotated frames.
 
     Parameters
@@ -266,16 +266,17 @@ class _Walker:
         """All objects of a frame, frame after frame."""
         shape = self.stack.frame_shape_of(leg.frames[0])
         picture = partial(self._picture, shape, leg.through)
-        before = picture(leg.frames[0], self.stack.frame(leg.frames[0]))
+        first = picture(leg.frames[0], self.stack.frame(leg.frames[0]))
         tracks = [
             Track(
                 i,
                 region,
                 leg.frames[0],
-                appearance=Appearance.of(region, before) if leg.through == "depth" else None,
+                appearance=Appearance.of(region, first) if leg.through == "depth" else None,
             )
             for i, region in leg.seeds.items()
         ]
+        before = Before(first)
         for frame in leg.frames[1:]:
             tracks = [track for track in tracks if leg.until.get(track.object_id) != frame]
             if not tracks:
@@ -286,7 +287,7 @@ class _Walker:
             self.report.next()
             yield [propagated for propagated, _ in results]
             tracks = [track for _, track in results if track is not None]
-            before = scene.picture
+            before = Before(scene.picture, scene.embedding)
 
     def _picture(
         self,

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
 from napari_sam.session import Propagated, Region
 
+from .agreement import Step, agreements
 from .appearance import END_RULES, UNCHANGED, Appearance, Change, EndRules
 from .decoding import Decoded, decode_objects
 from .division import Parting, divided
-from .motion import Picture, drift, follow
+from .motion import Picture, drift, follow, shifted
 
 LEFT = "It left the frame"
 TWO = "There are two like it now: it may have divided"
+MEMORY = 0.9  # of earlier disagreements, in the next frame
+LEAST_AGREEMENT = 0.02
 DIVIDED = 0.25  # of the score is left to a daughter that keeps the mother's id
 
 
@@ -61,6 +64,14 @@ class Track:
     appearance: Appearance | None = None  # where it set out, along depth
     change: Change = UNCHANGED  # since then
     unsure_from: FrameIndex | None = None  # the frame before which it may have ended already
+    lost: float = 0.0  # minus the logarithms of its forward-backward agreements, the last most
+
+
+class Before(NamedTuple):
+    """The frame last looked at; the first one needs no embedding."""
+
+    picture: Picture
+    embedding: Embedding | None = None
 
 
 class Scene(NamedTuple):
@@ -77,18 +88,24 @@ class Moved:
 
     track: Track
     region: Region
+    still: Region  # where it would be if nothing but the whole frame had moved
     velocity: tuple[float, float]
     inside: float  # how much of it lies in the frame
     at_border: bool  # whether it reaches the frame's border
 
 
 def step(
-    tracks: Sequence[Track], before: Picture, scene: Scene, predictor: Predictor, rules: Rules
+    tracks: Sequence[Track],
+    before: Before,
+    scene: Scene,
+    predictor: Predictor,
+    rules: Rules,
 ) -> Iterator[tuple[Propagated, Track | None]]:
     """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
+    last = before.picture
     is_depth = any(track.appearance for track in tracks)
-    drifted = drift(before, scene.picture, scene.embedding.frame_shape) if is_depth else (0.0, 0.0)
-    moved = [_move(track, before, scene, drifted) for track in tracks]
+    drifted = drift(last, scene.picture, scene.embedding.frame_shape) if is_depth else (0.0, 0.0)
+    moved = [_move(track, last, scene, drifted) for track in tracks]
     staying = [each for each in moved if each.inside >= rules.least_inside]
     answers = decode_objects([each.region for each in staying], scene.embedding, predictor)
     decoded_objects = [
@@ -104,7 +121,8 @@ def step(
         _judge(each, decoded, owners, n, rules)
         for n, (each, decoded) in enumerate(zip(staying, decoded_objects, strict=True), start=1)
     ]
-    judged = _with_divisions(staying, judged, owners > 0, before, scene, predictor)
+    judged = _with_agreement(staying, judged, before, scene, predictor)
+    judged = _with_divisions(staying, judged, owners > 0, last, scene, predictor)
     judged = [
         _aged(each, found, scene.picture, rules.end)
         for each, found in zip(staying, judged, strict=True)
@@ -120,11 +138,12 @@ def _move(track: Track, before: Picture, scene: Scene, drifted: tuple[float, flo
         velocity = follow(track.region, before, scene.picture, track.velocity)[:2]
     shift = round(velocity[0]), round(velocity[1])
     height, width = scene.embedding.frame_shape
-    region = _shifted(track.region, *shift, (height, width))
+    region = shifted(track.region, *shift, (height, width))
     top, left, bottom, right = region.window
     at_border = min(top, left) == 0 or bottom == height or right == width
     inside = region.area / track.region.area
-    return Moved(track, region, velocity, inside, at_border)
+    still = shifted(track.region, round(drifted[0]), round(drifted[1]), (height, width))
+    return Moved(track, region, still, velocity, inside, at_border)
 
 
 def _with_evidence(track: Track, decoded: Decoded, picture: Picture) -> Decoded:
@@ -157,6 +176,7 @@ class Judgement(NamedTuple):
     is_bridge: bool = False  # the region is the moved mask, in place of what was found
     change: Change = UNCHANGED  # along depth, since the object set out
     may_have_ended: bool = False
+    lost: float = 0.0
 
 
 def _judge(
@@ -208,6 +228,36 @@ def _weigh(
     return score, ""
 
 
+def _with_agreement(
+    moved: Sequence[Moved],
+    judged: Sequence[Judgement],
+    before: Before,
+    scene: Scene,
+    predictor: Predictor,
+) -> list[Judgement]:
+    """In time, how far what was found leads back to where it came from."""
+    asked = [
+        n
+        for n, (each, found) in enumerate(zip(moved, judged, strict=True))
+        if found.region and each.track.appearance is None
+    ]
+    agreed = [1.0] * len(asked)
+    if before.embedding is not None:
+        steps = [Step(moved[n].track.region, judged[n].region) for n in asked]
+        pictures = (before.picture, scene.picture)
+        agreed = agreements(steps, pictures, before.embedding, predictor)
+    scored = list(judged)
+    for n, agreement in zip(asked, agreed, strict=True):
+        lost = MEMORY * moved[n].track.lost - math.log(max(agreement, LEAST_AGREEMENT))
+        scored[n] = judged[n]._replace(score=_lowered(judged[n].score, lost), lost=lost)
+    return scored
+
+
+def _lowered(score: float, change: float) -> float:
+    """A score of one frame, lowered by what has changed on the way to it."""
+    return float((score * math.exp(-2 * change)) ** (1 / 3))
+
+
 def _with_divisions(
     moved: Sequence[Moved],
     judged: Sequence[Judgement],
@@ -241,15 +291,15 @@ def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> 
         return found
     if found.is_bridge and track.appearance.is_gone(found.region, picture):
         return Judgement(Region.empty(), 0.0, found.warning)
-    common = found.region.common(moved.region).area
-    overlap = common / max(found.region.area + moved.region.area - common, 1)
+    common = found.region.common(moved.still).area
+    overlap = common / max(found.region.area + moved.still.area - common, 1)
     fading = track.appearance.fading(found.region, picture)
     change = track.change.after(overlap, fading, rules)
     total = change.total(rules)
     if total > 1:
         return Judgement(Region.empty(), 0.0, change.reason(rules))
     return found._replace(
-        score=(found.score * math.exp(-2 * total)) ** (1 / 3),
+        score=_lowered(found.score, total),
         change=change,
         may_have_ended=total > rules.sure,
     )
@@ -278,6 +328,7 @@ def _propagated(
         velocity=moved.velocity,
         low_confidence=track.low_confidence + 1 if found.is_bridge else 0,
         change=found.change,
+        lost=found.lost,
         unsure_from=track.unsure_from or (frame if found.may_have_ended else None),
     )
 
@@ -314,11 +365,3 @@ def _touching(mask: NDArray[np.bool_], place: NDArray[np.bool_]) -> NDArray[np.b
     touching[parts[place & mask]] = True
     kept: NDArray[np.bool_] = touching[parts]
     return kept
-
-
-def _shifted(region: Region, dy: int, dx: int, frame_shape: tuple[int, int]) -> Region:
-    """A region moved by whole pixels; what leaves the frame is cut off."""
-    top, left = region.top + dy, region.left + dx
-    rows = slice(max(0, -top), max(0, frame_shape[0] - top))
-    columns = slice(max(0, -left), max(0, frame_shape[1] - left))
-    return Region.from_mask(region.pixels[rows, columns], max(0, top), max(0, left))
