@@ -26,12 +26,12 @@ from napari_sam.engine import (
     write_options,
 )
 from napari_sam.headless import stacks
-from napari_sam.stacks import PropagationOptions, plan
+from napari_sam.stacks import LinkRules, PropagationOptions, plan
 
 COMMANDS = typer.main.get_command(app).commands
 
 
-CONFIGS = (PropagationOptions, ModelChoice, AllKinds)
+CONFIGS = (PropagationOptions, LinkRules, ModelChoice, AllKinds)
 
 
 # Python
@@ -62,7 +62,7 @@ def test_keywords_have_the_names_and_defaults_of_the_options(
 
 @pytest.mark.parametrize(
     ("config", "command"),
-    [(PropagationOptions, "propagate")]
+    [(PropagationOptions, "propagate"), (LinkRules, "track")]
     + [(ModelChoice, name) for name in ("segment", "propagate", "embed")],
     ids=lambda each: getattr(each, "__name__", each),
 )

@@ -178,7 +178,7 @@ REFUSALS = (
     ),
     Refusal("missing labels", "track movie.png --out tracks.csv", "There is no file"),
     *(
-        Refusal(f"a reach of {reach}", f"track all.tif --out t.csv --reach {reach}", "--reach")
+        Refusal(f"a reach of {reach}", f"track all.tif --out t.csv --reach {reach}", "reach is")
         for reach in ("-1", "0", "nan")
     ),
     Refusal("labels of one frame", "track third.tif --out tracks.csv", "time axis"),

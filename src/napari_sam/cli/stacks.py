@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam.stacks import PropagationOptions
+from napari_sam.stacks import LinkRules, PropagationOptions
 
 from .options import (
     Axes,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_sam.session import Propagated
     from napari_sam.stacks import Tracks
 
-PROPAGATION = PropagationOptions()
+PROPAGATION, LINKS = PropagationOptions(), LinkRules()
 
 Seeds = Annotated[
     Path,
@@ -115,6 +115,7 @@ def propagate(
     typer.echo(f"written to {out}")
 
 
+@takes_options(LinkRules)
 def track(
     labels: Annotated[
         Path,
@@ -128,14 +129,7 @@ def track(
         Path | None,
         typer.Option(metavar="FILE", help="Labels in which a track has one number: .tif or .zarr."),
     ] = None,
-    reach: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            metavar="DIAMETERS",
-            help="How far an object moves from frame to frame at most, in its diameters.",
-        ),
-    ] = 1.5,
+    options: LinkRules = LINKS,
     axes: Axes = None,
     series: SeriesName = None,
 ) -> None:
@@ -145,7 +139,7 @@ def track(
     has another number in every frame. Each track keeps the number that most of its labels had.
     """
     from napari_sam.engine import FrameError, read_labels, write_labels
-    from napari_sam.stacks import LinkRules, find_tracks, link
+    from napari_sam.stacks import find_tracks, link
 
     pixels, names = read_labels(labels, axes=axes, series=series)
     check_outputs([labels], labels_out, out)
@@ -155,7 +149,7 @@ def track(
         )
     time_axis = names.index("T") if names and "T" in names else 0
     regions = find_tracks(pixels, time_axis=time_axis)
-    tracks = link(regions, LinkRules(reach=reach))
+    tracks = link(regions, options)
     tracks.write_csv(out)
     typer.echo(f"{objects_a_frame(regions, pixels.shape[time_axis])} in {labels}")
     typer.echo(f"{tracks.n_tracks} tracks, {tracks.n_divisions} divisions, written to {out}")

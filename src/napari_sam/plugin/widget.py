@@ -28,8 +28,10 @@ from .controllers.tracks import TracksView
 from .layers import LayerBridge
 from .panels.annotate import ObjectPanel, SourcePanel, StatusPanel, ToolPanel
 from .panels.dock import lay_out, leave_keys_to
-from .panels.stack import Pages, ReviewPanel, StackPanel
-from .panels.storage import EmbeddingPanel, SessionPanel
+from .panels.embeddings import EmbeddingPanel
+from .panels.pages import Pages
+from .panels.sessions import SessionPanel
+from .panels.stack import ReviewPanel, StackPanel
 from .preferences import on_preferences_changed, open_store, read_preferences
 from .sessions.saving import AUTOSAVE_MS, Saving
 from .work.deferred import Deferred

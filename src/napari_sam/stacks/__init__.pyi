@@ -4,6 +4,7 @@ from .linking import find_links as find_links
 from .linking import link_frames as link_frames
 from .linking import make_links as make_links
 from .options import Direction as Direction
+from .options import LinkRules as LinkRules
 from .options import PropagationOptions as PropagationOptions
 from .options import Through as Through
 from .propagation import Plan as Plan
@@ -11,7 +12,6 @@ from .propagation import axis_along as axis_along
 from .propagation import named_through as named_through
 from .propagation import plan as plan
 from .propagation import propagate as propagate
-from .tracking import LinkRules as LinkRules
 from .tracking import Tracks as Tracks
 from .tracking import find_tracks as find_tracks
 from .tracking import link as link

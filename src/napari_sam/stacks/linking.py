@@ -19,7 +19,8 @@ from napari_sam.session.renaming import change_to, give_up, renamed_annotations
 from napari_sam.session.scopes import axis_along, frames_in
 from napari_sam.session.session import Session
 
-from .tracking import LinkRules, Tracks, find_tracks, link
+from .options import LinkRules
+from .tracking import Tracks, find_tracks, link
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What can be said of a propagation: one config for Python, files, commands and the window."""
+"""What can be said of a propagation and of links: for Python, files, commands and the window."""
 
 from __future__ import annotations
 
@@ -66,6 +66,55 @@ class PropagationOptions:
             choices={"time": "time: objects move", "depth": "depth: objects stay, and end"},
         ),
     )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class LinkRules:
+    """What may be one object in two frames. Lengths are in diameters of the median region.
+
+    Raises
+    ------
+    SamError
+        If an option is not what it can be.
+    """
+
+    reach: float = field(
+        default=1.5,
+        metadata=about(
+            "Reach",
+            "How far an object moves from frame to frame at most, in its diameters.",
+            least=0.01,
+            unit="diameters",
+            metavar="DIAMETERS",
+        ),
+    )
+    area_weight: float = 0.25  # a doubled area counts as if it had moved so far
+    gap: int = field(
+        default=2,
+        metadata=about(
+            "Gap",
+            "In how many frames an object may be missing; 0: in none.",
+            least=0,
+            unit="frames",
+            metavar="N",
+        ),
+    )
+    division_reach: float = field(
+        default=1.0,
+        metadata=about(
+            "Division",
+            "How far daughters are from their mother at most, in its diameters; 0: none divides.",
+            least=0,
+            unit="diameters",
+            metavar="DIAMETERS",
+        ),
+    )
+    off_centre: float = 0.5  # of the middle between two daughters, from their mother
+    likeness: float = 0.5  # of the smaller daughter's area to the larger one's at least
+    life: int = 3  # frames for which daughters are there, where the stack goes on for so long
 
     def __post_init__(self) -> None:
         check_options(self)

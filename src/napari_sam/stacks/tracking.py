@@ -18,23 +18,12 @@ from numpy.typing import NDArray
 
 from napari_sam.engine import SamError, write_table
 
+from .options import LinkRules
+
 Node: TypeAlias = tuple[int, int]  # a frame, and which of its regions
 Tree: TypeAlias = dict[Node, list[Node]]  # what each region becomes: nothing, one, or daughters
 
 PIXEL_AXES = ("z", "y", "x")
-
-
-@dataclass(frozen=True)
-class LinkRules:
-    """What may be one object in two frames. Lengths are in diameters of the median region."""
-
-    reach: float = 1.5  # how far an object moves from frame to frame at most
-    area_weight: float = 0.25  # a doubled area counts as if it had moved so far
-    gap: int = 2  # frames in which an object may be missing; 0: none
-    division_reach: float = 1.0  # from a mother to her daughters at most; 0: none divide
-    off_centre: float = 0.5  # of the middle between two daughters, from their mother
-    likeness: float = 0.5  # of the smaller daughter's area to the larger one's at least
-    life: int = 3  # frames for which daughters are there, where the stack goes on for so long
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from napari_sam.engine import (
 )
 from napari_sam.model import build_network
 from napari_sam.plugin.controllers.embeddings import EmbeddingAhead
-from napari_sam.plugin.panels.storage import EmbeddingPanel
+from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import CLICK, Job, Worker
 

@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QScrollArea
 
 from napari_sam.plugin.panels.annotate import ObjectPanel, StatusPanel
 from napari_sam.plugin.panels.controls import Choice, Number, ShortText
+from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.panels.object_menu import ObjectMenu
-from napari_sam.plugin.panels.storage import EmbeddingPanel, SessionPanel
+from napari_sam.plugin.panels.sessions import SessionPanel
 from napari_sam.session import ObjectSummary
 
 LEFT, CONTROL, SHIFT = (

@@ -22,7 +22,7 @@ from npe2 import PluginManager
 from napari_sam.engine import EmbeddingCache, FrameStack, Prompts, SamError
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.plugin.layers.bridge import LayerBridge
-from napari_sam.plugin.panels.storage import SessionPanel
+from napari_sam.plugin.panels.sessions import SessionPanel
 from napari_sam.plugin.sessions.places import IMAGE_FILE, NOT_SAVED
 from napari_sam.plugin.sessions.reopening import Reopening
 from napari_sam.plugin.sessions.saving import IN_LAYERS, Saving

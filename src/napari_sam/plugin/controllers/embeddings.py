@@ -19,7 +19,7 @@ from napari_sam.engine import (
     readable_size,
     time_left,
 )
-from napari_sam.plugin.panels.storage import EmbeddingPanel
+from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, PREFETCH, Job, Report, Worker
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QPushButton,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -19,7 +18,7 @@ from qtpy.QtWidgets import (
 from napari_sam.engine import about
 from napari_sam.stacks import PropagationOptions
 
-from .controls import LEAST_HEIGHT, ShortText, Table, rule
+from .controls import LEAST_HEIGHT, ShortText, Table
 from .forms import Form
 
 REVIEW_HINT = "What was propagated and is least to be trusted, worst first."
@@ -41,46 +40,6 @@ class PageOptions(PropagationOptions):
             },
         ),
     )
-
-
-class Pages(QWidget):
-    """Pages under tabs. Only the one shown takes room, so that a short one stays short."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tabs = QTabBar()
-        self.tabs.setDrawBase(False)
-        self.tabs.setExpanding(False)
-        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the image
-        self.tabs.currentChanged.connect(self._show_page)
-        self._pages: list[QWidget] = []
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.addWidget(self.tabs)
-
-    def add_page(self, title: str, *panels: QWidget) -> int:
-        """Add a page with panels below each other; returns its position."""
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for n, panel in enumerate(panels):
-            if n:
-                layout.addWidget(rule())
-            layout.addWidget(panel)
-        self._pages.append(page)
-        self._layout.addWidget(page)
-        at = self.tabs.addTab(title)
-        self._show_page(self.tabs.currentIndex())
-        return at
-
-    def allow(self, page: int, why_not: str) -> None:
-        """Whether a page can be gone to: a reason forbids it."""
-        self.tabs.setTabEnabled(page, not why_not)
-        self.tabs.setTabToolTip(page, why_not)
-
-    def _show_page(self, shown: int) -> None:
-        for at, page in enumerate(self._pages):
-            page.setVisible(at == shown)
 
 
 class StackPanel(QWidget):

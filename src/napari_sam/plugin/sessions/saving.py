@@ -14,7 +14,7 @@ from napari.layers import Image
 
 from napari_sam.engine import SamError
 from napari_sam.plugin.layers.own_layers import placement_of
-from napari_sam.plugin.panels.storage import SessionPanel
+from napari_sam.plugin.panels.sessions import SessionPanel
 from napari_sam.plugin.work.jobs import Job, Report, Worker
 from napari_sam.session import Autosave, Session, Snapshot, session_path
 
