@@ -1,9 +1,10 @@
 """What an object looks like in the slice it set out from, and how far it has become something else.
 
-Nothing moves along depth: an object stays where it is, grows, shrinks and ends, and under its place
-another one may begin. So every slice is compared with the first one rather than with the last. Two
-things tell where an object has ended, whatever it is: how fast its outline changes from slice to
-slice, and how far its brightness is from what it was, against its contrast in the first slice.
+Nothing moves along depth: an object stays where it is, grows, shrinks and ends, and under its
+place another one may begin. So every slice is compared with the first one rather than with the
+last. Three things tell where an object has ended: how fast its outline changes from slice to slice;
+how far its brightness is from what it was, against its contrast in the first slice; and, of what
+can be told by its brightness, how much lies outside of where it set out.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ class EndRules:
 
     outline: float = 0.3
     brightness: float = 0.6
+    place: float = 1.0
     memory: float = 0.9  # of the outline's changes so far, in the next slice
     sure: float = 0.75  # what they may add up to while it has certainly not ended
 
@@ -126,21 +128,38 @@ class Change:
     recent: float = 0.0  # minus the logarithms of its overlaps from slice to slice, the last most
     outline: float = 0.0  # the most that was so far
     brightness: float = 0.0  # the most it had faded so far
+    place: float = 0.0  # minus the logarithm of its share within where it set out, the most so far
 
-    def after(self, overlap: float, fading: float, rules: EndRules) -> Change:
+    def after(
+        self, rules: EndRules, *, overlap: float, fading: float, at_home: float = 1.0
+    ) -> Change:
         """The same one slice further. What has become another object stays one."""
-        recent = rules.memory * self.recent - math.log(min(max(overlap, LEAST_OVERLAP), 1.0))
-        return Change(recent, max(self.outline, recent), max(self.brightness, fading))
+        recent = rules.memory * self.recent + _lost(overlap)
+        return Change(
+            recent,
+            max(self.outline, recent),
+            max(self.brightness, fading),
+            max(self.place, _lost(at_home)),
+        )
 
     def total(self, rules: EndRules) -> float:
         """All of it, weighted: the object is over where this is 1."""
-        return rules.outline * self.outline + rules.brightness * self.brightness
+        return sum(self._parts(rules).values())
 
     def reason(self, rules: EndRules) -> str:
         """What speaks most against being the same."""
-        if rules.brightness * self.brightness > rules.outline * self.outline:
-            return "It is not as bright or dark there any more as where it set out"
-        return "Its outline has become another one on the way"
+        parts = self._parts(rules)
+        return max(parts, key=lambda reason: parts[reason])
+
+    def _parts(self, rules: EndRules) -> dict[str, float]:
+        """Each change, weighted, by the reason it gives."""
+        return {
+            "Its outline has become another one on the way": rules.outline * self.outline,
+            "It is not as bright or dark there any more as where it set out": (
+                rules.brightness * self.brightness
+            ),
+            "What is found there lies beside where it set out": rules.place * self.place,
+        }
 
 
 UNCHANGED, END_RULES = Change(), EndRules()
@@ -150,3 +169,8 @@ def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """From each pixel to the mask, in pixels."""
     away: NDArray[np.float64] = ndimage.distance_transform_edt(~mask)
     return away
+
+
+def _lost(share: float) -> float:
+    """Minus the logarithm of a share, within bounds."""
+    return -math.log(min(max(share, LEAST_OVERLAP), 1.0))

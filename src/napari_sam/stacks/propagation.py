@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 from napari_sam.session import Propagated
 from napari_sam.session.edits import Region
 
-from .appearance import Appearance
 from .motion import Picture
 from .options import Direction, PropagationOptions, Through
 from .step import Before, Rules, Scene, Track, step
@@ -267,15 +266,8 @@ class _Walker:
         shape = self.stack.frame_shape_of(leg.frames[0])
         picture = partial(self._picture, shape, leg.through)
         first = picture(leg.frames[0], self.stack.frame(leg.frames[0]))
-        tracks = [
-            Track(
-                i,
-                region,
-                leg.frames[0],
-                appearance=Appearance.of(region, first) if leg.through == "depth" else None,
-            )
-            for i, region in leg.seeds.items()
-        ]
+        set_out = partial(Track.in_depth, picture=first) if leg.through == "depth" else Track
+        tracks = [set_out(i, region, leg.frames[0]) for i, region in leg.seeds.items()]
         before = Before(first)
         for frame in leg.frames[1:]:
             tracks = [track for track in tracks if leg.until.get(track.object_id) != frame]

@@ -32,6 +32,8 @@ from .decoding import Decoded, decode_objects
 from .division import Parting, divided
 from .motion import Picture, drift, follow, shifted
 
+SLACK = 1  # pixels around its place in the first slice that are home to an object, too
+NO_REGION = Region.empty()
 LEFT = "It left the frame"
 TWO = "There are two like it now: it may have divided"
 MEMORY = 0.9  # of earlier disagreements, in the next frame
@@ -62,9 +64,26 @@ class Track:
     velocity: tuple[float, float] = (0.0, 0.0)  # yx, pixels from frame to frame
     low_confidence: int = 0  # frames in a row
     appearance: Appearance | None = None  # where it set out, along depth
+    home: Region = NO_REGION  # and its place there, with some slack
     change: Change = UNCHANGED  # since then
     unsure_from: FrameIndex | None = None  # the frame before which it may have ended already
     lost: float = 0.0  # minus the logarithms of its forward-backward agreements, the last most
+
+    @classmethod
+    def in_depth(
+        cls, object_id: int, region: Region, source: FrameIndex, picture: Picture
+    ) -> Track:
+        """An object that sets out along depth from a slice that looks so."""
+        grown = np.pad(region.pixels, SLACK)
+        home = ndimage.binary_dilation(grown, iterations=SLACK)
+        y0, x0 = region.top - SLACK, region.left - SLACK
+        return cls(
+            object_id,
+            region,
+            source,
+            appearance=Appearance.of(region, picture),
+            home=Region(y0, x0, home),
+        )
 
 
 class Before(NamedTuple):
@@ -88,7 +107,8 @@ class Moved:
 
     track: Track
     region: Region
-    still: Region  # where it would be if nothing but the whole frame had moved
+    still: Region  # where it would be if nothing but the whole frame had moved,
+    home: Region  # and where the place would be from which it set out
     velocity: tuple[float, float]
     inside: float  # how much of it lies in the frame
     at_border: bool  # whether it reaches the frame's border
@@ -142,8 +162,11 @@ def _move(track: Track, before: Picture, scene: Scene, drifted: tuple[float, flo
     top, left, bottom, right = region.window
     at_border = min(top, left) == 0 or bottom == height or right == width
     inside = region.area / track.region.area
-    still = shifted(track.region, round(drifted[0]), round(drifted[1]), (height, width))
-    return Moved(track, region, still, velocity, inside, at_border)
+    still, home = (
+        shifted(place, round(drifted[0]), round(drifted[1]), (height, width))
+        for place in (track.region, track.home)
+    )
+    return Moved(track, region, still, home, velocity, inside, at_border)
 
 
 def _with_evidence(track: Track, decoded: Decoded, picture: Picture) -> Decoded:
@@ -293,8 +316,12 @@ def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> 
         return Judgement(Region.empty(), 0.0, found.warning)
     common = found.region.common(moved.still).area
     overlap = common / max(found.region.area + moved.still.area - common, 1)
-    fading = track.appearance.fading(found.region, picture)
-    change = track.change.after(overlap, fading, rules)
+    change = track.change.after(
+        rules,
+        overlap=overlap,
+        fading=track.appearance.fading(found.region, picture),
+        at_home=_at_home(moved, found.region, track.appearance.weight),
+    )
     total = change.total(rules)
     if total > 1:
         return Judgement(Region.empty(), 0.0, change.reason(rules))
@@ -303,6 +330,11 @@ def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> 
         change=change,
         may_have_ended=total > rules.sure,
     )
+
+
+def _at_home(moved: Moved, region: Region, weight: float) -> float:
+    """Which share of a region lies where it set out; what fills space may run aslant."""
+    return float((region.common(moved.home).area / max(region.area, 1)) ** weight)
 
 
 def _propagated(
@@ -327,6 +359,7 @@ def _propagated(
         region=found.region,
         velocity=moved.velocity,
         low_confidence=track.low_confidence + 1 if found.is_bridge else 0,
+        home=moved.home,
         change=found.change,
         lost=found.lost,
         unsure_from=track.unsure_from or (frame if found.may_have_ended else None),
