@@ -404,6 +404,21 @@ def test_labels_chosen_are_seen_and_blank_ones_go(open_window, coins) -> None:
     assert worked_in in layers, "what was annotated stays"
 
 
+def test_a_copy_of_labels_that_cannot_be_written_to_is_said(open_window, coins) -> None:
+    user = open_window(coins)
+    locked = np.zeros(coins.shape, np.uint16)
+    locked.flags.writeable = False
+    user.viewer.add_labels(locked, name="locked")
+    user.ready()
+    choose_labels(user, "locked")
+    said = [record.message for record in notification_manager.records]
+    assert any("These labels are read-only. They were copied" in message for message in said)
+    user.click(COIN)
+    user.ready()
+    assert user.viewer.layers["locked"].data[COIN] == 1
+    assert not locked.any()
+
+
 def test_a_deleted_preview_comes_back_under_the_cursor(open_window, coins) -> None:
     user = open_window(coins)
     bridge = user.widget.bridge
