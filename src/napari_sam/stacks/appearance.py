@@ -60,7 +60,8 @@ class Appearance:
         grain = max(1.0, GRAIN * diameter)
         near, far = max(LEAST_NEAR, round(NEAR * diameter)), max(LEAST_NEAR, round(FAR * diameter))
         y0, x0, y1, x1 = region.window
-        window = (y0 - far, x0 - far, y1 + far, x1 + far)
+        height, width = picture.frame_shape
+        window = (max(0, y0 - far), max(0, x0 - far), min(height, y1 + far), min(width, x1 + far))
         values = picture.brightness(window, grain, stretched=stretched)
         away = _distance(region.within(window))
         inner = values[away == 0]

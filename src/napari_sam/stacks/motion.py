@@ -58,6 +58,7 @@ class Picture:
     ) -> None:
         grey = pixels.mean(axis=2, dtype=np.float32)
         self.black, self.white = map(float, np.mean(limits, axis=0))
+        self.frame_shape = frame_shape
         self.scale = pixels.shape[0] / frame_shape[0], pixels.shape[1] / frame_shape[1]
         self.padding = max(grey.shape)
         self.image = Image.fromarray(np.pad(grey, self.padding, mode="edge"))
@@ -98,13 +99,13 @@ class Picture:
         return centred
 
 
-def drift(before: Picture, after: Picture, frame_shape: tuple[int, int]) -> tuple[float, float]:
+def drift(before: Picture, after: Picture) -> tuple[float, float]:
     """How far a whole frame has shifted, yx in frame pixels; nothing if that is not clear.
 
     Where the slices of a volume are not aligned, all that is in them shifts together.
     """
-    height, width = frame_shape
-    shrink = DRIFT_SIDE / max(frame_shape)
+    height, width = before.frame_shape
+    shrink = DRIFT_SIDE / max(height, width)
     shape = max(1, round(height * shrink)), max(1, round(width * shrink))
     one, other = before.thumbnail(shape), after.thumbnail(shape)
     product = np.fft.irfft2(np.conj(np.fft.rfft2(one)) * np.fft.rfft2(other), one.shape)

@@ -124,7 +124,7 @@ def step(
     """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
     last = before.picture
     is_depth = any(track.appearance for track in tracks)
-    drifted = drift(last, scene.picture, scene.embedding.frame_shape) if is_depth else (0.0, 0.0)
+    drifted = drift(last, scene.picture) if is_depth else (0.0, 0.0)
     moved = [_move(track, last, scene, drifted) for track in tracks]
     staying = [each for each in moved if each.inside >= rules.least_inside]
     answers = decode_objects([each.region for each in staying], scene.embedding, predictor)
