@@ -167,6 +167,13 @@ def test_the_reference_has_every_public_name() -> None:
             assert attrgetter(name)(import_module(module)) is not None
 
 
+def test_every_page_is_on_the_first_one() -> None:
+    """From its lists the website takes the table of contents."""
+    text = REPOSITORY.joinpath("docs", "index.md").read_text("utf-8")
+    listed = re.findall(r"^- \[[^]]+\]\(([^)]+\.md)\)", text, re.MULTILINE)
+    assert {path.name for path in REPOSITORY.glob("docs/*.md")} <= {*listed, "index.md"}
+
+
 def anchors(path: Path) -> set[str]:
     """What `PAGE.md#…` may name: the headings, as GitHub and Sphinx call them."""
     headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
