@@ -73,7 +73,9 @@ def with_room(labels: Any, object_id: int) -> WritableLabels:
         f"These labels are of type {labels.dtype}, which holds no object {object_id}. They were "
         f"copied into memory, as {dtype}. {ELSEWHERE}"
     )
-    in_memory = type(labels) is np.ndarray or _is_in_memory_store(labels)
+    in_memory = _is_in_memory_store(labels) or (
+        isinstance(labels, np.ndarray) and not isinstance(labels, np.memmap)
+    )
     return WritableLabels(copied(labels, dtype), object_id, "" if in_memory else notice)
 
 
@@ -102,7 +104,7 @@ def check_labels(labels: Any, shape: Sequence[int]) -> None:
 
 def why_not_writable(labels: Any) -> str:
     """Why no pixels can be written into labels, in words that go on from "These labels"."""
-    if type(labels) in (np.ndarray, np.memmap):
+    if isinstance(labels, np.ndarray) and not isinstance(labels, np.ma.MaskedArray):
         return "" if labels.flags.writeable else "are read-only"
     if _is_zarr(labels):
         return "are read-only" if labels.read_only else ""
