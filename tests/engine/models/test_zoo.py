@@ -266,5 +266,5 @@ def test_the_embedded_model_of_the_package_loads(user_folder: Path) -> None:
     if not [*catalogue._local_files(find_model("pocket"))]:
         pytest.skip("the weights of pocket are not in this checkout")
     model = load_model("pocket", device="cpu")
-    assert model.network.config.name == POCKET.name
+    assert model.network.config == POCKET
     assert predicts(model)
