@@ -152,6 +152,8 @@ WRONG_CASES = {
         "index,axis-0,axis-1,axis-2\n0,-3,4,5\n",
         "line 2: the point lies before the first frame",
     ),
+    "a point of napari on one axis": ("index,axis-0\n0,3\n", "the columns are index, axis-0"),
+    "a column of two lines": ('"a\nb",kind\n', "the columns are a b, kind"),
     "object 0 at a point of napari": (
         "index,axis-0,axis-1,object_id\n0,3,4,0\n",
         "line 2: 0 is no object id",

@@ -84,7 +84,7 @@ def read_prompts(path: str | Path) -> PromptTable:
             f"The prompts in {path} could not be read: {reason}. "
             "Give a table of text, saved as CSV (UTF-8)."
         ) from error
-    of_napari = f"{NAPARI_AXIS}0" in lines.header
+    of_napari = {f"{NAPARI_AXIS}0", f"{NAPARI_AXIS}1"} <= set(lines.header)
     axes = () if of_napari else _frame_axes(lines.header, lines.name)
     table: PromptTable = {}
     for nth, (number, cells) in enumerate(lines.rows, start=1):
@@ -157,7 +157,7 @@ def _parsed(text: str, name: str) -> Lines:
     names = lines[first] if lines[first:] else ""
     separator = said[1] if said else max(SEPARATORS, key=names.count)
     reader = csv.reader(lines[first:], delimiter=separator)
-    header = tuple(column.strip().lower() for column in next(reader, []))
+    header = tuple(" ".join(column.split()).lower() for column in next(reader, []))
     rows = []
     for number, row in enumerate(reader, start=first + 2):
         cells = [cell.strip() for cell in row]

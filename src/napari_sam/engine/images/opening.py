@@ -21,6 +21,8 @@ from .zarrs import is_zarr, zarr_series
 # 1032 for deflate. A frame below the first number is read without a question.
 LARGE_FRAME = 512 * 2**20
 MOST_GAIN = 1100
+MANY_CHUNKS = 20_000  # of a frame; each takes time, even if it is not there
+LEAST_CHUNK = 8  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,8 @@ def open_image(
         chosen = choose(path, found, series, must_choose=is_plate)
         data, said = chosen.load()
         letters = said if axes is None else axes.upper()
-        _check_size(path, data[0] if isinstance(data, list) else data, letters)
+        for level in data if isinstance(data, list) else [data]:
+            _check_size(path, level, letters)
     others = listed(found) if series is None and len(found) > 1 else ""
     return OpenedImage(data, letters, others)
 
@@ -122,13 +125,16 @@ def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:
 def _check_size(path: Path, array: Any, axes: str | None) -> None:
     """Notice a frame that is far larger than what the file can hold, before memory is asked for."""
     sizes = [int(size) for size in array.shape]
-    letters = axes if axes and len(axes) == len(sizes) else None
-    in_frame = [n for n in range(len(sizes)) if letters and letters[n] in "YXCS"] or [-2, -1]
-    nbytes = math.prod(sizes[n] for n in in_frame if len(sizes) >= 2) * array.dtype.itemsize
-    if nbytes > LARGE_FRAME and nbytes > MOST_GAIN * _stored(path):
+    letters = axes if axes and len(axes) == len(sizes) else "Q" * (len(sizes) - 2) + "YX"
+    in_frame = [n for n, letter in enumerate(letters[: len(sizes)]) if letter in "YXCS"]
+    nbytes = math.prod(sizes[n] for n in in_frame) * array.dtype.itemsize
+    pieces = getattr(array, "chunks", None) or sizes
+    n_chunks = math.prod(-(-sizes[n] // max(1, int(pieces[n]))) for n in in_frame)
+    is_large = nbytes > LARGE_FRAME or n_chunks > MANY_CHUNKS
+    if is_large and max(nbytes / MOST_GAIN, n_chunks * LEAST_CHUNK) > (stored := _stored(path)):
         raise FrameError(
-            f"{path} says that a frame of it takes {nbytes / 2**30:.1f} GB, but holds "
-            f"{_stored(path) / 2**20:.1f} MB: it is damaged, or empty. Save it again from the "
+            f"{path} says that a frame of it takes {nbytes / 2**20:.0f} MB in {n_chunks} pieces, "
+            f"but holds {stored / 2**20:.1f} MB: it is damaged, or empty. Save it again from the "
             "program it is from."
         )
 

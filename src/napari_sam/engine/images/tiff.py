@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -58,6 +59,7 @@ def _opened(path: Path, number: int) -> Any:
     file = tifffile.TiffFile(path)
     try:
         series = file.series[number]
+        _check_segments(path, series.keyframe)
         store = series.aszarr()
         node = zarr.open(store, mode="r")
     except BaseException:
@@ -67,6 +69,16 @@ def _opened(path: Path, number: int) -> Any:
     if isinstance(node, zarr.Group):
         return [node[str(level)] for level in range(len(series.levels))]
     return node
+
+
+def _check_segments(path: Path, page: Any) -> None:
+    """Notice a page that says it has far more strips or tiles than it tells the places of."""
+    wanted, found = math.prod(page.chunked), len(page.dataoffsets)
+    if found < wanted:
+        raise FrameError(
+            f"{path} says that a frame of it lies in {wanted} pieces, but tells where {found} are: "
+            "it is damaged. Save it again from the program it is from."
+        )
 
 
 def _missing_decoder(page: Any) -> Exception | None:
