@@ -215,7 +215,7 @@ MAKERS: dict[str, Callable[[Path, random.Random], Path | list[str]]] = {
     "table": table,
     "arguments": arguments,
 }
-SHARES = {"TIFF": 40, "Zarr": 20, "picture": 15, "NumPy": 8, "table": 12, "arguments": 5}
+SHARES = {"TIFF": 42, "Zarr": 22, "picture": 15, "NumPy": 8, "table": 12, "arguments": 1}
 
 
 def make(kind: str, number: int, seed: int, folder: Path) -> Path | list[str]:
