@@ -7,6 +7,7 @@
 # make dist         wheel and source archive in dist/, checked, installed and used as by a stranger
 # make site         the documentation as a website, in site/
 # make docs         the pictures of the documentation, made again from the running program; PICTURES="labels"
+# make fuzz         damaged inputs by the ten thousand: none may hang, grow or end in a traceback
 # make bench        speed against segment-anything 1.0, into docs/benchmarks.md; ROWS="click frames"
 # make pocket       the embedded model, made again from the images in DATA: runs/, in MINUTES
 # make setup        only the environment in .venv, with the versions of constraints.txt
@@ -24,7 +25,7 @@ WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 PYTEST := $(BIN)/pytest $(SIDE_BY_SIDE)
 
-.PHONY: demo test quick lint test-oldest test-pyside dist site docs bench pocket setup system clean
+.PHONY: demo test quick lint test-oldest test-pyside dist site docs bench fuzz pocket setup system clean
 
 setup: $(STAMP)
 	@:
@@ -81,6 +82,9 @@ site: setup
 
 bench: setup
 	$(BIN)/python benchmarks $(ROWS)
+
+fuzz: setup
+	$(BIN)/python tests/fuzz --workers $(WORKERS) $(FUZZ)
 
 docs: setup system
 	$(BIN)/python docs/make_pictures.py $(PICTURES)
