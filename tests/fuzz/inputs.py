@@ -40,9 +40,9 @@ WORDS = (
 TIFFS: tuple[tuple[np.ndarray, dict], ...] = (
     (FRAME, {}),
     (FRAME, {"compression": "zlib", "predictor": True}),
-    (STACK, {"metadata": {"axes": "TYX"}, "compression": "zlib"}),
+    (STACK, {"metadata": {"axes": "TYX"}, "compression": "zlib", "photometric": "minisblack"}),
     (STACK, {"imagej": True, "metadata": {"axes": "ZYX"}}),
-    (STACK.astype(np.uint16), {"ome": True, "metadata": {"axes": "CYX"}}),
+    (STACK.astype(np.uint16), {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"}),
     (FRAME.astype(np.float32), {"tile": (16, 16), "compression": "zlib"}),
     (np.stack([FRAME] * 3, -1), {"photometric": "rgb"}),
     (IDS, {"bigtiff": True, "byteorder": ">"}),
@@ -176,8 +176,9 @@ def table(folder: Path, chance: random.Random) -> Path:
 
 def arguments(folder: Path, chance: random.Random) -> list[str]:
     """A command with arguments of which some are right."""
-    tifffile.imwrite(folder / "a.tif", STACK, metadata={"axes": "TYX"})
-    tifffile.imwrite(folder / "ids.tif", np.stack([IDS] * 4), metadata={"axes": "TYX"})
+    grey: dict = {"photometric": "minisblack", "metadata": {"axes": "TYX"}}
+    tifffile.imwrite(folder / "a.tif", STACK[:2], **grey)
+    tifffile.imwrite(folder / "ids.tif", np.stack([IDS] * 2), **grey)
     (folder / "p.csv").write_text(TABLES[0])
     numbers = (*WORDS, *map(str, NUMBERS), "3,4", "3,4,1", "3,4,9,12", "0-9999999999", "1,2", "0")
     paths = ("a.tif", "ids.tif", "p.csv", "no.tif", ".", "x" * 300, "o/o.tif", "é.zarr", *WORDS)
