@@ -42,7 +42,10 @@ TIFFS: tuple[tuple[np.ndarray, dict], ...] = (
     (FRAME, {"compression": "zlib", "predictor": True}),
     (STACK, {"metadata": {"axes": "TYX"}, "compression": "zlib", "photometric": "minisblack"}),
     (STACK, {"imagej": True, "metadata": {"axes": "ZYX"}}),
-    (STACK.astype(np.uint16), {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"}),
+    (
+        STACK.astype(np.uint16),
+        {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"},
+    ),
     (FRAME.astype(np.float32), {"tile": (16, 16), "compression": "zlib"}),
     (np.stack([FRAME] * 3, -1), {"photometric": "rgb"}),
     (IDS, {"bigtiff": True, "byteorder": ">"}),
