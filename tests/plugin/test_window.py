@@ -263,6 +263,32 @@ def test_another_image_brings_its_own_session(open_window, coins) -> None:
     user.qtbot.waitUntil(lambda: user.widget.bridge and user.widget.bridge.labels is kept)
 
 
+def test_channels_and_contrast_are_told_in_the_panel(open_window, coins) -> None:
+    user = open_window(np.stack([coins, coins.max() - coins]), name="cells")
+    widget = user.widget
+    assert widget.source.input.text() == "automatic contrast"
+    assert widget.pages.tabs.isTabEnabled(widget.stack_page)
+    widget.source.input.entries["slider -3 (2)"].trigger()
+    user.ready()
+    assert widget.bridge.labels.data.shape == coins.shape
+    assert widget.source.input.text() == "automatic contrast, all 2 channels"
+    assert not widget.pages.tabs.isTabEnabled(widget.stack_page), "there is nothing to propagate to"
+    names = [layer.name for layer in user.viewer.layers]
+    assert len(names) == len(set(names)) == 5, "the blank labels of before are gone"
+    widget.source.input.entries["channel 1"].trigger()
+    widget.source.input.entries["as shown, by the layer's limits"].trigger()
+    user.ready()
+    assert widget.source.input.text() == "contrast as shown, channel 0"
+    before = widget.bridge.session.stack
+    widget.bridge.image.contrast_limits = (10, 100)
+    user.qtbot.waitUntil(lambda: widget.bridge.session.stack is not before)
+    assert widget.bridge.session.stack.fixed_limits == ((10, 100),)
+    user.ready()
+    user.click((0, *COIN))
+    user.ready()
+    assert widget.bridge.labels.data[COIN] == 1
+
+
 def test_labels_of_another_shape_are_refused_and_nothing_is_lost(open_window, coins) -> None:
     user = open_window(coins)
     user.click(COIN)

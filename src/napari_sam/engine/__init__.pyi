@@ -23,6 +23,7 @@ from .images import check_labels_path as check_labels_path
 from .images import open_image as open_image
 from .images import read_image as read_image
 from .images import read_labels as read_labels
+from .images import tiff_axes as tiff_axes
 from .images import write_labels as write_labels
 from .masks import interior_point as interior_point
 from .masks import iou as iou

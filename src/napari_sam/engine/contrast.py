@@ -121,7 +121,7 @@ def _sum(parts: Iterable[NDArray[Any]], exact: type[np.floating[Any]]) -> NDArra
     return total
 
 
-def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
+def to_rgb(pixels: NDArray[Any], limits: Limits, *, mean: bool = False) -> NDArray[np.uint8]:
     """Stretch and mix ``(h, w, n)`` of any type to ``(h, w, 3)`` uint8.
 
     Grey is in memory once: its three channels are views of one, not to be written to.
@@ -131,14 +131,14 @@ def to_rgb(pixels: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
     else:
         stretched = [stretch(pixels[..., i], *pair) for i, pair in enumerate(limits)]
         planes = np.stack(stretched, axis=-1)
-    if planes.shape[-1] == 3:
+    if planes.shape[-1] == 3 and not mean:
         return np.ascontiguousarray(planes)
-    mean = planes
+    grey = planes
     if planes.shape[-1] > 1:
-        mean = np.rint(planes.mean(axis=-1, keepdims=True)).astype(np.uint8)
-    if planes.shape[-1] == 2:
-        return np.concatenate([planes, mean], axis=-1)
-    return np.broadcast_to(mean, (*mean.shape[:2], 3))
+        grey = np.rint(planes.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    if planes.shape[-1] == 2 and not mean:
+        return np.concatenate([planes, grey], axis=-1)
+    return np.broadcast_to(grey, (*grey.shape[:2], 3))
 
 
 def resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:

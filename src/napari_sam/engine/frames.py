@@ -39,8 +39,8 @@ class FrameStack:
 
     Only the frame asked for is read, of one resolution level and of the channels in use. One
     channel is shown grey; two as red and green with their mean as blue; three as red, green and
-    blue; more as their mean in grey. Each channel is stretched by itself, RGB jointly; 8-bit RGB
-    stays as it is, and an alpha channel is dropped.
+    blue; more, or any where asked for, as their mean in grey. Each channel is stretched by itself,
+    RGB jointly; 8-bit RGB stays as it is, and an alpha channel is dropped.
     """
 
     levels: tuple[Any, ...]  # one picture at falling resolution, coordinates of the first
@@ -50,6 +50,7 @@ class FrameStack:
     rgb: bool
     fixed_limits: Limits | None
     letters: str = ""  # of the axes without colour, such as "TZYX"; none if they are not known
+    mean: bool = False  # channels are shown as their mean in grey, not as colours
 
     @classmethod
     def from_array(
@@ -61,6 +62,7 @@ class FrameStack:
         displayed: tuple[int, int] | None = None,
         channel: int | Sequence[int] | None = None,
         limits: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        mean: bool = False,
     ) -> FrameStack:
         """See an array as frames.
 
@@ -83,6 +85,8 @@ class FrameStack:
             The channel or channels to show. ``None``: all.
         limits
             ``(low, high)`` shown as black and white, once or a channel, instead of robust ones.
+        mean
+            Show two or three channels as their mean in grey, not as colours.
 
         Raises
         ------
@@ -105,6 +109,7 @@ class FrameStack:
             rgb=is_rgb,
             fixed_limits=_checked_limits(limits, 3 if is_rgb else len(channels)),
             letters=names or "",
+            mean=mean,
         )
 
     @property
@@ -220,7 +225,7 @@ class FrameStack:
         limits = self.fixed_limits or frame_limits(pixels, rgb=self.rgb)
         if long_side is not None:
             pixels = area_mean(pixels, max(pixels.shape[:2]) // (REDUCING_GAP * long_side))
-        return to_rgb(pixels, limits)
+        return to_rgb(pixels, limits, mean=self.mean)
 
     def limits(self, index: FrameIndex, *, long_side: int | None = LONG_SIDE) -> Limits:
         """What :meth:`frame` shows as 0 and 255: the fixed limits, or robust ones of this frame.

@@ -11,7 +11,8 @@ from napari.utils.notifications import show_warning
 from skimage import data
 
 from napari_sam.engine import FrameStack, SamError, read_image
-from napari_sam.plugin.layers.own_layers import LABELS_OPACITY
+from napari_sam.plugin.layers.network_input import INPUT, NetworkInput, moved_axis
+from napari_sam.plugin.layers.own_layers import LABELS_OPACITY, reordered
 from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of, image_of
 from napari_sam.session import SessionFile, empty_labels, is_session
 
@@ -49,16 +50,24 @@ def read_session(path: str) -> list[LayerData]:
     labels = file.fill(empty_labels(file.shape, file.dtype))
     for problem in file.problems:
         show_warning(problem)
-    marks = {SESSION_FOLDER: str(file.folder)}
+    marks: dict[str, Any] = {SESSION_FOLDER: str(file.folder)}
     place = {} if file.placement is None else arguments_of(file.placement)
     try:
         image_path, pixels, rgb = _image(file)
     except SamError as error:
         show_warning(f"{error} The objects are shown without it.")
-        return [_objects(file.folder.stem, labels, place, marks)]
+        return [_objects(file.folder.stem, labels, _of_labels(file, place), marks)]
+    if file.channel_axis is not None:
+        marks = {**marks, INPUT: NetworkInput(file.channel_axis)}
     about = {"name": image_path.stem, "rgb": rgb, "multiscale": isinstance(pixels, list)}
     image = pixels, {**about, **place, "metadata": {**marks, IMAGE_FILE: str(image_path)}}, "image"
-    return [image, _objects(image_path.stem, labels, place, marks)]
+    return [image, _objects(image_path.stem, labels, _of_labels(file, place), marks)]
+
+
+def _of_labels(file: SessionFile, place: dict[str, Any]) -> dict[str, Any]:
+    """The place of labels, which have no axis of channels: it is the first of the image."""
+    n = len(file.shape)
+    return reordered(place, range(1, n + 1)) if place and len(place["scale"]) > n else place
 
 
 def _image(file: SessionFile) -> tuple[Path, Any, bool]:
@@ -71,7 +80,13 @@ def _image(file: SessionFile) -> tuple[Path, Any, bool]:
         )
     pixels, _ = read_image(path)
     rgb = bool(file.manifest["preprocessing"]["rgb"])
-    shape = FrameStack.from_array(pixels, rgb=rgb).shape
+    if file.channel_axis is not None:
+        levels = pixels if isinstance(pixels, list) else [pixels]
+        levels = [moved_axis(level, file.channel_axis, 0) for level in levels]
+        pixels = levels if isinstance(pixels, list) else levels[0]
+        shape = tuple(levels[0].shape[1:])
+    else:
+        shape = FrameStack.from_array(pixels, rgb=rgb).shape
     if shape != file.shape:
         raise SamError(
             f"{path} has the shape {shape} here, the session {file.shape}. Open the image as you "

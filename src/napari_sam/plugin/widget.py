@@ -19,6 +19,7 @@ from .controllers.embeddings import EmbeddingAhead
 from .controllers.hover import Hover
 from .controllers.messages import Messages
 from .controllers.models import ModelChoice
+from .controllers.network_input import InputChoice
 from .controllers.object_actions import ObjectActions
 from .controllers.object_list import ObjectList
 from .controllers.propagation import Propagation
@@ -117,6 +118,7 @@ class SamWidget(QWidget):
         for owned in (self.models, self.active):
             owned.setParent(self)
         self.controllers: list[Controller] = []
+        self.input = self._add(InputChoice(window, self.source.input))
         self.tool_choice = self._add(ToolChoice(window, self.tools))
         self.propagation = self._add(Propagation(window, self.stack, self.objects.chosen))
         self.review = self._add(Review(window, self.review_panel, self.propagation))
@@ -134,6 +136,7 @@ class SamWidget(QWidget):
     def _connect(self) -> None:
         self.active.attached.connect(self._on_attached)
         self.active.detached.connect(self._on_detached)
+        self.input.axis_chosen.connect(self.active.tell_channel_axis)
         self.active.sight_changed.connect(self.answering.show_ready)
         self.active.is_busy = lambda: bool(self.propagation.runs)
         self.models.loaded.connect(self._on_model)

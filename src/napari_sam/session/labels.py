@@ -253,6 +253,22 @@ class AnnotatedLabels:
         self._mark(())
         self.parents_changed.emit()
 
+    def look_at(self, stack: FrameStack) -> None:
+        """Go on with other pixels of the image, or seen otherwise: channels, contrast.
+
+        Raises
+        ------
+        SamError
+            If they are of another shape.
+        """
+        if stack.shape != self.stack.shape:
+            raise SamError(
+                f"An image of shape {stack.shape} cannot take the place of one of shape "
+                f"{self.stack.shape}. Begin another session."
+            )
+        self.stack = stack
+        self._mark(())
+
     def take_labels(self, labels: Any, highest_id: int | None = None) -> None:
         """Go on with other labels of the same shape: nothing before can be undone."""
         self.labels = labels

@@ -2,6 +2,7 @@
 
 from .labels import LabelFile, as_ids, check_labels_path, read_labels, write_labels
 from .opening import OpenedImage, open_image, read_image
+from .tiff import tiff_axes
 
 __all__ = (
     "LabelFile",
@@ -11,5 +12,6 @@ __all__ = (
     "open_image",
     "read_image",
     "read_labels",
+    "tiff_axes",
     "write_labels",
 )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import FrameError
+from ..guard import decoding
 from .series import Pixels, Series, size_of
 
 READ_AT_ONCE = 64 * 2**20  # bytes; a smaller TIFF is read whole, so that its file is not kept open
@@ -41,6 +42,20 @@ def tiff_series(path: Path) -> list[Series]:
     if not found:
         raise FrameError(f"{path} holds no image. Save it again from the program it is from.")
     return found
+
+
+def tiff_axes(path: Path, shape: tuple[int, ...]) -> str | None:
+    """The letters of the axes of the first series of a shape, as its header says.
+
+    Raises
+    ------
+    FrameError
+        If the file is missing or broken.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    with decoding(path), tifffile.TiffFile(path) as file:
+        return next((str(each.axes) for each in file.series if tuple(each.shape) == shape), None)
 
 
 def _load(path: Path, number: int) -> Pixels:

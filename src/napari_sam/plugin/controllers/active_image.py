@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QComboBox
 
 from napari_sam.engine import SamError
 from napari_sam.plugin.layers import AttributeArrays, LayerBridge, remove_layers
+from napari_sam.plugin.layers.network_input import tell_channel_axis
 from napari_sam.plugin.layers.own_layers import new_labels
 from napari_sam.plugin.layers.sight import CHANGES, is_on_top
 from napari_sam.plugin.panels.annotate import SourcePanel
@@ -131,6 +132,19 @@ class ActiveImage(QObject):
         self.bridge.labels.visible, before.labels.visible = True, False
         if before.is_blank:
             remove_layers(self._viewer, [before.labels])
+
+    def tell_channel_axis(self, axis: int | None) -> None:
+        """Annotate the same image with another axis of channels, or none: in other labels."""
+        before = self.bridge
+        if before is None:
+            return
+        self.detach()
+        tell_channel_axis(before.image, axis)
+        self.attach(before.image)
+        if before.is_blank:
+            remove_layers(self._viewer, [before.labels])
+        elif self.bridge is not None and self.bridge.labels is not before.labels:
+            before.labels.visible = False
 
     def _set_cell_size(self, diameter: int) -> None:
         if self.bridge is not None:

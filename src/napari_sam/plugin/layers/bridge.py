@@ -17,11 +17,13 @@ from psygnal import Signal
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session import Region
 
+from .data_watch import DataWatch
 from .deferring import Defer
-from .in_memory import forget_in_memory, labels_with_session
+from .in_memory import labels_with_session
 from .label_link import LabelLink
-from .labels_as_given import annotated_layer, taken_labels
+from .labels_as_given import annotated_layer
 from .layer_keys import LayerKeys
+from .network_input import INPUT, NetworkInput, input_of, stack_of
 from .own_layers import is_blank, raise_above
 from .preview import Preview
 from .prompt_events import PromptEvents
@@ -30,7 +32,7 @@ from .prompt_sync import PromptSync
 from .replay import Replay, Replayed
 from .sight import obstacle
 from .tools import Tools
-from .view import go_to_frame, id_at, point_in_frame, shown_frame, stack_of
+from .view import go_to_frame, id_at, point_in_frame, shown_frame
 from .world import WorldUnits
 
 NO_BOX = "That was a click: drag from corner to corner to draw it."
@@ -80,6 +82,8 @@ class LayerBridge:
         annotated = annotated_layer(found, image, stack)
         self.labels, self.session = annotated.layer, annotated.session
         self.about_labels = annotated.notice  # what was done to them, in sentences
+        self.session.channel_axis = input_of(image).channel_axis
+        self._data = DataWatch(image, self.labels, self.session)
         self.frame = self.shown_frame()
         self.session.shown = self.frame or self.session.shown
         self._replay = Replay(self.session)
@@ -233,6 +237,11 @@ class LayerBridge:
         """Show a region of the shown frame without writing it; an empty one hides what is shown."""
         self._preview.show(region, self.frame)
 
+    def give(self, given: NetworkInput) -> None:
+        """Let the network see other channels, or another contrast."""
+        self.image.metadata[INPUT] = given
+        self._data.look_at_image()
+
     # Tools, mouse and keys
 
     def use(self, tool: str) -> None:
@@ -271,8 +280,9 @@ class LayerBridge:
         self.viewer.dims.events.connect(self._on_dims)
         self.viewer.layers.events.removed.connect(self._on_removed)
         self.viewer.mouse_move_callbacks.append(self._on_move)
-        self.image.events.data.connect(self._on_image_data)
-        self.labels.events.data.connect(self._on_labels_data)
+        self._data.changed.connect(self._on_data)
+        self._data.ended.connect(self.close)
+        self._data.noticed.connect(self.notice.emit)
         self.labels.events.selected_label.connect(self._on_selected_label)
         self._drawing.changed.connect(partial(self._defer, self.snapshot))
         self._drawing.clicked.connect(self._on_clicked)
@@ -286,35 +296,7 @@ class LayerBridge:
         self.notice.emit(NO_BOX)
         self._defer(self.show_object)
 
-    def _on_image_data(self, event: object = None) -> None:
-        """Other pixels in the same layer: what was embedded of the old ones is never used again."""
-        try:
-            stack = stack_of(self.image)
-        except SamError as error:
-            self.notice.emit(str(error))
-            self.close()
-            return
-        if stack.shape != self.session.stack.shape:
-            self.close()
-            return
-        self.session.stack = stack
-        self.frame_changed.emit(self.frame)
-
-    def _on_labels_data(self, event: object = None) -> None:
-        if self.labels.data is self.session.labels:
-            return
-        try:
-            taken = taken_labels(self.labels, self.session.stack)
-        except SamError as error:
-            forget_in_memory(self.labels)
-            self.notice.emit(f"{error} New labels are made.")
-            self.close()
-            return
-        self.session.take_labels(taken.array, taken.highest_id)
-        if taken.array is not self.labels.data:
-            self.labels.data = taken.array
-        if taken.notice:
-            self.notice.emit(taken.notice)
+    def _on_data(self) -> None:
         self.frame_changed.emit(self.frame)
 
     def _on_selected_label(self, event: object = None) -> None:
@@ -349,8 +331,7 @@ class LayerBridge:
         self._units.close()
         if self._on_move in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self._on_move)
-        self.image.events.data.disconnect(self._on_image_data)
-        self.labels.events.data.disconnect(self._on_labels_data)
+        self._data.close()
         self._link.close()
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)

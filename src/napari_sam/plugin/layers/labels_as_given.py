@@ -103,6 +103,6 @@ def _moved(labels: Labels, image: Image) -> str:
             f"{one.tolist()} against {other.tolist()}. Choose labels that lie on the image, or "
             "“New labels”."
         )
-    for name, value in placement(image).items():
+    for name, value in placement(image, labels.ndim).items():
         setattr(labels, name, value)
     return MOVED

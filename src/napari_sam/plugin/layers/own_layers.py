@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
         metadata={MADE_HERE: True},
-        **placement(image),
+        **placement(image, stack.ndim),
     )
 
 
@@ -45,7 +46,7 @@ def new_preview(image: Image, stack: FrameStack) -> Labels:
         name=f"{image.name} preview",
         colormap=DirectLabelColormap(color_dict={None: (0, 0, 0, 0), 1: PREVIEW_COLOUR}),
         visible=False,
-        **placement(image),
+        **placement(image, stack.ndim),
     )
 
 
@@ -57,9 +58,10 @@ def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) 
     leading = tuple(axis for axis, i in enumerate(frame) if i is not None)
     corner = iter((region.top, region.left))
     first_pixel = np.array([next(corner) if i is None else i for i in frame], float)
-    linear = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear).linear_matrix
+    place = placement(image, len(frame))
+    linear = Affine(**{name: place[name] for name in ("scale", "rotate", "shear")}).linear_matrix
     with layer.events.translate.blocker(), layer.events.data.blocker():
-        layer.translate = np.asarray(image.translate) + linear @ first_pixel
+        layer.translate = place["translate"] + linear @ first_pixel
         layer.data = np.expand_dims(region.pixels, leading).astype(np.uint8)  # draws it there
 
 
@@ -72,12 +74,12 @@ def raise_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:
 
 def new_tracks(image: Image, data: NDArray[np.float64]) -> Tracks:
     """Objects through time; rows of id and position, ``(N, 1 + ndim)``."""
-    return Tracks(data, name=f"{image.name} tracks", **placement(image))
+    return Tracks(data, name=f"{image.name} tracks", **placement(image, data.shape[1] - 1))
 
 
-def placement(layer: Layer) -> dict[str, Any]:
-    """All that decides where a layer's pixels lie in the world."""
-    return {
+def placement(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
+    """All that decides where a layer's pixels lie in the world; of its last axes if so many."""
+    place = {
         "scale": layer.scale,
         "translate": layer.translate,
         "rotate": layer.rotate,
@@ -85,6 +87,22 @@ def placement(layer: Layer) -> dict[str, Any]:
         "affine": layer.affine.affine_matrix,
         "units": layer.units,
         "axis_labels": layer.axis_labels,
+    }
+    n = layer.ndim
+    return place if ndim in (None, n) else reordered(place, range(n)[-(ndim or n) :])
+
+
+def reordered(place: Mapping[str, Any], axes: Sequence[int]) -> dict[str, Any]:
+    """A placement of some axes of a layer, in this order; axes left out must not be mixed in."""
+    n, chosen = len(place["scale"]), list(axes)
+    shear = np.eye(n)
+    shear[np.triu_indices(n, 1)] = place["shear"]
+    return {
+        **{name: np.asarray(place[name])[chosen] for name in ("scale", "translate")},
+        "rotate": np.asarray(place["rotate"])[np.ix_(chosen, chosen)],
+        "shear": shear[np.ix_(chosen, chosen)][np.triu_indices(len(chosen), 1)],
+        "affine": np.asarray(place["affine"])[np.ix_([*chosen, n], [*chosen, n])],
+        **{name: tuple(place[name][axis] for axis in chosen) for name in ("units", "axis_labels")},
     }
 
 

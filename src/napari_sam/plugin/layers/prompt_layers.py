@@ -117,7 +117,7 @@ def new_points(image: Image, stack: FrameStack) -> Points:
         border_color="white",
         size=max(4.0, max(stack.frame_shape) / 60),
         canvas_size_limits=(0, 14),  # where none is shown, napari draws one of size 0
-        **placement(image),
+        **placement(image, stack.ndim),
     )
 
 
@@ -130,7 +130,7 @@ def new_shapes(image: Image, stack: FrameStack) -> Shapes:
         face_color="transparent",
         edge_color="#ffd93d",
         edge_width=max(1.0, max(stack.frame_shape) / 400),
-        **placement(image),
+        **placement(image, stack.ndim),
     )
 
 

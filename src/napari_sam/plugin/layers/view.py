@@ -13,19 +13,13 @@ from napari_sam.engine import FrameIndex, FrameStack, SamError
 from .world import to_data, to_world
 
 
-def stack_of(image: Image) -> FrameStack:
-    """An image layer's frames. Colours are what the layer says, never guessed from the shape."""
-    levels = list(image.data) if image.multiscale else image.data
-    return FrameStack.from_array(levels, rgb=bool(image.rgb))
-
-
 def shown_frame(viewer: ViewerModel, image: Image, stack: FrameStack) -> FrameIndex | None:
     """The frame on screen; ``None`` in 3D, or where the sliders are outside the image."""
     dims = viewer.dims
     displayed = {axis - (dims.ndim - stack.ndim) for axis in dims.displayed}
     if dims.ndisplay != 2 or min(displayed) < 0:
         return None
-    point_data = to_data(viewer, image, dims.point)
+    point_data = to_data(viewer, image, dims.point)[-stack.ndim :]
     try:
         return stack.locate(point_data, displayed=tuple(displayed))[0]
     except SamError:
@@ -42,7 +36,7 @@ def point_in_frame(
     """A position in the world as yx in a frame; ``None`` outside of it."""
     if frame is None:
         return None
-    point_data = to_data(viewer, image, point_world)
+    point_data = to_data(viewer, image, point_world)[-stack.ndim :]
     y, x = (float(c) for c, i in zip(point_data, frame, strict=True) if i is None)
     height, width = stack.frame_shape_of(frame)
     return (y, x) if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5 else None
@@ -58,7 +52,7 @@ def id_at(labels: Labels, frame: FrameIndex | None, point_yx: tuple[float, float
 
 def go_to_frame(viewer: ViewerModel, image: Image, frame: FrameIndex) -> None:
     """Move the sliders to a frame of an image."""
-    point_world = to_world(viewer, image, [i or 0 for i in frame])
+    point_world = to_world(viewer, image, [i or 0 for i in frame])[-len(frame) :]
     offset = viewer.dims.ndim - len(frame)
     for axis, i in enumerate(frame):
         if i is not None:

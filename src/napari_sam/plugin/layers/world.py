@@ -34,9 +34,13 @@ def to_world(viewer: ViewerModel, layer: Layer, point_data: Sequence[float]) -> 
 
 
 def to_other(layer: Layer, other: Layer, point_data: Sequence[float]) -> tuple[float, ...]:
-    """A position in a layer's data as one in the data of another layer of as many axes."""
-    point = np.asarray(layer.data_to_world(point_data)) * factors(layer.units, other.units)
-    return tuple(map(float, other.world_to_data(point)))
+    """A position in a layer's data as one in the data of another layer, on the axes of both.
+
+    The other one may have more: then these are its last ones, as napari has it.
+    """
+    n = layer.ndim
+    point = np.asarray(layer.data_to_world(point_data)) * factors(layer.units, other.units[-n:])
+    return tuple(map(float, other.world_to_data(point)[-n:]))
 
 
 def place_on(viewer: ViewerModel, image: Layer, layers: Iterable[Layer]) -> None:
@@ -44,15 +48,14 @@ def place_on(viewer: ViewerModel, image: Layer, layers: Iterable[Layer]) -> None
 
     They give up what they had first: the world's units are the smallest of all layers'.
     """
-    layers = list(layers)
-    for layer in layers:
-        _place(layer, image.units, placement(image)["affine"])
-    world = world_units(viewer, image)
-    by_world = factors(image.units, world)
-    if np.any(by_world != 1):
-        affine = np.diag([*by_world, 1.0]) @ placement(image)["affine"]
-        for layer in layers:
-            _place(layer, world, affine)
+    places = [(layer, placement(image, layer.ndim)) for layer in layers]
+    for layer, place in places:
+        _place(layer, place["units"], place["affine"])
+    for layer, place in places:
+        world = world_units(viewer, layer)
+        by_world = factors(place["units"], world)
+        if np.any(by_world != 1):
+            _place(layer, world, np.diag([*by_world, 1.0]) @ place["affine"])
 
 
 def world_units(viewer: ViewerModel, layer: Layer) -> tuple[Any, ...]:
@@ -116,7 +119,8 @@ class WorldUnits:
     def update(self) -> None:
         """Lay the layers onto the image again if their units, or the world's, are not its own."""
         shown = [world_units(self._viewer, self._image), *(layer.units for layer in self._layers)]
-        if self._is_placing or all(tuple(units) == tuple(self._image.units) for units in shown):
+        own = tuple(self._image.units)
+        if self._is_placing or all(tuple(units) == own[-len(units) :] for units in shown):
             return
         self._is_placing = True
         try:

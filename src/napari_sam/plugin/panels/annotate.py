@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_sam.session import ObjectSummary
 
 from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, keep_place, thin_bar
+from .network_input import InputButton
 from .object_menu import ObjectMenu
 
 THUMBNAIL_SIDE = 56
@@ -89,6 +90,7 @@ class SourcePanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.image = Choice("The image layer to annotate")
+        self.input = InputButton()
         self.labels = Choice("Where the masks land: new labels, or labels to go on with")
         self.model = Choice("The network. 'embedded' works at once and offline")
         self.about = ShortText(2)
@@ -111,6 +113,7 @@ class SourcePanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self.image)
         form.addRow("Labels", self.labels)
+        form.addRow("Input", self.input)
         models = QHBoxLayout()
         models.addWidget(self.model, stretch=1)
         models.addWidget(self.open)

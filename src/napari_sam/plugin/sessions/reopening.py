@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,8 +25,15 @@ from napari_sam.plugin.layers.in_memory import (
     keep_in_memory,
     labels_with_session,
 )
+from napari_sam.plugin.layers.network_input import (
+    INPUT,
+    input_of,
+    recall_input,
+    stack_of,
+    tell_channel_axis,
+)
 from napari_sam.plugin.layers.own_layers import new_labels
-from napari_sam.plugin.layers.view import go_to_frame, stack_of
+from napari_sam.plugin.layers.view import go_to_frame
 from napari_sam.plugin.work.jobs import Job, Report, Worker
 from napari_sam.session import (
     Session,
@@ -98,6 +106,8 @@ class Reopening:
             return
         folders = [] if image in self._known else saved_sessions(image)
         self._known.add(image)
+        for folder in folders[:1]:
+            stack = _as_saved(image, folder) or stack
         if not folders or labels_with_session(self._viewer, image, stack):
             self._attach(image, None)
         elif SESSION_FOLDER in image.metadata:
@@ -115,7 +125,7 @@ class Reopening:
         """
         file = SessionFile(folder.resolve())  # the user's own link may be followed
         if image is not None and image_of(file) in (None, image_file(image)):
-            stack = stack_of(image)
+            stack = _as_saved(image, file.folder) or stack_of(image)
             if stack.shape == file.shape:
                 self._start(image, partial(read, file.folder, stack))
                 return
@@ -144,6 +154,19 @@ class Reopening:
     def _on_failed(self, image: Image, error: Exception) -> None:
         self._fail(error)
         self._on_found(image, Found())
+
+
+def _as_saved(image: Image, folder: Path) -> FrameStack | None:
+    """An image seen as in a session of it; ``None`` if that is not of this image, or broken."""
+    with suppress(SamError):
+        file = SessionFile(folder)
+        before = input_of(image)
+        recall_input(image, file.channel_axis, file.manifest["preprocessing"])
+        if (stack := stack_of(image)).shape == file.shape:
+            return stack
+        tell_channel_axis(image, before.channel_axis)
+        image.metadata[INPUT] = before
+    return None
 
 
 def _prefer_our_reader() -> None:

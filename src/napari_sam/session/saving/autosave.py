@@ -280,6 +280,8 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
             "rgb": stack.rgb,
             "channels": list(stack.channels),
             "limits": None if limits is None else [list(map(float, pair)) for pair in limits],
+            "mean": stack.mean,
+            "channel_axis": session.channel_axis,
         },
         "labels": {"dtype": str(session.labels.dtype), "displayed": list(stack.displayed)},
         "models": {n: {"hash": h, "precision": p} for n, (h, p) in session.models.items()},

@@ -48,6 +48,7 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
     )
     session.protect_neighbours = manifest["protect_neighbours"]
     session.placement = file.placement
+    session.channel_axis = file.channel_axis
     session.shown = file.shown
     session.models = {n: (m["hash"], m["precision"]) for n, m in manifest["models"].items()}
     session.select(manifest["active"])

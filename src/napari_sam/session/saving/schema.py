@@ -85,6 +85,8 @@ class PreprocessingRecord(TypedDict):
     rgb: bool
     channels: list[Count]
     limits: list[tuple[Number, Number]] | None
+    mean: NotRequired[bool]
+    channel_axis: NotRequired[Annotated[int, Field(ge=0, lt=32)] | None]
 
 
 @with_config(STRICT)

@@ -105,6 +105,12 @@ class SessionFile:
         return None if placement is None else Placement.read(placement)
 
     @property
+    def channel_axis(self) -> int | None:
+        """The axis of the image that holds channels, if it was said; its labels have none."""
+        axis: int | None = self.manifest["preprocessing"].get("channel_axis")
+        return axis
+
+    @property
     def shown(self) -> FrameIndex | None:
         """The frame that was on screen at the last save, if there was a screen."""
         name = self.manifest.get("shown")  # from version 2 on
