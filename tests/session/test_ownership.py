@@ -156,3 +156,24 @@ def test_other_tools_labels_are_named_too() -> None:
     session = new_session(labels)
     objects.delete(session, [7], frame(0), "everywhere")
     assert session.last_step == "deletion of object 7 over 4 frames"
+
+
+def test_the_last_steps_of_one_object_become_one() -> None:
+    session = new_session()
+    land(session, 1, 0, CLICK, square(1, 1))
+    land(session, 2, 0, BESIDE, square(5, 5))
+    start, since = state(session), session.newest_run
+    assert session.join_steps(since, 2, "correction") is None
+    land(session, 2, 0, BESIDE.with_point((6, 5)), square(5, 5, 3))
+    paint(session, 0, square(0, 7), 2)
+    run = session.join_steps(since, 2, "correction")
+    region = Region.from_mask(square(1, 1))
+    session.land_propagated(Propagated(2, frame(1), region, 0.7, 0.6, 0.9, "pocket", frame(0)), run)
+    assert session.last_step == "correction of object 2 over 2 frames"
+    end = state(session)
+    session.undo()
+    assert state(session) == start
+    session.redo()
+    assert state(session) == end
+    land(session, 1, 0, CLICK.with_point((2, 1)), square(1, 1, 3))
+    assert session.join_steps(since, 2, "correction") is None, "something else came between"

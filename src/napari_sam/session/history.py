@@ -71,6 +71,7 @@ class Run:
 
     number: int
     changes: list[Change] = field(default_factory=list)
+    action: str = ""  # what it was as a whole, if not what the last change was
 
     @property
     def nbytes(self) -> int:
@@ -84,7 +85,7 @@ class Run:
         ids, frames = {object_id for object_id, _ in keys}, {frame for _, frame in keys}
         whose = f" of {names_of(sorted(ids))}" if ids else ""
         where = f" over {len(frames)} frames" if len(frames) > 1 else ""
-        return f"{self.changes[-1].action}{whose}{where}"
+        return f"{self.action or self.changes[-1].action}{whose}{where}"
 
 
 class History:
@@ -102,6 +103,31 @@ class History:
         """A number under which many changes are one step."""
         self._newest += 1
         return self._newest
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest run."""
+        return self._newest
+
+    def join(self, since: int, object_id: int, action: str) -> int | None:
+        """Make the last steps one, as far as they are newer than a run and concern one object.
+
+        Returns the number of that step, for more to join it; ``None`` if there is none.
+        """
+        own: list[Run] = []
+        for run in reversed(self._done):
+            ids = {each for change in run.changes for each, _ in change.concerned}
+            if run.number <= since or ids != {object_id}:
+                break
+            own.insert(0, run)
+        if not own:
+            return None
+        first, *others = own
+        for run in others:
+            first.changes += run.changes
+            self._done.remove(run)
+        first.action = action
+        return first.number
 
     def accepts(self, run: int) -> bool:
         """Whether changes can still be added to a run: it was not undone."""

@@ -175,6 +175,18 @@ class AnnotatedLabels:
         """A number under which many changes are one step of undo."""
         return self._history.new_run()
 
+    @property
+    def newest_run(self) -> int:
+        """The number of the newest run, to tell later what came after it."""
+        return self._history.newest
+
+    def join_steps(self, since: int, object_id: int, action: str) -> int | None:
+        """Make what was done to an object since a run one step of undo, if nothing else was.
+
+        Returns its number as of a run, ``None`` if nothing was done.
+        """
+        return self._history.join(since, object_id, action)
+
     def make(self, change: Change, run: int | None = None) -> None:
         """Make a change: a step of undo, or part of a run's."""
         self._pending.forget(change.after)

@@ -409,16 +409,44 @@ def test_the_weakest_first_to_be_confirmed_or_corrected(open_stack) -> None:
     assert widget.bridge.frame == second
     t = second[0]
 
+    start = session.labels.copy()
     session.landed.connect(lambda *key: landed.append(key))
     landed: list = []
     user.click((t, 9, 6 + t), button=Qt.MouseButton.RightButton)
     user.click(at(t))
     user.ready()
-    run_through(user)
     assert second in session.anchors(1)
+    assert not widget.propagation.runs, "the correction is not done yet"
+    assert "settled" not in widget.review_panel.text.text()
+    user.press("u")
+    run_through(user)
     again = {frame[0] for _, frame in landed if frame != second}
     stop = min((a[0] for a in session.anchors(1) if a[0] > t), default=10)
     assert again == set(range(t + 1, stop)), "propagated to the next anchor, by itself"
+    assert widget.pages.tabs.tabText(widget.review_page) == f"Review ({len(widget.review.entries)})"
+    user.press("z", CONTROL)
+    user.ready()
+    assert "Undone: correction of object 1" in widget.status.text.text()
+    np.testing.assert_array_equal(session.labels, start)
+
+
+def test_a_pause_ends_a_correction(open_stack) -> None:
+    user = open_stack(blobs(8))
+    widget, session = user.widget, user.widget.bridge.session
+    user.click(at(0))
+    user.ready()
+    user.press(".")
+    run_through(user)
+    user.press("u")
+    user.ready()
+    t = widget.review.current.frame[0]
+    user.click((t, 9, 6 + t), button=Qt.MouseButton.RightButton)
+    user.ready()
+    assert widget.review._pause.isActive()
+    widget.review._pause.start(0)
+    user.qtbot.waitUntil(lambda: not widget.review._pause.isActive())
+    run_through(user)
+    assert session.last_step.startswith("correction of object 1")
 
 
 def test_tracks_follow_a_division(open_stack) -> None:

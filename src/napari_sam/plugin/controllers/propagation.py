@@ -20,7 +20,7 @@ from napari_sam.stacks import Plan, Through, plan
 from .controller import Controller, Window
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Layer
 
     from napari_sam.plugin.layers.bridge import LayerBridge
 
@@ -93,7 +93,7 @@ class Propagation(Controller):
         axes = [axis for axis, n in enumerate(shape[:-2]) if n > 1]
         longest = max((shape[axis] for axis in axes), default=0)
         names = [(axis, _axis_name(bridge, axis)) for axis in axes]
-        self._panel.show_axes(names, longest, dict(through_of(bridge.image, axes)))
+        self._panel.show_axes(names, longest, dict(through_of(bridge.points, axes)))
 
     def detach(self) -> None:
         """Let go of the image; what is there stays."""
@@ -145,8 +145,16 @@ class Propagation(Controller):
         name = _axis_name(bridge, axis)
         return f"The {name} was taken for time. If it is depth, choose that above and repeat."
 
-    def begin(self, steps: Plan, slot: Hashable, note: str = "") -> None:
-        """Go through a plan, in place of an earlier one in the same slot."""
+    def begin(self, steps: Plan, slot: Hashable, note: str = "", number: int | None = None) -> None:
+        """Go through a plan, in place of an earlier one in the same slot.
+
+        Parameters
+        ----------
+        note
+            What was taken for granted, to be told with the outcome.
+        number
+            Of an earlier run that it is one step of undo with.
+        """
         if self._bridge is None:
             return
         if self.predictor is None:
@@ -154,7 +162,8 @@ class Propagation(Controller):
             return
         session, model = self._bridge.session, self.predictor.model
         session.models[model.name] = (model.hash, model.precision)
-        run = self.runs[slot] = Run(session.new_run(), session, perf_counter(), note=note)
+        number = session.new_run() if number is None else number
+        run = self.runs[slot] = Run(number, session, perf_counter(), note=note)
         self._tell_outcome(run, "")
         self._show_progress(run, 0, 0)
         job = Job(
@@ -260,11 +269,11 @@ def _between(session: Session, frame: FrameIndex) -> Sequence[int]:
     return ids
 
 
-def through_of(image: Image, axes: Iterable[int]) -> Iterator[tuple[int, Through]]:
+def through_of(layer: Layer, axes: Iterable[int]) -> Iterator[tuple[int, Through]]:
     """Which axes are time and which depth, by their labels, else by their units."""
     for axis in axes:
-        label = str(image.axis_labels[axis]).lower()
-        unit = image.units[axis].dimensionality
+        label = str(layer.axis_labels[axis]).lower()
+        unit = layer.units[axis].dimensionality
         if label in TIMES or "[time]" in unit:
             yield axis, "time"
         elif label in DEPTHS or "[length]" in unit:

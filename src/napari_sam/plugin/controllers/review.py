@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 SETTLE_MS = 300  # nothing landed for so long before the list is made again
 MOST_ROWS = 200
-LOW_CONFIDENCE = 0.7  # a score below it is counted on the tab
+PAUSE_MS = 4000  # nothing was corrected for so long: the correction is done
+CORRECTING = "Corrected so far. U, N or a pause propagates it from here."
 SETTLED = "This one is settled. Go on with the next."
 
 
@@ -64,6 +65,9 @@ class Entry:
 class Review(Controller):
     """Keeps the list, and goes through it.
 
+    A correction ends when the user goes on, with the next entry or another object, or pauses. Then
+    it is propagated, and all of it is one step of undo.
+
     Parameters
     ----------
     panel
@@ -72,18 +76,21 @@ class Review(Controller):
         Propagates what was corrected.
     """
 
-    listed = Signal(int)  # how many of them are really of low confidence
+    listed = Signal(int)  # how many there are
 
     def __init__(self, window: Window, panel: ReviewPanel, propagation: Propagation) -> None:
         super().__init__(window)
         self.entries: list[Entry] = []
         self.current: Entry | None = None
         self._row = 0  # where the current one stood in the list
+        self._correcting: Entry | None = None  # what the user is at
+        self._is_over = False  # and done with, as soon as the last answer has come
+        self._since = 0  # the run before the first that may correct the current one
         self._panel, self._propagation = panel, propagation
         self._settled = _single_shot(self, SETTLE_MS)
         self._settled.timeout.connect(self.refresh)
-        self._corrected = _single_shot(self, 0)
-        self._corrected.timeout.connect(self.propagate_frames)
+        self._pause = _single_shot(self, PAUSE_MS)
+        self._pause.timeout.connect(self.finish)
         propagation.ended.connect(self.refresh)
         panel.next_clicked.connect(self.next)
         panel.right_clicked.connect(self.looks_right)
@@ -94,14 +101,16 @@ class Review(Controller):
         """Review the session of an image."""
         self._bridge = bridge
         bridge.session.landed.connect(self._on_landed)
+        bridge.session.active_changed.connect(self._on_active)
         self.refresh()
 
     def detach(self) -> None:
         """Let go of the image."""
         if self._bridge is not None:
             self._bridge.session.landed.disconnect(self._on_landed)
-            self._bridge = self.current = None
-            self._corrected.stop()
+            self._bridge.session.active_changed.disconnect(self._on_active)
+            self._bridge = self.current = self._correcting = None
+            self._pause.stop()
             self.refresh()
 
     def refresh(self) -> None:
@@ -113,9 +122,15 @@ class Review(Controller):
             self._row = keys.index(self.current.key)
             self._panel.mark(self._row, self.current.why)
         else:
-            self._panel.mark(None, "" if self.current is None else SETTLED)
+            self._panel.mark(None, self._about_current())
         self._panel.propagate.setEnabled(self.current is not None)
-        self.listed.emit(sum((entry.score or 0) < LOW_CONFIDENCE for entry in self.entries))
+        self.listed.emit(len(self.entries))
+
+    def _about_current(self) -> str:
+        """What is the matter with one that is in the list no more."""
+        if self._correcting is not None:
+            return CORRECTING
+        return "" if self.current is None else SETTLED
 
     def _found(self, session: Session) -> list[Entry]:
         """What ended first, then the weakest."""
@@ -137,6 +152,7 @@ class Review(Controller):
 
     def next(self) -> None:
         """Look at the one after the current one; if that is settled, at what took its place."""
+        self.finish()
         if self._settled.isActive():
             self.refresh()
         keys = [entry.key for entry in self.entries]
@@ -148,7 +164,10 @@ class Review(Controller):
         """Show a frame of the list, with the object in hand."""
         if self._bridge is None:
             return
-        self.current, self._row = self.entries[row], row
+        entry = self.entries[row]
+        self.finish()
+        self.current, self._row = entry, row
+        self._since = self._bridge.session.newest_run
         self._panel.mark(row, self.current.why)
         self._panel.propagate.setEnabled(True)
         self._bridge.show_one_of([self.current.frame])
@@ -156,6 +175,7 @@ class Review(Controller):
 
     def looks_right(self) -> None:
         """Keep the current one as the user's own, or agree that it ended; go to the next."""
+        self.finish()
         current, self.current = self.current, None
         if self._bridge is None or current is None:
             return
@@ -163,27 +183,48 @@ class Review(Controller):
         self.refresh()
         self.next()
 
+    def finish(self) -> None:
+        """The correction is done: make it one step, and propagate it from there."""
+        bridge, entry = self._bridge, self._correcting or self.current
+        if bridge is None or entry is None:
+            return
+        if any(request.key == entry.key for request in bridge.session.pending()):
+            self._correcting, self._is_over = entry, True
+            return
+        if self._correcting is None:
+            return
+        self._correcting, self._is_over = None, False
+        self._pause.stop()
+        number = bridge.session.join_steps(self._since, entry.object_id, "correction")
+        if self._panel.by_itself.isChecked():
+            self._propagate(bridge, entry, number)
+        self.refresh()
+
     def propagate_frames(self) -> None:
         """Propagate the corrected object to its next annotated frame, or as far as it was."""
-        current, bridge = self.current, self._bridge
-        if current is None or bridge is None:
-            return
-        n_frames = self._reach(bridge.session, current)
+        if self._correcting is not None and self._panel.by_itself.isChecked():
+            self.finish()
+        elif self.current is not None and self._bridge is not None:
+            self.finish()
+            self._propagate(self._bridge, self.current, None)
+
+    def _propagate(self, bridge: LayerBridge, entry: Entry, number: int | None) -> None:
+        n_frames = self._reach(bridge.session, entry)
         if n_frames == 0:
             return
         try:
             steps = plan(
                 bridge.session,
-                [current.object_id],
-                current.frame,
-                direction=current.direction,
+                [entry.object_id],
+                entry.frame,
+                direction=entry.direction,
                 n_frames=n_frames,
-                axis=current.axis,
-                through=self._propagation.through(current.axis),
+                axis=entry.axis,
+                through=self._propagation.through(entry.axis),
             )
         except SamError:  # it was taken away, or there is no frame that way
             return
-        self._propagation.begin(steps, ("propagate", current.object_id))
+        self._propagation.begin(steps, ("propagate", entry.object_id), number=number)
 
     def _reach(self, session: Session, entry: Entry) -> int | None:
         """How many frames to go: all up to the next anchor, if there is one."""
@@ -199,14 +240,25 @@ class Review(Controller):
 
     def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
         self._settled.start()
-        bridge, current = self._bridge, self.current
-        if bridge is None or current is None or bridge.is_replaying:
+        bridge, entry = self._bridge, self._correcting or self.current
+        if bridge is None or entry is None or bridge.is_replaying:
             return
-        is_corrected = current.key == (object_id, frame) and frame in bridge.session.anchors(
-            object_id
-        )
-        if is_corrected and not bridge.session.pending() and self._panel.by_itself.isChecked():
-            self._corrected.start()
+        session = bridge.session
+        is_corrected = entry.key == (object_id, frame) and frame in session.anchors(object_id)
+        if not is_corrected or any(request.key == entry.key for request in session.pending()):
+            return
+        self._correcting = entry
+        if self._is_over:
+            self.finish()
+        else:
+            self._pause.start()
+            self._panel.mark(None, CORRECTING)
+
+    def _on_active(self, object_id: int) -> None:
+        """The user goes on with another object."""
+        entry = self._correcting or self.current
+        if entry is not None and object_id != entry.object_id:
+            self.finish()
 
 
 def frame_text(frame: FrameIndex) -> str:

@@ -145,7 +145,10 @@ class ReviewPanel(QWidget):
         self.propagate.setToolTip("Propagate the object you corrected to its next annotated frame")
         self.propagate.clicked.connect(self.propagate_clicked)
         self.by_itself = QCheckBox("after each correction")
-        self.by_itself.setToolTip("Propagate by itself as soon as you correct an entry of the list")
+        self.by_itself.setToolTip(
+            "Propagate a correction by itself: with the next entry (U), the next object (N), or "
+            "after a pause"
+        )
         self.by_itself.setChecked(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
