@@ -98,10 +98,11 @@ class SamWidget(QWidget):
         self.embeddings, self.kept = EmbeddingPanel(), SessionPanel()
         self.stack, self.review_panel = StackPanel(), ReviewPanel()
         self.pages = Pages()
-        self.pages.add_page("Annotate", self.tools)
+        self.pages.add_page("Annotate", self.tools.more)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
-        lay_out(self, [self.source, self.status], [self.pages, self.objects], self.kept)
+        always = [self.source, self.status, self.tools]
+        lay_out(self, always, self.pages, self.objects, self.kept)
         leave_keys_to(self.viewer.window._qt_viewer.canvas.native, self)
 
     # Controllers: a capability is one line here
@@ -162,6 +163,9 @@ class SamWidget(QWidget):
             "W": lambda viewer: self.tool_choice.use_tool("rectangle"),
             ".": lambda viewer: self.propagation.propagate(),
             "U": lambda viewer: self.review.next(),
+            "8": lambda viewer: self.object_actions.do("trim first"),
+            "9": lambda viewer: self.object_actions.do("trim last"),
+            "/": lambda viewer: self.object_actions.do("zoom"),
             "0": lambda viewer: self.review.looks_right(),
             "Control-Z": lambda viewer: self.active.undo(),
             "Control-Shift-Z": lambda viewer: self.active.redo(),

@@ -430,6 +430,40 @@ def test_the_weakest_first_to_be_confirmed_or_corrected(open_stack) -> None:
     np.testing.assert_array_equal(session.labels, start)
 
 
+def test_of_several_objects_all_are_propagated_and_trimmed_by_keys(open_stack) -> None:
+    user = open_stack(blobs(6))
+    widget, labels = user.widget, user.widget.bridge.session.labels
+    user.click(at(0))
+    user.ready()
+    assert widget.stack.which.currentData() == "active"
+    user.press("n")
+    user.click(other(0))
+    user.ready()
+    assert widget.stack.which.currentData() == "all"
+    user.press(".")
+    run_through(user)
+    assert [set(np.unique(frame)) for frame in labels] == [{0, 1, 2}] * 6
+    user.viewer.dims.set_current_step(0, 1)
+    user.press("8")
+    user.viewer.dims.set_current_step(0, 4)
+    user.press("9")
+    user.ready()
+    assert [int((labels[t] == 2).any()) for t in range(6)] == [0, 1, 1, 1, 1, 0]
+    assert "Object 2 ends in this frame" in widget.status.text.text()
+    user.press("Delete")
+    user.ready()
+    assert [int((labels[t] == 2).any()) for t in range(6)] == [0, 1, 1, 1, 0, 0]
+    user.qtbot.keyClick(widget.objects.table, Qt.Key.Key_Delete)
+    assert not (labels == 2).any()
+    assert (labels == 1).any(axis=(1, 2)).all()
+    assert widget.bridge.session.active == 3
+    widget.stack.which.setCurrentIndex(0)
+    widget.stack.which.activated.emit(0)
+    user.viewer.dims.set_current_step(0, 0)
+    user.ready()
+    assert widget.stack.which.currentData() == "active", "what the user chose stays"
+
+
 def test_a_pause_ends_a_correction(open_stack) -> None:
     user = open_stack(blobs(8))
     widget, session = user.widget, user.widget.bridge.session

@@ -106,9 +106,9 @@ class ActiveImage(QObject):
     def list_layers(self) -> None:
         """Show the layers there are; begin with an image if none is being annotated."""
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
-        preview = self.bridge.preview if self.bridge else None
         labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
-        labels = [layer for layer in labels if layer is not preview]
+        own = [self.bridge.preview, self.bridge.outline.layer] if self.bridge else []
+        labels = [layer for layer in labels if layer not in own]
         current = self.bridge.image if self.bridge else None
         _fill(self._panel.image, images, current)
         _fill(self._panel.labels, [None, *labels], self.bridge.labels if self.bridge else None)

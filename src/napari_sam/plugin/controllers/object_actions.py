@@ -12,6 +12,7 @@ from napari_sam.plugin.panels.annotate import ObjectPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Scope, Session, names_of, objects
+from napari_sam.session.objects import End
 from napari_sam.stacks import Links, make_links
 
 from .controller import Controller, Window
@@ -33,22 +34,42 @@ class ObjectActions(Controller):
 
     def __init__(self, window: Window, panel: ObjectPanel, axis: Callable[[], int | None]) -> None:
         super().__init__(window)
+        self._by_row = False  # the user clicked in the list last, not in the image
         self.mother: int | None = None  # of a division that waits for its daughters
         self._panel, self._axis = panel, axis
         panel.menu.picked.connect(self.do)
         panel.menu.aboutToShow.connect(self.show_possible)
+        panel.zoom_clicked.connect(partial(self.do, "zoom"))
+        panel.table.deleted.connect(partial(self.do, "delete everywhere"))
+        panel.table.settled.connect(self._on_row)
 
     def attach(self, bridge: LayerBridge) -> None:
         """Work on the objects of a session."""
         self._bridge = bridge
         bridge.also_chosen.connect(self._panel.choose_also)
+        bridge.delete_pressed.connect(self._on_delete)
+        bridge.tools.pressed.connect(self._on_image)
+        bridge.frame_changed.connect(self._on_image)
 
     def detach(self) -> None:
         """Let go of them."""
         if self._bridge is not None:
             self._bridge.also_chosen.disconnect(self._panel.choose_also)
+            self._bridge.delete_pressed.disconnect(self._on_delete)
+            self._bridge.tools.pressed.disconnect(self._on_image)
+            self._bridge.frame_changed.disconnect(self._on_image)
             self._worker.cancel(LINK)
         self._bridge = self.mother = None
+
+    def _on_row(self) -> None:
+        self._by_row = True
+
+    def _on_image(self, _: object = None) -> None:
+        self._by_row = False
+
+    def _on_delete(self) -> None:
+        """Its key means whole objects after a click in the list, else what is seen in the image."""
+        self.do("delete everywhere" if self._by_row else "delete here")
 
     def show_possible(self) -> None:
         """Enable what can be done with the objects chosen now."""
@@ -63,6 +84,9 @@ class ObjectActions(Controller):
             return
         if name == "link":
             self.link()
+            return
+        if name == "zoom":
+            bridge.zoom_to(bridge.session.active)
             return
         session, chosen = bridge.session, self._chosen(bridge.session)
         action, _, scope = name.partition(" ")
@@ -110,7 +134,7 @@ class ObjectActions(Controller):
     def _possible(self) -> set[str]:
         if self._bridge is None or self._bridge.frame is None:
             return set()
-        names = {"split", "mother", *(f"delete {scope}" for scope in SCOPES)}
+        names = {"split", "mother", "zoom", *(f"delete {scope}" for scope in SCOPES)}
         session = self._bridge.session
         chosen = self._chosen(session)
         if len(chosen) > 1:
@@ -118,7 +142,7 @@ class ObjectActions(Controller):
         if len(chosen) == 2:
             names |= {"swap", "join"}
         if any(n > 1 for n in session.stack.shape[:-2]):
-            names.add("link")
+            names |= {"link", "trim first", "trim last"}
         if self.mother is not None:
             names.add("daughters")
         if session.active in session.parents:
@@ -148,7 +172,14 @@ class ObjectActions(Controller):
         first, axis = chosen[0], self._axis()
         if action == "delete":
             objects.delete(session, chosen, frame, SCOPES[scope], axis)
-            return f"Deleted {names_of(chosen)}. Ctrl+Z brings back."
+            where = "in this frame" if scope == "here" else scope
+            return f"Deleted {names_of(chosen)} {where}. Ctrl+Z brings back."
+        if action == "trim":
+            end: End = "first" if scope == "first" else "last"
+            objects.trim(session, chosen, frame, end, axis)
+            what = "begin" if end == "first" else "end"
+            many = "" if len(chosen) > 1 else "s"
+            return f"{names_of(chosen).capitalize()} {what}{many} in this frame. Ctrl+Z undoes."
         if action == "merge":
             others = chosen[1:]
             objects.merge(session, first, others, frame, SCOPES[scope], axis)

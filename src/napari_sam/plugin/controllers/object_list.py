@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari_sam.engine import FrameIndex
-from napari_sam.plugin.panels.annotate import ObjectPanel, candidate_pictures
+from napari_sam.plugin.panels.annotate import ObjectPanel
+from napari_sam.plugin.panels.candidates import candidate_pictures
 from napari_sam.session import Answer, ObjectSummary
 
 from .controller import Controller, Window
@@ -73,6 +74,7 @@ class ObjectList(Controller):
         listed = sorted([*known, *found], key=lambda each: each.object_id)
         self._panel.show_objects(listed, session.active)
         self._show_diameter(session.usual_diameter)
+        self._bridge.outline.show(self._bridge.region_shown(session.active), self._bridge.frame)
         answer = self._shown_answer()
         if answer is None:
             self._panel.candidates.show_candidates([], [], 0)

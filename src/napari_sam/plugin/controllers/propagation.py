@@ -83,12 +83,15 @@ class Propagation(Controller):
         self.runs: dict[Hashable, Run] = {}  # by the slot of their job
         self._told: Run | None = None  # whose outcome is shown
         self._panel, self._chosen = panel, chosen
+        self._is_chosen = False  # what to propagate, by the user
         panel.propagate_clicked.connect(self.propagate)
+        panel.which.activated.connect(self._on_which)
 
     def attach(self, bridge: LayerBridge) -> None:
         """Work on the layers of an image."""
         self._bridge = bridge
         bridge.session.landed.connect(self._on_landed)
+        bridge.frame_changed.connect(self._suggest)
         shape = bridge.session.stack.shape
         axes = [axis for axis, n in enumerate(shape[:-2]) if n > 1]
         longest = max((shape[axis] for axis in axes), default=0)
@@ -100,7 +103,21 @@ class Propagation(Controller):
         if self._bridge is not None:
             self.stop()
             self._bridge.session.landed.disconnect(self._on_landed)
+            self._bridge.frame_changed.disconnect(self._suggest)
             self._bridge = self._told = None
+
+    def _on_which(self, _: int) -> None:
+        self._is_chosen = True
+
+    def _suggest(self, _: object = None) -> None:
+        """Where several objects were annotated, all of them are meant unless said otherwise."""
+        bridge = self._bridge
+        if self._is_chosen or bridge is None or bridge.frame is None:
+            return
+        there = bridge.session.annotations_in(bridge.frame)
+        n = sum(bool(annotation.footprint.landed) for _, annotation in there)
+        which = self._panel.which
+        which.setCurrentIndex(which.findData("all" if n > 1 else "active"))
 
     def propagate(self) -> None:
         """Propagate objects from the frame shown, as the page says."""
@@ -217,6 +234,8 @@ class Propagation(Controller):
     def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
         """A run that is taken back is not to go on, and not to be told of."""
         bridge = self._bridge
+        if bridge is not None and frame == bridge.frame:
+            self._defer(self._suggest)
         if bridge is None or not bridge.is_replaying:
             return
         current = bridge.session.current(object_id, frame)

@@ -6,7 +6,7 @@ never found by name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,16 +14,18 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 
-from napari_sam.engine import FrameIndex, SamError
+from napari_sam.engine import SamError
 from napari_sam.session import Region
 
 from .data_watch import DataWatch
 from .deferring import Defer
+from .image_view import ImageView
 from .in_memory import labels_with_session
 from .label_link import LabelLink
 from .labels_as_given import annotated_layer
 from .layer_keys import LayerKeys
 from .network_input import INPUT, NetworkInput, input_of, stack_of
+from .outline import Outline
 from .own_layers import is_blank, raise_above
 from .preview import Preview
 from .prompt_events import PromptEvents
@@ -32,13 +34,13 @@ from .prompt_sync import PromptSync
 from .replay import Replay, Replayed
 from .sight import obstacle
 from .tools import Tools
-from .view import go_to_frame, id_at, point_in_frame, shown_frame
+from .view import id_at
 from .world import WorldUnits
 
 NO_BOX = "That was a click: drag from corner to corner to draw it."
 
 
-class LayerBridge:
+class LayerBridge(ImageView):
     """The layers of one image under annotation, and the session behind them.
 
     Parameters
@@ -63,6 +65,7 @@ class LayerBridge:
     frame_changed = Signal(object)  # the FrameIndex, or None when no frame is shown
     cursor_moved = Signal(object)  # yx in the shown frame, or None outside of it
     also_chosen = Signal(int)  # an object pointed at to be chosen beside others
+    delete_pressed = Signal()  # with no prompt selected
     notice = Signal(str)
     closed = Signal()
 
@@ -95,8 +98,9 @@ class LayerBridge:
         self.points, self.shapes = self.prompts.points, self.prompts.shapes
         self.tools = Tools(viewer, self.points, self.shapes, defer)
         self._drawing = PromptEvents(self.prompts, self.tools)
+        self.outline = Outline(viewer, image, stack)
         self._preview = Preview(viewer, image, stack, lambda: self.labels)
-        for layer in (self.labels, self.preview, self.shapes, self.points):
+        for layer in (self.labels, self.outline.layer, self.preview, self.shapes, self.points):
             if layer not in viewer.layers:
                 viewer.layers.append(layer)
         raise_above(viewer, self.labels, image)
@@ -112,15 +116,12 @@ class LayerBridge:
         is_begun = bool(self.session.pending()) or any(True for _ in self.session.annotations())
         return not is_begun and is_blank(self.labels)
 
-    # Which frame is shown, and where in it
+    # What is on screen
 
-    def shown_frame(self) -> FrameIndex | None:
-        """The frame on screen; ``None`` in 3D, or where the sliders are outside this image."""
-        return shown_frame(self.viewer, self.image, self.session.stack)
-
-    def point_in_frame(self, point_world: Sequence[float]) -> tuple[float, float] | None:
-        """A position of the cursor as yx in the shown frame; ``None`` outside of it."""
-        return point_in_frame(self.viewer, self.image, self.session.stack, self.frame, point_world)
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a shape is being drawn: napari bears no other frame until it is done."""
+        return self._drawing.is_drawing
 
     @property
     def obstacle(self) -> str:
@@ -142,7 +143,7 @@ class LayerBridge:
 
     def snapshot(self) -> None:
         """Read every prompt from the layers and tell the session what is new. Idempotent."""
-        if self.prompts.is_filling or self._drawing.is_drawing or self._closed:
+        if self.prompts.is_filling or self.is_drawing or self._closed:
             return
         newest = self._sync.read()
         if newest is not None:
@@ -162,24 +163,6 @@ class LayerBridge:
         self.points.visible = self.shapes.visible = True
         self.session.select(object_id)
         self.show_object()
-
-    def go_to(self, object_id: int) -> None:
-        """Move the sliders to a frame in which an object stands, unless one is shown."""
-        frames = self.session.prompted_frames(object_id)
-        if not frames:
-            found = (each.frames for each in self.session.objects() if each.object_id == object_id)
-            frames = set(next(found, ()))
-        self.show_one_of(frames)
-
-    def show_one_of(self, frames: Collection[FrameIndex]) -> None:
-        """Move the sliders to the first of some frames, unless one of them is shown."""
-        if frames and self.frame not in frames:
-            self.show_frame(min(frames, key=lambda frame: tuple(i or 0 for i in frame)))
-
-    def show_frame(self, frame: FrameIndex) -> None:
-        """Move the sliders to a frame, unless a shape is being drawn."""
-        if not self._drawing.is_drawing:
-            go_to_frame(self.viewer, self.image, frame)
 
     def next_object(self) -> None:
         """Begin a new object."""
@@ -266,6 +249,13 @@ class LayerBridge:
         """napari took over the features of whatever was selected last."""
         self._set_defaults(negative=negative)
 
+    def _on_delete(self, layer: Layer) -> None:
+        """Prompts that are selected go, as napari has it; else it is about objects."""
+        if layer in (self.points, self.shapes) and layer.selected_data:
+            layer.remove_selected()
+        else:
+            self.delete_pressed.emit()
+
     def _on_picked(self, point_world: Sequence[float], also: bool) -> None:
         """Make the object that was pointed at the active one, or choose it beside others."""
         if object_id := self.object_at(point_world):
@@ -288,7 +278,11 @@ class LayerBridge:
         self._drawing.clicked.connect(self._on_clicked)
         self.tools.pressed.connect(self._on_press)
         self.tools.picked.connect(self._on_picked)
-        keys = {"Control-Z": self.undo, "Control-Shift-Z": self.redo}
+        keys = {
+            "Control-Z": self.undo,
+            "Control-Shift-Z": self.redo,
+            **dict.fromkeys(("Delete", "Backspace"), self._on_delete),
+        }
         self._keys = LayerKeys((self.labels, self.points, self.shapes), keys)
 
     def _on_clicked(self) -> None:
@@ -336,7 +330,9 @@ class LayerBridge:
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         self._keys.close()
-        remove_layers(self.viewer, [self.points, self.shapes, self.preview])
+        remove_layers(
+            self.viewer, [self.points, self.shapes, self.preview, self.outline.layer]
+        )
         self.closed.emit()
 
 

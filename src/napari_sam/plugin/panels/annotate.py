@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from qtpy.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtCore import QItemSelectionModel, QPoint, Qt, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -23,13 +21,12 @@ from qtpy.QtWidgets import (
 
 from napari_sam.session import ObjectSummary
 
+from .candidates import CandidatePanel
 from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, keep_place, thin_bar
 from .network_input import InputButton
 from .object_menu import ObjectMenu
 
-THUMBNAIL_SIDE = 56
 LARGEST_CELL = 9999  # pixels
-MASK_TINT = np.array([255, 217, 61])
 TOOLS = (  # name, button, tooltip
     (
         "point",
@@ -40,6 +37,18 @@ TOOLS = (  # name, button, tooltip
     ("ellipse", "Ellipse", "Drag an ellipse over an object: the model corrects its outline"),
     ("polygon", "Lasso", "Draw around an object: the model corrects the outline"),
     ("path", "Scribble", "Draw along an object; with 'not this' on, along what is not the object"),
+)
+COLUMN_TIPS = (
+    "Its number, which is the value of its pixels in the labels. Click to sort",
+    "The frame it is in, or how many it is in. Click to sort",
+    "How sure the model is of it, from 0 to 1; of several frames the lowest. Click to sort",
+    "Clicks, boxes and other drawings it was made of. Click to sort",
+)
+SORT_KEYS: tuple[Callable[[ObjectSummary], Any], ...] = (
+    lambda each: each.object_id,
+    lambda each: (len(each.frames), [i or 0 for i in each.frames[0]], each.object_id),
+    lambda each: (2.0 if each.score is None else each.score, each.object_id),
+    lambda each: (each.n_prompts, each.object_id),
 )
 
 
@@ -163,11 +172,11 @@ class ToolPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row)
-        boxes = QGridLayout()
-        for i, box in enumerate((self.negative, self.single, self.hover, self.protect)):
-            boxes.addWidget(box, i // 2, i % 2)
-        boxes.setColumnStretch(1, 1)
-        layout.addLayout(boxes)
+        layout.addLayout(_in_columns(self.negative, self.hover))
+        self.more = QWidget()  # for a page of its own
+        more = _in_columns(self.single, self.protect)
+        more.setContentsMargins(0, 0, 0, 0)
+        self.more.setLayout(more)
 
     def show_tool(self, tool: str) -> None:
         """Mark the tool in hand; none ("") where a click in the image would be no prompt."""
@@ -177,58 +186,12 @@ class ToolPanel(QWidget):
             button.setChecked(name == tool)
 
 
-class CandidatePanel(QWidget):
-    """The candidates as thumbnails with their IoU predictions.
-
-    They take room from the first ones on: a panel that jumps at each click is hard to hit.
-    """
-
-    chosen = Signal(int)  # position in the row
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.buttons: list[QPushButton] = []
-        self.scores: list[QLabel] = []
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(0)
-        self._grid.setColumnStretch(99, 1)  # the candidates keep to the left
-        self.setFixedHeight(THUMBNAIL_SIDE + 30)
-        self.hide()
-
-    def show_candidates(
-        self, pictures: Sequence[NDArray[np.uint8]], scores: Sequence[float], best: int
-    ) -> None:
-        """Show candidates, ``(h, w, 3)`` uint8 each, and mark one of them."""
-        if pictures:
-            self.show()
-        while len(self.buttons) < len(pictures):
-            self._add_candidate(len(self.buttons))
-        for i, (button, score) in enumerate(zip(self.buttons, self.scores, strict=True)):
-            button.setVisible(i < len(pictures))
-            score.setVisible(i < len(pictures))
-            if i < len(pictures):
-                button.setIcon(QIcon(_pixmap(pictures[i])))
-                button.setChecked(i == best)
-                score.setText(f"<b>{scores[i]:.2f}</b>" if i == best else f"{scores[i]:.2f}")
-
-    def _add_candidate(self, position: int) -> None:
-        button = QPushButton()
-        button.setToolTip(
-            "Take this mask (K: the next one). The number is how sure the model is of it"
-        )
-        button.setCheckable(True)
-        button.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        button.setFixedSize(THUMBNAIL_SIDE + 8, THUMBNAIL_SIDE + 8)
-        button.setStyleSheet("padding: 0px;")
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.clicked.connect(lambda _=False: self.chosen.emit(position))
-        score = QLabel()
-        score.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._grid.addWidget(button, 0, position)
-        self._grid.addWidget(score, 1, position)
-        self.buttons.append(button)
-        self.scores.append(score)
+def _in_columns(*boxes: QCheckBox) -> QGridLayout:
+    layout = QGridLayout()
+    for column, box in enumerate(boxes):
+        layout.addWidget(box, 0, column)
+        layout.setColumnStretch(column, 1)
+    return layout
 
 
 class ObjectPanel(QWidget):
@@ -237,6 +200,7 @@ class ObjectPanel(QWidget):
     next_clicked = Signal()
     object_clicked = Signal(int)  # to be taken in hand and shown
     object_taken = Signal(int)  # to be taken in hand, in the frame that is shown
+    zoom_clicked = Signal()  # the object in hand is to be seen large
 
     def __init__(self) -> None:
         super().__init__()
@@ -255,14 +219,18 @@ class ObjectPanel(QWidget):
         self.more.setMenu(self.menu)
         self.candidates = CandidatePanel()
         self.table = Table("Object", "Frame", "Score", "Prompts", several=True)
+        self._objects: Sequence[ObjectSummary] = ()
         self._ids: list[int] = []
         self._active = 0
         self._shown_row: tuple[int, int] | None = None  # the active object, and where it stood
         self.table.setToolTip(
             "Click an object to get its prompts back and go on with it. "
-            "Ctrl+click chooses several, right click lists what can be done with them"
+            "Ctrl+click chooses several, double click zooms, Del deletes, right click lists more"
         )
         self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.table.let_sort(*COLUMN_TIPS)
+        self.table.resorted.connect(self._on_resorted)
+        self.table.itemDoubleClicked.connect(lambda _: self.zoom_clicked.emit())
         self.table.settled.connect(self._on_settled)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._show_menu)
@@ -288,13 +256,19 @@ class ObjectPanel(QWidget):
     def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
         """List the objects and mark the active one; others chosen beside it stay chosen."""
         chosen = self.chosen()
+        key = SORT_KEYS[self.table.sorted_by]
+        objects = sorted(objects, key=key, reverse=self.table.is_falling)
+        self._objects = objects
         self._ids, self._active = [summary.object_id for summary in objects], active
         self.table.fill([_cells(summary) for summary in objects])
         self._highlight(chosen if active in chosen else [active])
         row = self._ids.index(active) if active in self._ids else None
         if row is not None and self._shown_row != (active, row):
-            self.table.scrollToItem(self.table.item(row, 0))
+            self.table.reveal(row)
         self._shown_row = None if row is None else (active, row)
+
+    def _on_resorted(self) -> None:
+        self.show_objects(self._objects, self._active)
 
     def chosen(self) -> list[int]:
         """The objects chosen in the list, by id; the active one is among them if it is listed."""
@@ -344,46 +318,8 @@ class ObjectPanel(QWidget):
             self.menu.popup(viewport.mapToGlobal(at))
 
 
-def candidate_pictures(
-    picture: NDArray[np.uint8], low_res_logits: NDArray[np.float32]
-) -> list[NDArray[np.uint8]]:
-    """Each candidate over the part of the frame around all of them.
-
-    Parameters
-    ----------
-    picture
-        The frame in small, ``(h, w, 3)``.
-    low_res_logits
-        ``(M, m, m)``; its upper left ``(h, w)`` lies on the picture pixel for pixel.
-    """
-    height, width = picture.shape[:2]
-    masks = low_res_logits[:, :height, :width] > 0  # (M, h, w)
-    rows, columns = (np.flatnonzero(masks.any(axis=(0, axis))) for axis in (2, 1))
-    if not len(rows):
-        return [picture] * len(masks)
-    side = max(np.ptp(rows), np.ptp(columns)) + 12
-    top, left = (max(0, int(at.mean() - side / 2)) for at in (rows, columns))
-    window = (slice(top, top + side), slice(left, left + side))
-    tinted = [
-        np.where(mask[..., None], (picture + MASK_TINT) // 2, picture).astype(np.uint8)
-        for mask in masks
-    ]
-    return [np.ascontiguousarray(image[window]) for image in tinted]
-
-
 def _cells(summary: ObjectSummary) -> tuple[str, str, str, str]:
     frames = [", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames]
     frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
     score = "–" if summary.score is None else f"{summary.score:.2f}"
     return str(summary.object_id), frame_text, score, str(summary.n_prompts)
-
-
-def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:
-    height, width = picture.shape[:2]
-    image = QImage(picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(image).scaled(
-        THUMBNAIL_SIDE,
-        THUMBNAIL_SIDE,
-        Qt.AspectRatioMode.KeepAspectRatio,
-        Qt.TransformationMode.SmoothTransformation,
-    )

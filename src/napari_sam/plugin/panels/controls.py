@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent, QMouseEvent, QTextLayout, QTextOption
+from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QTextLayout, QTextOption
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QAbstractSpinBox,
@@ -164,9 +164,13 @@ class Table(QTableWidget):
     """
 
     settled = Signal()  # the user has chosen, with the mouse or with keys
+    resorted = Signal()  # by another column, or the other way round
+    deleted = Signal()  # its key was pressed
 
     def __init__(self, *titles: str, several: bool = False) -> None:
         super().__init__(0, len(titles))
+        self.sorted_by, self.is_falling = 0, False  # column and direction
+        self._revealed: int | None = None  # the row to be kept in sight
         self.setHorizontalHeaderLabels(titles)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -176,6 +180,42 @@ class Table(QTableWidget):
         if header is not None and numbers is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
             numbers.hide()
+
+    def reveal(self, row: int | None) -> None:
+        """Bring a row into sight, now and whenever the height changes."""
+        self._revealed = row
+        if row is not None:
+            self.executeDelayedItemsLayout()  # rows that were added just now have no place yet
+            self.updateGeometries()
+            self.scrollToItem(self.item(row, 0))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 Qt's name
+        """What was in sight is so again."""
+        super().resizeEvent(event)
+        self.reveal(self._revealed)
+
+    def let_sort(self, *tips: str) -> None:
+        """A click on a title sorts by its column; each title explains itself."""
+        header = self.horizontalHeader()
+        if header is None:
+            return
+        for column, tip in enumerate(tips):
+            item = self.horizontalHeaderItem(column)
+            if item is not None:
+                item.setToolTip(tip)
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.setSortIndicator(self.sorted_by, Qt.SortOrder.AscendingOrder)
+        header.sectionClicked.connect(self._sort_by)
+
+    def _sort_by(self, column: int) -> None:
+        self.is_falling = column == self.sorted_by and not self.is_falling
+        self.sorted_by = column
+        order = Qt.SortOrder.DescendingOrder if self.is_falling else Qt.SortOrder.AscendingOrder
+        header = self.horizontalHeader()
+        if header is not None:
+            header.setSortIndicator(column, order)
+        self.resorted.emit()
 
     def fill(self, rows: Sequence[Sequence[str]]) -> None:
         """Bring it in line with some rows; most cells are as they were."""
@@ -204,6 +244,9 @@ class Table(QTableWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 Qt's name
         """Arrows choose as the mouse does."""
+        if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.deleted.emit()
+            return
         before = self.chosen_rows()
         super().keyPressEvent(event)
         if self.chosen_rows() != before:

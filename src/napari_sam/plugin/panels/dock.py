@@ -15,7 +15,9 @@ from qtpy.QtWidgets import (
 LEAST_WIDTH = 300
 
 
-def lay_out(dock: QWidget, always: list[QWidget], pages: list[QWidget], last: QWidget) -> None:
+def lay_out(
+    dock: QWidget, always: list[QWidget], pages: QWidget, objects: QWidget, last: QWidget
+) -> None:
     """Arrange panels below each other.
 
     Parameters
@@ -25,7 +27,9 @@ def lay_out(dock: QWidget, always: list[QWidget], pages: list[QWidget], last: QW
     always
         As high on every page.
     pages
-        Share the rest, and scroll with the others.
+        Scroll with them where the window is low.
+    objects
+        Take the rest of the height, in sight at any time.
     last
         At the bottom, in sight at any time.
     """
@@ -33,12 +37,14 @@ def lay_out(dock: QWidget, always: list[QWidget], pages: list[QWidget], last: QW
         panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     scroll = QScrollArea()
     scroll.setWidgetResizable(True)
-    scroll.setWidget(_column(*always, *pages))
+    scroll.setWidget(_column(*always, pages))
+    scroll.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
     scroll.setFrameShape(QScrollArea.Shape.NoFrame)
     outer = QVBoxLayout(dock)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.setSpacing(0)
-    outer.addWidget(scroll)
+    outer.addWidget(scroll, stretch=2)
+    outer.addWidget(_column(objects), stretch=1)
     outer.addWidget(_column(last))
     dock.setMinimumWidth(LEAST_WIDTH)
 

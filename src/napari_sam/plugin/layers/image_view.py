@@ -1,0 +1,97 @@
+"""What of an image is on screen, and how to get to the rest of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from napari.components import Camera, ViewerModel
+from napari.layers import Image
+
+from napari_sam.engine import FrameIndex
+from napari_sam.session import Region, Session
+
+from .view import go_to_frame, point_in_frame, shown_frame
+from .world import to_world
+
+ROOM = 3.0  # an object zoomed to has so many of its own sides to be seen in
+
+
+class ImageView:
+    """The frame of an image that a viewer shows."""
+
+    viewer: ViewerModel
+    image: Image
+    session: Session
+    frame: FrameIndex | None  # on screen
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a shape is being drawn: napari bears no other frame until it is done."""
+        raise NotImplementedError
+
+    def shown_frame(self) -> FrameIndex | None:
+        """The frame on screen; ``None`` in 3D, or where the sliders are outside this image."""
+        return shown_frame(self.viewer, self.image, self.session.stack)
+
+    def point_in_frame(self, point_world: Sequence[float]) -> tuple[float, float] | None:
+        """A position of the cursor as yx in the shown frame; ``None`` outside of it."""
+        return point_in_frame(self.viewer, self.image, self.session.stack, self.frame, point_world)
+
+    def go_to(self, object_id: int) -> None:
+        """Move the sliders to a frame in which an object stands, unless one is shown."""
+        frames = self.session.prompted_frames(object_id)
+        if not frames:
+            found = (each.frames for each in self.session.objects() if each.object_id == object_id)
+            frames = set(next(found, ()))
+        self.show_one_of(frames)
+
+    def show_one_of(self, frames: Collection[FrameIndex]) -> None:
+        """Move the sliders to the first of some frames, unless one of them is shown."""
+        if frames and self.frame not in frames:
+            self.show_frame(min(frames, key=lambda frame: tuple(i or 0 for i in frame)))
+
+    def show_frame(self, frame: FrameIndex) -> None:
+        """Move the sliders to a frame, unless a shape is being drawn."""
+        if not self.is_drawing:
+            go_to_frame(self.viewer, self.image, frame)
+
+    def region_shown(self, object_id: int) -> Region:
+        """The pixels of an object in the frame on screen."""
+        if self.frame is None:
+            return Region.empty()
+        current = self.session.current(object_id, self.frame)
+        if current is not None:
+            return current.footprint.landed
+        return self.session.region(object_id, self.frame)
+
+    def zoom_to(self, object_id: int) -> None:
+        """Let an object fill a good part of the canvas, in a frame in which it is."""
+        self.go_to(object_id)
+        region = self.region_shown(object_id)
+        if not region or self.frame is None:
+            return
+        y0, x0, y1, x1 = region.window
+        corners_world = []
+        for corner in ((y0, x0), (y0, x1), (y1, x0), (y1, x1)):
+            at = iter(corner)
+            place = [next(at) if i is None else i for i in self.frame]
+            point_world = np.zeros(self.viewer.dims.ndim)
+            point_world[-self.image.ndim :] = to_world(self.viewer, self.image, place)
+            corners_world.append(point_world[list(self.viewer.dims.displayed)])
+        low, high = np.min(corners_world, axis=0), np.max(corners_world, axis=0)
+        camera, canvas = camera_of(self.viewer), canvas_size(self.viewer)
+        camera.center = (0.0, *(low + high) / 2)
+        camera.zoom = float(np.min(canvas / (ROOM * np.maximum(high - low, 1e-9))))
+
+
+def canvas_size(viewer: ViewerModel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Height and width of a viewer's canvas, in pixels of the screen."""
+    size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
+    return np.asarray(size, float)
+
+
+def camera_of(viewer: ViewerModel) -> Camera:
+    """What a viewer looks through; part of its scene since napari 0.9."""
+    camera: Camera = getattr(viewer, "scene", viewer).camera
+    return camera
