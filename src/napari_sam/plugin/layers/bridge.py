@@ -330,9 +330,7 @@ class LayerBridge(ImageView):
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         self._keys.close()
-        remove_layers(
-            self.viewer, [self.points, self.shapes, self.preview, self.outline.layer]
-        )
+        remove_layers(self.viewer, [self.points, self.shapes, self.preview, self.outline.layer])
         self.closed.emit()
 
 

@@ -6,6 +6,8 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
+from .world import extent_in_world
+
 SEE_THROUGH = ("additive", "minimum", "multiplicative")  # blendings that show what lies below
 OPAQUE = 0.5  # opacity from which on a layer hides more than it shows
 CHANGES = ("visible", "opacity", "blending", "reordered", "name")  # events of layers that matter
@@ -53,7 +55,8 @@ def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) 
 def _meet(viewer: ViewerModel, image: Image, other: Image) -> bool:
     """Whether two images share a part of the plane that is shown."""
     n = min(image.ndim, other.ndim)
-    (low, high), (its_low, its_high) = (each.extent.world[:, -n:] for each in (image, other))
+    extents = (extent_in_world(viewer, each)[:, -n:] for each in (image, other))
+    (low, high), (its_low, its_high) = extents
     displayed = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
     point = np.asarray(viewer.dims.point)
     for axis in range(-n, 0):

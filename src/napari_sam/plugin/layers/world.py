@@ -33,6 +33,11 @@ def to_world(viewer: ViewerModel, layer: Layer, point_data: Sequence[float]) -> 
     return np.asarray(layer.data_to_world(point_data)) * _to_world_units(viewer, layer)
 
 
+def extent_in_world(viewer: ViewerModel, layer: Layer) -> NDArray[Any]:
+    """The lowest and the highest corner of a layer in the viewer's world, ``(2, layer.ndim)``."""
+    return np.asarray(layer.extent.world) * _to_world_units(viewer, layer)
+
+
 def to_other(layer: Layer, other: Layer, point_data: Sequence[float]) -> tuple[float, ...]:
     """A position in a layer's data as one in the data of another layer, on the axes of both.
 
