@@ -266,12 +266,12 @@ def test_another_image_brings_its_own_session(open_window, coins) -> None:
 def test_channels_and_contrast_are_told_in_the_panel(open_window, coins) -> None:
     user = open_window(np.stack([coins, coins.max() - coins]), name="cells")
     widget = user.widget
-    assert widget.source.input.text() == "automatic contrast"
+    assert widget.source.input.text() == "auto contrast"
     assert widget.pages.tabs.isTabEnabled(widget.stack_page)
     widget.source.input.entries["slider -3 (2)"].trigger()
     user.ready()
     assert widget.bridge.labels.data.shape == coins.shape
-    assert widget.source.input.text() == "automatic contrast, all 2 channels"
+    assert widget.source.input.text() == "auto contrast, all 2 channels"
     assert not widget.pages.tabs.isTabEnabled(widget.stack_page), "there is nothing to propagate to"
     names = [layer.name for layer in user.viewer.layers]
     assert len(names) == len(set(names)) == 6, "the blank labels of before are gone"

@@ -278,8 +278,10 @@ class AnnotatedLabels:
                 f"An image of shape {stack.shape} cannot take the place of one of shape "
                 f"{self.stack.shape}. Begin another session."
             )
-        self.stack = stack
-        self._mark(())
+        before, self.stack = self.stack, stack
+        seen = [(each.channels, each.mean, each.fixed_limits) for each in (before, stack)]
+        if seen[0] != seen[1]:  # that is saved
+            self._mark(())
 
     def take_labels(self, labels: Any, highest_id: int | None = None) -> None:
         """Go on with other labels of the same shape: nothing before can be undone."""

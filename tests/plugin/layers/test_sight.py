@@ -74,3 +74,7 @@ def test_the_prompts_of_a_chosen_object_are_shown() -> None:
     bridge.select(3)
     assert bridge.points.visible
     assert bridge.shapes.visible
+    for object_id in (4, 5):
+        bridge.use("point")
+        bridge.select(object_id)
+        assert bridge.tools.active == "point", "the tool stays in hand"

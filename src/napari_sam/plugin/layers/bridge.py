@@ -160,7 +160,9 @@ class LayerBridge(ImageView):
 
     def select(self, object_id: int) -> None:
         """Make an object the active one and show its prompts."""
-        self.points.visible = self.shapes.visible = True
+        for layer in (self.points, self.shapes):
+            if not layer.visible:  # else napari would put the tool down
+                layer.visible = True
         self.session.select(object_id)
         self.show_object()
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
+from scipy import ndimage
 
 from napari_sam.engine import FrameIndex, FrameStack
 from napari_sam.session import Region
 
 from .own_layers import new_outline, show_region
+
+OUTLINES_ACROSS = 600  # so many outlines are as wide as the frame
 
 
 class Outline:
@@ -18,6 +21,7 @@ class Outline:
     def __init__(self, viewer: ViewerModel, image: Image, stack: FrameStack) -> None:
         self.layer = new_outline(image, stack)
         self._viewer, self._image = viewer, image
+        self._width = max(1, round(max(stack.frame_shape) / OUTLINES_ACROSS))
         self._shown: tuple[Region, FrameIndex | None] = (Region.empty(), None)
 
     def show(self, region: Region, frame: FrameIndex | None) -> None:
@@ -26,7 +30,12 @@ class Outline:
             return
         self._shown = (region, frame)
         if region and frame is not None:
-            padded = Region(region.top - 1, region.left - 1, np.pad(region.pixels, 1))
-            show_region(self.layer, padded, self._image, frame)
+            show_region(self.layer, rim(region, self._width), self._image, frame)
         elif self.layer.data.any():
             self.layer.data = np.zeros_like(self.layer.data)
+
+
+def rim(region: Region, width: int) -> Region:
+    """The pixels of a region that are at most so far from others."""
+    inner = ndimage.binary_erosion(np.pad(region.pixels, 1), iterations=width)[1:-1, 1:-1]
+    return Region(region.top, region.left, region.pixels & ~inner)

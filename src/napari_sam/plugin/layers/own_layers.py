@@ -17,7 +17,6 @@ from napari_sam.session import Placement, Region, empty_labels
 
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 OUTLINE_COLOUR = (1.0, 1.0, 1.0, 1.0)
-OUTLINES_ACROSS = 600  # so many outlines are as wide as the frame
 LABELS_OPACITY = 0.5
 MADE_HERE = "made by napari_sam"  # in the metadata of labels
 
@@ -54,15 +53,13 @@ def new_preview(image: Image, stack: FrameStack) -> Labels:
 
 def new_outline(image: Image, stack: FrameStack) -> Labels:
     """A layer for the outline of one object."""
-    layer = Labels(
+    return Labels(
         np.zeros((1,) * stack.ndim, np.uint8),
         name=f"{image.name} outline",
         colormap=DirectLabelColormap(color_dict={None: (0, 0, 0, 0), 1: OUTLINE_COLOUR}),
         opacity=1.0,
         **placement(image, stack.ndim),
     )
-    layer.contour = max(1, round(max(stack.frame_shape) / OUTLINES_ACROSS))
-    return layer
 
 
 def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) -> None:

@@ -174,9 +174,10 @@ class ToolPanel(QWidget):
         layout.addLayout(row)
         layout.addLayout(_in_columns(self.negative, self.hover))
         self.more = QWidget()  # for a page of its own
-        more = _in_columns(self.single, self.protect)
+        more = QVBoxLayout(self.more)
         more.setContentsMargins(0, 0, 0, 0)
-        self.more.setLayout(more)
+        more.addWidget(self.single)
+        more.addWidget(self.protect)
 
     def show_tool(self, tool: str) -> None:
         """Mark the tool in hand; none ("") where a click in the image would be no prompt."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QTextLayout, QTextOption
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -170,6 +170,7 @@ class Table(QTableWidget):
     def __init__(self, *titles: str, several: bool = False) -> None:
         super().__init__(0, len(titles))
         self.sorted_by, self.is_falling = 0, False  # column and direction
+        self.liked_height = 0  # pixels
         self._revealed: int | None = None  # the row to be kept in sight
         self.setHorizontalHeaderLabels(titles)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -180,6 +181,10 @@ class Table(QTableWidget):
         if header is not None and numbers is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
             numbers.hide()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 Qt's name
+        """As high as it likes to be; by default it takes what others leave over."""
+        return QSize(super().sizeHint().width(), max(self.liked_height, self.minimumHeight()))
 
     def reveal(self, row: int | None) -> None:
         """Bring a row into sight, now and whenever the height changes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QLineEdit,
@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 LEAST_WIDTH = 300
+LEAST_HEIGHT = 160  # of what scrolls
 
 
 def lay_out(
@@ -35,18 +36,38 @@ def lay_out(
     """
     for panel in always:
         panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setWidget(_column(*always, pages))
-    scroll.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-    scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+    scroll = TallScrollArea(_column(*always, pages))
     outer = QVBoxLayout(dock)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.setSpacing(0)
-    outer.addWidget(scroll, stretch=2)
+    outer.addWidget(scroll)
     outer.addWidget(_column(objects), stretch=1)
     outer.addWidget(_column(last))
     dock.setMinimumWidth(LEAST_WIDTH)
+
+
+class TallScrollArea(QScrollArea):
+    """As high as what is in it, if there is room."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setWidget(content)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setMinimumHeight(LEAST_HEIGHT)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 Qt's name
+        """Qt's own ends at 24 lines."""
+        content = self.widget()
+        hint = super().sizeHint()
+        return hint if content is None else QSize(hint.width(), content.sizeHint().height())
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Another page has another height."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
 
 
 def leave_keys_to(canvas: QWidget, dock: QWidget) -> None:

@@ -9,6 +9,7 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy
 
 MOST_CHANNELS = 16  # listed one by one
+LEAST_WIDTH = 100
 
 
 class InputButton(QPushButton):
@@ -25,7 +26,9 @@ class InputButton(QPushButton):
             "What the network is given of the image: contrast, and which channels.\n"
             "Automatic contrast leaves out the darkest and brightest 0.1 % of each frame"
         )
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(LEAST_WIDTH)  # long texts are cut
+        self.setStyleSheet("text-align: left; padding-left: 6px;")
         self._menu = QMenu(self)
         self.setMenu(self._menu)
 
@@ -58,7 +61,7 @@ class InputButton(QPushButton):
             lambda n: self.contrast_chosen.emit(n == 1),
             enabled=as_shown is not None,
         )
-        words = ["contrast as shown" if as_shown else "automatic contrast"]
+        words = ["contrast as shown" if as_shown else "auto contrast"]
         if n_channels:
             self._list_channels(n_channels, channels, mean)
             words.append(_in_words(n_channels, channels, mean))

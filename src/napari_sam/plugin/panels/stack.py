@@ -134,6 +134,7 @@ class ReviewPanel(QWidget):
         self.text = ShortText(2, REVIEW_HINT)
         self.table = Table("Object", "Frame", "Score")
         self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.table.liked_height = 2 * LEAST_HEIGHT
         self.table.settled.connect(self._on_settled)
         self.next = QPushButton("Next  (U)")
         self.next.setToolTip("Go to the next one: its frame is shown, it is the object in hand")
