@@ -78,3 +78,12 @@ def test_the_prompts_of_a_chosen_object_are_shown() -> None:
         bridge.use("point")
         bridge.select(object_id)
         assert bridge.tools.active == "point", "the tool stays in hand"
+
+
+def test_masks_below_their_image_are_named() -> None:
+    viewer = ViewerModel()
+    bridge = LayerBridge(viewer, viewer.add_image(np.zeros((20, 30), np.uint8), name="cells"))
+    viewer.layers.move(viewer.layers.index(bridge.labels), 0)
+    assert "below “cells”" in bridge.obstacle
+    bridge.image.blending = "additive"
+    assert bridge.obstacle == ""

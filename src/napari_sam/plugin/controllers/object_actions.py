@@ -171,8 +171,11 @@ class ObjectActions(Controller):
         """Do it, and say what was done."""
         first, axis = chosen[0], self._axis()
         if action == "delete":
+            before = session.n_changes
             objects.delete(session, chosen, frame, SCOPES[scope], axis)
             where = "in this frame" if scope == "here" else scope
+            if session.n_changes == before:
+                return f"There is nothing of {names_of(chosen)} to delete {where}."
             return f"Deleted {names_of(chosen)} {where}. Ctrl+Z brings back."
         if action == "trim":
             end: End = "first" if scope == "first" else "last"

@@ -97,6 +97,7 @@ class Propagation(Controller):
         longest = max((shape[axis] for axis in axes), default=0)
         names = [(axis, _axis_name(bridge, axis)) for axis in axes]
         self._panel.show_axes(names, longest, dict(through_of(bridge.points, axes)))
+        self._suggest()
 
     def detach(self) -> None:
         """Let go of the image; what is there stays."""

@@ -166,6 +166,8 @@ class Review(Controller):
             return
         entry = self.entries[row]
         self.finish()
+        keys = [each.key for each in self.entries]  # others, if a correction was finished
+        row = keys.index(entry.key) if entry.key in keys else row
         self.current, self._row = entry, row
         self._since = self._bridge.session.newest_run
         self._panel.mark(row, self.current.why)

@@ -37,6 +37,8 @@ def is_on_top(viewer: ViewerModel, image: Image) -> bool:
 
 def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) -> str:
     """What keeps the user from seeing what is clicked, and what helps; "" if nothing does."""
+    if image not in viewer.layers:
+        return ""
     above = covering(viewer, image)
     if above is not None:
         return (
@@ -45,6 +47,9 @@ def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) 
         )
     if not image.visible:
         return f"“{image.name}” is hidden, but clicks mean it. Show it, or choose another image."
+    layers = viewer.layers
+    if labels in layers and layers.index(labels) < layers.index(image) and hides(image):
+        return f"The masks lie below “{image.name}”: drag the layer “{labels.name}” above it."
     if not labels.visible:
         return f"The masks are hidden: show the layer “{labels.name}”."
     if not prompts.visible:

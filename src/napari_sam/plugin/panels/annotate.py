@@ -264,7 +264,7 @@ class ObjectPanel(QWidget):
         self.table.fill([_cells(summary) for summary in objects])
         self._highlight(chosen if active in chosen else [active])
         row = self._ids.index(active) if active in self._ids else None
-        if row is not None and self._shown_row != (active, row):
+        if row is None or self._shown_row != (active, row):
             self.table.reveal(row)
         self._shown_row = None if row is None else (active, row)
 

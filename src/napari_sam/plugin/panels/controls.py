@@ -189,7 +189,7 @@ class Table(QTableWidget):
     def reveal(self, row: int | None) -> None:
         """Bring a row into sight, now and whenever the height changes."""
         self._revealed = row
-        if row is not None:
+        if row is not None and row < self.rowCount():
             self.executeDelayedItemsLayout()  # rows that were added just now have no place yet
             self.updateGeometries()
             self.scrollToItem(self.item(row, 0))

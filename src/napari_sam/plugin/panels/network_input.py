@@ -53,7 +53,10 @@ class InputButton(QPushButton):
         channels
             Positions that are seen.
         """
-        self._menu.clear()
+        for old in (*self._menu.actions(), *self._menu.findChildren(QActionGroup)):
+            old.deleteLater()  # it may be the one that asked for this
+        for action in self._menu.actions():
+            self._menu.removeAction(action)
         self.entries.clear()
         self._heading("Contrast")
         self._choice(
