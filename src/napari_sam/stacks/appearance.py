@@ -10,7 +10,7 @@ can be told by its brightness, how much lies outside of where it set out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,10 @@ class Appearance:
 
 @dataclass(frozen=True)
 class EndRules:
-    """When an object is over along depth: its changes, weighted, add up to 1."""
+    """When an object is over along depth: its changes, weighted, add up to 1.
+
+    Or they have come near to that for more slices than there were before.
+    """
 
     outline: float = 0.3
     brightness: float = 0.6
@@ -130,18 +133,26 @@ class Change:
     outline: float = 0.0  # the most that was so far
     brightness: float = 0.0  # the most it had faded so far
     place: float = 0.0  # minus the logarithm of its share within where it set out, the most so far
+    n_sure: int = 1  # slices, the first one included
+    n_unsure: int = 0  # slices in which it may have ended already
 
     def after(
         self, rules: EndRules, *, overlap: float, fading: float, at_home: float = 1.0
     ) -> Change:
         """The same one slice further. What has become another object stays one."""
         recent = rules.memory * self.recent + _lost(overlap)
-        return Change(
+        changed = Change(
             recent,
             max(self.outline, recent),
             max(self.brightness, fading),
             max(self.place, _lost(at_home)),
         )
+        unsure = changed.total(rules) > rules.sure
+        return replace(changed, n_sure=self.n_sure + (not unsure), n_unsure=self.n_unsure + unsure)
+
+    def is_over(self, rules: EndRules) -> bool:
+        """Whether this is another object, or has been in doubt for too long."""
+        return self.total(rules) > 1 or self.n_unsure > self.n_sure
 
     def total(self, rules: EndRules) -> float:
         """All of it, weighted: the object is over where this is 1."""

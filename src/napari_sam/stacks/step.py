@@ -322,13 +322,12 @@ def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> 
         fading=track.appearance.fading(found.region, picture),
         at_home=_at_home(moved, found.region, track.appearance.weight),
     )
-    total = change.total(rules)
-    if total > 1:
+    if change.is_over(rules):
         return Judgement(Region.empty(), 0.0, change.reason(rules))
     return found._replace(
-        score=_lowered(found.score, total),
+        score=_lowered(found.score, change.total(rules)),
         change=change,
-        may_have_ended=total > rules.sure,
+        may_have_ended=change.n_unsure > 0,
     )
 
 
