@@ -102,7 +102,7 @@ class Read:
 
 def test_a_new_object_is_not_looked_for_where_all_ids_are_known() -> None:
     labels = Read()
-    session = new_session(labels, highest_id=0)
+    session = new_session(labels, write=labels.__setitem__, highest_id=0)
     labels.pixels[1, 2, 2] = 5  # by a script, and nobody was told
     assert session.region(5, frame(1)).area == 1
     session.knows_ids = lambda its: its == frame(0)

@@ -222,9 +222,11 @@ def _give_ids(
         return
     change = renaming(session, ids, frames, action)
     was_wanted = give_up(session, ids, frames)
-    if was_wanted or any(change.edits) or change.after:
-        session.note_ids(max(ids))  # one that is free now is still not given again
-    if any(change.edits) or change.after:
+    is_change = any(change.edits) or bool(change.after)
+    if not was_wanted and not is_change:
+        return
+    session.note_ids(max(ids))  # one that is free now is still not given again
+    if is_change:
         session.make(change)
     _leave_gone(session, ids, frame)
 

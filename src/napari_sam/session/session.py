@@ -313,6 +313,7 @@ class Session(AnnotatedLabels):
         it did is kept, unless the object is in that frame already.
         """
         key = (propagated.object_id, propagated.frame)
+        self.make_room(propagated.object_id)
         current = self.current(*key)
         by_user = self._pending.get(key) is not None or (current is not None and current.is_anchor)
         if by_user or not self._history.accepts(run):
