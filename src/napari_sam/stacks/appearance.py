@@ -115,7 +115,7 @@ class Appearance:
 class EndRules:
     """When an object is over along depth: its changes, weighted, add up to 1.
 
-    Or they have come near to that for more slices than there were before.
+    Or they have come near to that for too long.
     """
 
     outline: float = 0.3
@@ -123,6 +123,7 @@ class EndRules:
     place: float = 1.0
     memory: float = 0.9  # of the outline's changes so far, in the next slice
     sure: float = 0.75  # what they may add up to while it has certainly not ended
+    patience: float = 0.5  # slices above that, of those before
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Change:
 
     def is_over(self, rules: EndRules) -> bool:
         """Whether this is another object, or has been in doubt for too long."""
-        return self.total(rules) > 1 or self.n_unsure > self.n_sure
+        return self.total(rules) > 1 or self.n_unsure > rules.patience * self.n_sure
 
     def total(self, rules: EndRules) -> float:
         """All of it, weighted: the object is over where this is 1."""
