@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,3 +121,24 @@ def test_a_mean_stays_in_its_place(size):
     pitch = size / len(mean)
     centres = (np.arange(len(mean)) + 0.5) * pitch - 0.5
     assert np.abs(mean - centres).max() <= 0.5
+
+
+@pytest.mark.parametrize("shape", [(1, 4000, 1), (4000, 1, 1), (3, 4000, 1)])
+def test_a_side_shorter_than_the_factor_becomes_one_pixel_of_its_mean(shape):
+    pixels = np.random.default_rng(0).normal(size=shape)
+    mean = area_mean(pixels, 100)
+    assert mean.size == 40
+    expected = pixels.reshape(shape[0], -1, 100 if shape[1] > 1 else 1).mean(axis=(0, 2))
+    if shape[1] == 1:
+        expected = pixels.reshape(-1, 100).mean(axis=1)
+    assert np.allclose(mean.ravel(), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1_000_000, 1), (1_000_000, 1, 1)])
+def test_a_thin_image_takes_memory_with_its_length(shape):
+    pixels = np.zeros(shape, np.uint16)
+    tracemalloc.start()
+    area_mean(pixels, 488)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 32 * pixels.nbytes

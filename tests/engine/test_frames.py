@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import COORDINATE_CASES, FRAME_CASES
-from napari_sam.engine.errors import FrameError
+from napari_sam.engine.errors import Cancelled, FrameError
 from napari_sam.engine.frames import FrameStack, round_half_up
 
 SHOWN = {"axes", "rgb", "displayed", "channel"}
@@ -393,3 +393,68 @@ def test_a_frame_that_cannot_be_read_is_explained(tmp_path):
 
 def test_nested_lists_are_arrays():
     assert frame_of([[0, 1], [2, 3]]).shape == (2, 2, 3)
+
+
+WRONG_ARGUMENTS = {
+    "no side": (lambda stack: stack.frame(stack.index(0), long_side=0), "0 pixels shows nothing"),
+    "a negative side": (lambda stack: stack.frame(stack.index(0), long_side=-5), "Give 1 or more"),
+    "an index of text": (lambda stack: stack.frame(("a", None, None)), "is no frame"),
+    "no index": (lambda stack: stack.frame(3), "is no frame"),
+    "axes of a number": (lambda stack: FrameStack.from_array(stack.levels[0], axes=5), "no text"),
+    "axes of a list": (
+        lambda stack: FrameStack.from_array(stack.levels[0], axes=list("TYX")),
+        "no text",
+    ),
+    "half a channel": (
+        lambda stack: FrameStack.from_array(stack.levels[0], axes="CYX", channel=0.5),
+        "no whole number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARGUMENTS)
+def test_wrong_arguments_are_explained(name):
+    call, message = WRONG_ARGUMENTS[name]
+    with pytest.raises(FrameError, match=message):
+        call(FrameStack.from_array(np.zeros((3, 8, 9))))
+
+
+class Unreadable:
+    """Pixels whose decoder fails."""
+
+    shape, dtype = (2, 8, 9), np.dtype(np.uint8)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getitem__(self, where: object) -> object:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ZeroDivisionError("division by zero"), "could not be read: ZeroDivisionError: division"),
+        (OSError(5, "Input/output error"), "could not be read: Input/output error"),
+        (MemoryError(), "needs more memory than there is"),
+        (NotImplementedError("lzw"), r"lzw\. Install more decoders"),
+        (RuntimeError("two\nlines"), "RuntimeError: two lines"),
+        (TypeError(), "could not be read: TypeError"),
+    ],
+)
+def test_whatever_a_decoder_raises_is_one_sentence(error, says):
+    stack = FrameStack.from_array(Unreadable(error))
+    with pytest.raises(FrameError, match=says):
+        stack.frame(stack.index(0))
+
+
+def test_what_the_user_cancels_stays_that():
+    stack = FrameStack.from_array(Unreadable(Cancelled()))
+    with pytest.raises(Cancelled):
+        stack.frame(stack.index(0))
+
+
+def test_a_frame_beyond_the_memory_is_refused_before_it_is_read():
+    stack = FrameStack.from_array(da.zeros((10**7, 10**7), chunks=-1, dtype=np.uint16))
+    with pytest.raises(FrameError, match="more than this computer can read at once"):
+        stack.frame(stack.index())

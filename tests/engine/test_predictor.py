@@ -276,3 +276,30 @@ def test_wrong_calls_say_what_helps(predictor: Predictor, pocket: Predictor) -> 
         predictor.refine(embedding, Prompts())
     with pytest.raises(FrameError, match=r"one frame.*FrameStack"):
         predictor.encode(np.zeros((4, 50, 60, 7), np.uint8))
+
+
+@pytest.mark.parametrize("image", [None, "cells.tif", [[1, 2], [3, 4]], np.zeros(9)])
+def test_what_is_no_image_is_explained(predictor, image):
+    with pytest.raises(FrameError):
+        predictor.encode(image)
+
+
+@pytest.mark.parametrize("candidate", [99, 3, -4])
+def test_a_candidate_that_is_not_there(predictor, candidate):
+    embedding = predictor.encode(picture((20, 30)))
+    prediction = predictor.predict(embedding, Prompts.from_points([(9, 9)]), multimask=True)
+    with pytest.raises(PromptError, match=f"no candidate {candidate}: .* has 3, 0 to 2"):
+        prediction.mask(candidate)
+
+
+def test_the_mask_of_a_very_long_frame_is_that_of_a_shorter_one_drawn_out(predictor, monkeypatch):
+    """Beyond a length masks are computed at that, each pixel for several neighbours."""
+    embedding = predictor.encode(picture((2, 64)), frame_shape=(8, 4096))
+    prompts = Prompts.from_points([(4, 2000)])
+    exact = predictor.predict(embedding, prompts).masks
+    monkeypatch.setattr("napari_sam.engine.predictor.LONGEST_SIDE", 1024)
+    coarse = predictor.predict(embedding, prompts).masks
+    assert coarse.shape == exact.shape
+    assert exact.any()
+    assert np.count_nonzero(coarse != exact) <= 0.01 * exact.size
+    assert (coarse[..., ::4] == coarse[..., 3::4]).all()

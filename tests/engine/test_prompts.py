@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam.engine.errors import PromptError
-from napari_sam.engine.prompts import Prompts
+from napari_sam.engine.prompts import Prompts, checked_object_id
 
 FRAME = (40, 50)
 COORDINATES = st.floats(-20, 80)
@@ -256,3 +256,51 @@ def test_wrong_prompts_are_explained(name):
     make, message = WRONG_CASES[name]
     with pytest.raises(PromptError, match=message):
         make()
+
+
+WRONG_SCRIBBLES = {
+    "far away": [(0, 0), (1e9, 0)],
+    "beyond all numbers": [(-1.7e308, 0), (1.7e308, 0)],
+    "with gaps": [(0, 0), (float("nan"), 0)],
+    "no points": [("a", "b")],
+    "points of different lengths": [(0, 0), (1,)],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SCRIBBLES)
+def test_scribbles_that_are_none(name):
+    with pytest.raises(PromptError):
+        Prompts.from_scribble(WRONG_SCRIBBLES[name])
+
+
+@pytest.mark.parametrize("object_id", [0, -1, 1.5, "1", True, None, 2**32])
+def test_what_is_no_object_id(object_id):
+    with pytest.raises(PromptError, match="is no object id. Give a whole number of 1 or more"):
+        checked_object_id(object_id)
+
+
+@pytest.mark.parametrize("object_id", [1, np.uint8(7), 2**32 - 1])
+def test_object_ids(object_id):
+    assert checked_object_id(object_id) == object_id
+
+
+def test_an_id_that_the_type_of_the_labels_does_not_hold():
+    assert checked_object_id(255, highest=255) == 255
+    with pytest.raises(PromptError, match="of 255 or less"):
+        checked_object_id(256, highest=255)
+
+
+WRONG_TYPES = {
+    "points": lambda: Prompts.from_points(3),
+    "point": lambda: Prompts().with_point(3),
+    "a huge whole number": lambda: Prompts().with_point((10**400, 1)),
+    "box": lambda: Prompts.from_box(None),
+    "mask": lambda: Prompts.from_mask([[1], [1, 2]]),
+    "rectangle": lambda: Prompts.from_rectangle("corner"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_wrong_types_are_explained(name):
+    with pytest.raises(PromptError):
+        WRONG_TYPES[name]()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam.engine import Prompts
+from napari_sam.engine import PromptError, Prompts
 from napari_sam.session import Drawing, drawings_of, prompts_from
 
 FRAME_SHAPE = (40, 50)
@@ -107,3 +107,18 @@ def test_prompts_drawn_are_the_prompts_given(points, box) -> None:
     if box is not None:
         assert sorted(back.box[::2]) == sorted(given_prompts.box[::2])
         assert sorted(back.box[1::2]) == sorted(given_prompts.box[1::2])
+
+
+WRONG_DRAWINGS = {
+    "an unknown kind": ("star", ((1, 2),), 1),
+    "no vertex": ("polygon", (), 1),
+    "a vertex of three": ("point", ((1, 2, 3),), 1),
+    "no vertices": ("point", 5, 1),
+    "label 2": ("point", ((1, 2),), 2),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_DRAWINGS)
+def test_what_is_no_drawing(name):
+    with pytest.raises(PromptError):
+        Drawing(*WRONG_DRAWINGS[name])

@@ -155,3 +155,13 @@ def test_real_cells(data_folder: Path) -> None:
         if i
     ]
     assert np.mean(kept) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("labels", "time_axis"),
+    [([[1]], 0), (None, 0), (np.zeros((2, 3), int), 0), (np.zeros((2, 3, 4)), 0),
+     (np.zeros((2, 3, 4), int), 3)],
+)  # fmt: skip
+def test_what_are_no_labels_over_time(labels: object, time_axis: int) -> None:
+    with pytest.raises(SamError, match=r"cannot be tracked|have no axis 3"):
+        find_tracks(labels, time_axis=time_axis)

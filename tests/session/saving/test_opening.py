@@ -111,3 +111,11 @@ def test_masks_that_prompted_stay_small_in_memory(folder: Path) -> None:
     mask = load(folder, new_stack()).prompts(1, frame(0)).mask
     assert mask.shape == SHAPE[1:]
     assert not mask.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".tif", "é" * 120 + ".tif"])
+def test_the_session_of_an_image_with_a_long_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    save(three_frames(), place := session_path(tmp_path / name))
+    assert place.name.endswith(".napari-sam")
+    assert SessionFile(place).shape == SHAPE

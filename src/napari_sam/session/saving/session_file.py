@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameIndex, SamError
+from napari_sam.engine import FrameIndex, SamError, fitting_name
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.placement import Placement
@@ -36,9 +36,9 @@ MANIFEST = "session.json"
 
 
 def session_path(image_path: str | Path) -> Path:
-    """Where the session of an image belongs: beside it."""
+    """Where the session of an image belongs: beside it, under a name that fits there."""
     path = Path(image_path)
-    return path.with_name(path.name + SUFFIX)
+    return path.with_name(fitting_name(path.parent, path.name, SUFFIX))
 
 
 def is_session(path: str | Path) -> bool:
