@@ -27,12 +27,16 @@ from .controllers.review import Review
 from .controllers.tools import ToolChoice
 from .controllers.tracks import TracksView
 from .layers import LayerBridge
-from .panels.annotate import ObjectPanel, SourcePanel, StatusPanel, ToolPanel
 from .panels.dock import lay_out, leave_keys_to
 from .panels.embeddings import EmbeddingPanel
+from .panels.objects import ObjectPanel
 from .panels.pages import Pages
+from .panels.review import ReviewPanel
 from .panels.sessions import SessionPanel
-from .panels.stack import ReviewPanel, StackPanel
+from .panels.source import SourcePanel
+from .panels.stack import StackPanel
+from .panels.status import StatusPanel
+from .panels.tools import ToolPanel
 from .preferences import on_preferences_changed, open_store, read_preferences
 from .sessions.saving import AUTOSAVE_MS, Saving
 from .work.deferred import Deferred

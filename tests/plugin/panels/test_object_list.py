@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_sam.plugin.panels.annotate import ObjectPanel
+from napari_sam.plugin.panels.objects import ObjectPanel
 from napari_sam.session import ObjectSummary
 
 FRAMES = [(t, None, None) for t in range(9)]

@@ -10,11 +10,12 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QScrollArea, QWidget
 
-from napari_sam.plugin.panels.annotate import ObjectPanel, StatusPanel
 from napari_sam.plugin.panels.controls import Choice, Number, ShortText
 from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.panels.object_menu import ObjectMenu
+from napari_sam.plugin.panels.objects import ObjectPanel
 from napari_sam.plugin.panels.sessions import SessionPanel
+from napari_sam.plugin.panels.status import StatusPanel
 from napari_sam.session import ObjectSummary
 
 LEFT, CONTROL, SHIFT = (

@@ -17,7 +17,7 @@ from napari_sam.plugin.layers import AttributeArrays, LayerBridge, remove_layers
 from napari_sam.plugin.layers.network_input import tell_channel_axis
 from napari_sam.plugin.layers.own_layers import new_labels
 from napari_sam.plugin.layers.sight import CHANGES, is_on_top
-from napari_sam.plugin.panels.annotate import SourcePanel
+from napari_sam.plugin.panels.source import SourcePanel
 from napari_sam.plugin.sessions.reopening import Reopening
 
 if TYPE_CHECKING:

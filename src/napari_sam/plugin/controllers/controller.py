@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject
 from napari_sam.engine import EmbeddingCache
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.plugin.layers.deferring import Defer
-from napari_sam.plugin.panels.annotate import StatusPanel
+from napari_sam.plugin.panels.status import StatusPanel
 from napari_sam.plugin.work.jobs import Worker
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 
 from napari_sam.engine import ModelError, SamError
 from napari_sam.installation import rival_distribution, rival_warning
-from napari_sam.plugin.panels.annotate import StatusPanel
+from napari_sam.plugin.panels.status import StatusPanel
 from napari_sam.plugin.work.jobs import Job, Worker
 
 RIVAL = "rival"  # job slot

@@ -11,7 +11,8 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam.engine import ModelEntry, known_models, model_state
-from napari_sam.plugin.panels.annotate import SourcePanel, StatusPanel
+from napari_sam.plugin.panels.source import SourcePanel
+from napari_sam.plugin.panels.status import StatusPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import Job, Worker
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.layers.bridge import LayerBridge
-from napari_sam.plugin.panels.annotate import ObjectPanel
+from napari_sam.plugin.panels.objects import ObjectPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Scope, Session, names_of, objects

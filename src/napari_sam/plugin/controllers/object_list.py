@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari_sam.engine import FrameIndex
-from napari_sam.plugin.panels.annotate import ObjectPanel
 from napari_sam.plugin.panels.candidates import candidate_pictures
+from napari_sam.plugin.panels.objects import ObjectPanel
 from napari_sam.session import Answer, ObjectSummary
 
 from .controller import Controller, Window

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam.engine import FrameIndex, SamError
-from napari_sam.plugin.panels.stack import ReviewPanel
+from napari_sam.plugin.panels.review import ReviewPanel
 from napari_sam.session import Session
 from napari_sam.stacks import Direction, plan
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_sam.plugin.layers import LayerBridge
-from napari_sam.plugin.panels.annotate import ToolPanel
+from napari_sam.plugin.panels.tools import ToolPanel
 
 from .controller import Controller, Window
 

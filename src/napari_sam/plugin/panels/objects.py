@@ -1,4 +1,4 @@
-"""What the dock widget shows. Widgets and their layout, no logic."""
+"""What the dock widget shows of the objects. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -6,38 +6,14 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from qtpy.QtCore import QItemSelectionModel, QPoint, Qt, Signal
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QCheckBox,
-    QFormLayout,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam.session import ObjectSummary
 
 from .candidates import CandidatePanel
-from .controls import LEAST_HEIGHT, Choice, Number, ShortText, Table, keep_place, thin_bar
-from .network_input import InputButton
+from .controls import LEAST_HEIGHT, Table
 from .object_menu import ObjectMenu
 
-LARGEST_CELL = 9999  # pixels
-TOOLS = (  # name, button, tooltip
-    (
-        "point",
-        "Point",
-        "Click an object (Q). Right click or Ctrl+click: not this. Shift+click: choose",
-    ),
-    ("rectangle", "Box", "Drag a box around an object (W)"),
-    ("ellipse", "Ellipse", "Drag an ellipse over an object: the model corrects its outline"),
-    ("polygon", "Lasso", "Draw around an object: the model corrects the outline"),
-    ("path", "Scribble", "Draw along an object; with 'not this' on, along what is not the object"),
-)
 COLUMN_TIPS = (
     "Its number, which is the value of its pixels in the labels. Click to sort",
     "The frame it is in, or how many it is in. Click to sort",
@@ -50,149 +26,6 @@ SORT_KEYS: tuple[Callable[[ObjectSummary], Any], ...] = (
     lambda each: (2.0 if each.score is None else each.score, each.object_id),
     lambda each: (each.n_prompts, each.object_id),
 )
-
-
-class StatusPanel(QWidget):
-    """What is going on now, how far it is, and Cancel."""
-
-    cancel_clicked = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ShortText(2)
-        self.bar = thin_bar()
-        self.cancel = QPushButton("Cancel")
-        self.cancel.clicked.connect(self.cancel_clicked)
-        keep_place(self.cancel)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.text, stretch=1)
-        row.addWidget(self.cancel)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(row)
-        layout.addWidget(self.bar)
-        self.show_idle("")
-
-    def show_idle(self, text: str) -> None:
-        """Nothing is going on."""
-        self.text.say(text)
-        self.bar.hide()
-        self.cancel.hide()
-
-    def show_busy(self, text: str, done: int = 0, total: int = 0) -> None:
-        """Something is going on; a total of 0 means that nobody knows how long."""
-        self.text.say(text)
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        self.bar.show()
-        self.cancel.show()
-
-
-class SourcePanel(QWidget):
-    """Which image, which labels, which model."""
-
-    fetch_clicked = Signal()
-    open_clicked = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.image = Choice("The image layer to annotate")
-        self.input = InputButton()
-        self.labels = Choice("Where the masks land: new labels, or labels to go on with")
-        self.model = Choice("The network. 'embedded' works at once and offline")
-        self.about = ShortText(2)
-        self.open = QPushButton("File …")
-        self.open.setToolTip("Use a checkpoint of your own: .pth, .pt or .safetensors")
-        self.open.clicked.connect(self.open_clicked)
-        self.fetch = QPushButton()
-        self.fetch.clicked.connect(self.fetch_clicked)
-        self.fetch.hide()
-        self.cell_size = Number(
-            "How large your cells are, in pixels of the image. It decides between candidates, and "
-            "how closely the embedded model looks.\n"
-            "0, automatic: as large as those you segmented lately",
-            " px across",
-        )
-        self.cell_size.setRange(0, LARGEST_CELL)
-        self.show_cell_size(None)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Image", self.image)
-        form.addRow("Labels", self.labels)
-        form.addRow("Input", self.input)
-        models = QHBoxLayout()
-        models.addWidget(self.model, stretch=1)
-        models.addWidget(self.open)
-        form.addRow("Model", models)
-        form.addRow(self.about)
-        form.addRow(self.fetch)
-        form.addRow("Cell size", self.cell_size)
-
-    def show_cell_size(self, diameter: float | None) -> None:
-        """Tell what the automatic cell size is, as far as it is known."""
-        known = "" if diameter is None else f" ({diameter:.0f} px)"
-        self.cell_size.setSpecialValueText(f"automatic{known}")
-
-
-class ToolPanel(QWidget):
-    """Tools to prompt with, and what a prompt means."""
-
-    tool_clicked = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.buttons: dict[str, QPushButton] = {}
-        group = QButtonGroup(self)
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        for name, text, tip in TOOLS:
-            button = QPushButton(text)
-            button.setToolTip(tip)
-            button.setCheckable(True)
-            button.setMinimumWidth(40)
-            button.clicked.connect(lambda _=False, name=name: self.tool_clicked.emit(name))
-            group.addButton(button)
-            row.addWidget(button)
-            self.buttons[name] = button
-        self.negative = QCheckBox("Not this (G)")
-        self.negative.setToolTip(
-            "Points and scribbles say what the object is not; red in the image"
-        )
-        self.single = QCheckBox("One per prompt (J)")
-        self.single.setToolTip("Each box and each positive point begins an object of its own")
-        self.protect = QCheckBox("Protect neighbours")
-        self.protect.setToolTip("Neither a mask nor napari's brush takes pixels of another object")
-        self.protect.setChecked(True)
-        self.hover = QCheckBox("Preview (H)")
-        self.hover.setToolTip("Show in yellow, under the cursor, the mask that a click would give")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(row)
-        layout.addLayout(_in_columns(self.negative, self.hover))
-        self.more = QWidget()  # for a page of its own
-        more = QVBoxLayout(self.more)
-        more.setContentsMargins(0, 0, 0, 0)
-        more.addWidget(self.single)
-        more.addWidget(self.protect)
-
-    def show_tool(self, tool: str) -> None:
-        """Mark the tool in hand; none ("") where a click in the image would be no prompt."""
-        for name, button in self.buttons.items():
-            if group := button.group():
-                group.setExclusive(bool(tool))
-            button.setChecked(name == tool)
-
-
-def _in_columns(*boxes: QCheckBox) -> QGridLayout:
-    layout = QGridLayout()
-    for column, box in enumerate(boxes):
-        layout.addWidget(box, 0, column)
-        layout.setColumnStretch(column, 1)
-    return layout
 
 
 class ObjectPanel(QWidget):

@@ -1,0 +1,58 @@
+"""What the dock widget shows of image, labels and model. Widgets and layout, no logic."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QWidget
+
+from .controls import Choice, Number, ShortText
+from .network_input import InputButton
+
+LARGEST_CELL = 9999  # pixels
+
+
+class SourcePanel(QWidget):
+    """Which image, which labels, which model."""
+
+    fetch_clicked = Signal()
+    open_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = Choice("The image layer to annotate")
+        self.input = InputButton()
+        self.labels = Choice("Where the masks land: new labels, or labels to go on with")
+        self.model = Choice("The network. 'embedded' works at once and offline")
+        self.about = ShortText(2)
+        self.open = QPushButton("File …")
+        self.open.setToolTip("Use a checkpoint of your own: .pth, .pt or .safetensors")
+        self.open.clicked.connect(self.open_clicked)
+        self.fetch = QPushButton()
+        self.fetch.clicked.connect(self.fetch_clicked)
+        self.fetch.hide()
+        self.cell_size = Number(
+            "How large your cells are, in pixels of the image. It decides between candidates, and "
+            "how closely the embedded model looks.\n"
+            "0, automatic: as large as those you segmented lately",
+            " px across",
+        )
+        self.cell_size.setRange(0, LARGEST_CELL)
+        self.show_cell_size(None)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self.image)
+        form.addRow("Labels", self.labels)
+        form.addRow("Input", self.input)
+        models = QHBoxLayout()
+        models.addWidget(self.model, stretch=1)
+        models.addWidget(self.open)
+        form.addRow("Model", models)
+        form.addRow(self.about)
+        form.addRow(self.fetch)
+        form.addRow("Cell size", self.cell_size)
+
+    def show_cell_size(self, diameter: float | None) -> None:
+        """Tell what the automatic cell size is, as far as it is known."""
+        known = "" if diameter is None else f" ({diameter:.0f} px)"
+        self.cell_size.setSpecialValueText(f"automatic{known}")

@@ -1,0 +1,46 @@
+"""What the dock widget says: what it waits for, what went wrong. Widgets and layout, no logic."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from .controls import ShortText, keep_place, thin_bar
+
+
+class StatusPanel(QWidget):
+    """What is going on now, how far it is, and Cancel."""
+
+    cancel_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ShortText(2)
+        self.bar = thin_bar()
+        self.cancel = QPushButton("Cancel")
+        self.cancel.clicked.connect(self.cancel_clicked)
+        keep_place(self.cancel)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.text, stretch=1)
+        row.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self.bar)
+        self.show_idle("")
+
+    def show_idle(self, text: str) -> None:
+        """Nothing is going on."""
+        self.text.say(text)
+        self.bar.hide()
+        self.cancel.hide()
+
+    def show_busy(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Something is going on; a total of 0 means that nobody knows how long."""
+        self.text.say(text)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.bar.show()
+        self.cancel.show()
