@@ -17,7 +17,7 @@ from napari_sam.model import POCKET, Pocket, Sam
 from napari_sam.training import Report, TrainingConfig, TrainingData, begin_from, config_for, train
 from napari_sam.training.run import DECODER_ONLY, FINE_TUNING, FROM_SCRATCH
 from napari_sam.training.run_plot import SIZE
-from napari_sam.training.saving import save_weights
+from napari_sam.training.saving import save_checkpoint, save_weights
 from small_runs import DECODER_RUN, POCKET_RUN, disks, tiny_pocket, tiny_sam, training_data
 
 
@@ -163,6 +163,10 @@ def damaged(out: Path) -> None:
     out.with_suffix(".checkpoint").write_bytes(b"no checkpoint")
 
 
+def earlier_version(out: Path) -> None:
+    save_checkpoint({"start": "vit 0", "judged_at": 0.2}, out.with_suffix(".checkpoint"))
+
+
 def completed(out: Path) -> None:
     out.with_suffix(".json").write_text('{"complete": true}')
 
@@ -187,6 +191,7 @@ REFUSALS = (
     Refusal("another start", "began from another model", stopped_run,
             start=lambda: tiny_sam(1), resume=True),
     Refusal("damaged checkpoint", "no whole checkpoint", damaged, resume=True),
+    Refusal("another version", "written by another version", earlier_version, resume=True),
     Refusal("complete", "is complete. To train further", completed, resume=True),
     Refusal("no number", "broke down in step", config=replace(
         DECODER_RUN, rate=1e30, warm_up=1, clip=1e30, steps=50)),

@@ -319,7 +319,12 @@ class Run:
                 )
             return None
         begun = read_checkpoint(self.checkpoint)
-        if begun.get("start") != self.start.hash:
+        if not {"start", "training", "history", "validated_at", "pause"} <= begun.keys():
+            raise ModelError(
+                f"{self.checkpoint} was written by another version of this program, and cannot be "
+                "gone on from. Delete it to begin again."
+            )
+        if begun["start"] != self.start.hash:
             raise ModelError(
                 f"{self.checkpoint} is of a run that began from another model than "
                 f"{self.start.name}. Give the same --from, or delete it to begin again."

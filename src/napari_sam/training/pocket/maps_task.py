@@ -69,8 +69,8 @@ def maps_loss(logits: Tensor, batch: Batch) -> Tensor:
         entropy = F.binary_cross_entropy_with_logits(
             logits.float(), targets.to(device), reduction="none"
         )
-        weighted = entropy * weights.to(device)
-        return weighted.sum() / weights.sum().clamp(min=1)
+        per_crop = entropy.mean((2, 3), keepdim=True).sum(1, keepdim=True)
+        return (per_crop * weights.to(device)).sum() / weights.sum().clamp(min=1)
 
 
 def map_targets(labels: Tensor, complete: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +79,8 @@ def map_targets(labels: Tensor, complete: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         targets (N, 3, S / 4, S / 4): the share of each pixel that objects cover; the share within
         2 pixels of an outline; and the depth in the object, 1 where it is greatest. Weights
-        (N, 1, S / 4, S / 4): 0 where unlabelled pixels may be an object's.
+        (N, 1, 1, 1): 0 where unlabelled pixels may be an object's. Its objects alone would teach
+        that all is object.
     """
     targets = []
     for crop in labels[:, ::2, ::2].numpy():
@@ -92,5 +93,4 @@ def map_targets(labels: Tensor, complete: Tensor) -> tuple[Tensor, Tensor]:
         outline = (depth <= 1) & (inside | ndimage.binary_dilation(inside))
         targets.append(np.stack([inside, outline, relative]).astype(np.float32))
     maps = F.avg_pool2d(torch.from_numpy(np.stack(targets)), 2)
-    known = (maps[:, :2].amax(1, keepdim=True) > 0) | complete[:, None, None, None]
-    return maps, known.float()
+    return maps, complete.float()[:, None, None, None]

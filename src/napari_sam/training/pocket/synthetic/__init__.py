@@ -29,7 +29,7 @@ def synthesise(rng: np.random.Generator, size: int = 384) -> AnnotatedFrame:
         if rng.random() < 0.5 and nuclei.any():
             labels = nuclei
     levels = np.broadcast_to(255 * image, (size, size, 3)).astype(np.uint8)
-    return AnnotatedFrame("synthetic", levels, labels)
+    return AnnotatedFrame("synthetic", levels, labels, complete=True)
 
 
 def _seen(labels: Layout, rng: np.random.Generator) -> Image:
