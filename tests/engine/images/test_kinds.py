@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,26 @@ def many_strips_tiff(path: Path) -> None:
     with tifffile.TiffFile(path, mode="r+") as file:
         file.pages[0].tags["ImageLength"].overwrite(3_000_000)
         file.pages[0].tags["RowsPerStrip"].overwrite(1)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("back_to", [0, 1, 2])
+def test_pages_without_an_end(tmp_path, bigtiff, byteorder, back_to):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff, byteorder=byteorder) as file:
+        for _ in range(3):
+            file.write(FRAME, contiguous=False)
+    assert read_image(path)[0].shape == (16, 32)
+    with tifffile.TiffFile(path) as file:
+        places = [page.offset for page in file.pages]
+        n_tags = len(file.pages[2].tags)
+    after = places[2] + (8 + 20 * n_tags if bigtiff else 2 + 12 * n_tags)
+    with path.open("r+b") as file:
+        file.seek(after)
+        file.write(struct.pack(byteorder + ("Q" if bigtiff else "I"), places[back_to]))
+    with pytest.raises(FrameError, match="have no end"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("make", [huge_zarr, huge_tiff, many_chunks_zarr, many_strips_tiff])

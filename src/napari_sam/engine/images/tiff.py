@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import struct
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -22,6 +24,11 @@ from .series import Pixels, Series, size_of
 READ_AT_ONCE = 64 * 2**20  # bytes; a smaller TIFF is read whole, so that its file is not kept open
 MOST_BY_PILLOW = 512 * 2**20  # bytes; what no other library decodes is read whole
 
+LAYOUTS = {42: ("H", 12, "I", 4), 43: ("Q", 20, "Q", 8)}
+"""By version: type of the number of tags, bytes of a tag, type of a place, where the first is."""
+
+PAGE_BYTES = 512  # read at once where a page begins
+
 TIFF_SUFFIXES = (
     *(".tif", ".tiff", ".btf", ".tf2", ".tf8"),
     *(".lsm", ".svs", ".ndpi", ".scn", ".bif", ".qptiff"),
@@ -30,6 +37,7 @@ TIFF_SUFFIXES = (
 
 def tiff_series(path: Path) -> list[Series]:
     """The series of a file, as its metadata tell them."""
+    _check_chain(path)
     with tifffile.TiffFile(path) as file:
         found = [
             Series(
@@ -56,6 +64,40 @@ def tiff_axes(path: Path, shape: tuple[int, ...]) -> str | None:
         return None
     with decoding(path), tifffile.TiffFile(path) as file:
         return next((str(each.axes) for each in file.series if tuple(each.shape) == shape), None)
+
+
+def _check_chain(path: Path) -> None:
+    """Notice pages of which one names an earlier one as the next: there would be no end of them."""
+    seen: set[int] = set()
+    with path.open("rb", buffering=PAGE_BYTES) as file:
+        for page in _pages(file):
+            if page in seen:
+                raise FrameError(
+                    f"The pages of {path} have no end: after {len(seen)} of them the first ones "
+                    "come again. The file is damaged; save it again from the program it is from."
+                )
+            seen.add(page)
+
+
+def _pages(file: BinaryIO) -> Iterator[int]:
+    """Where the pages of a TIFF begin, each as the one before it says."""
+    header = file.read(4)
+    order = {b"II": "<", b"MM": ">"}.get(header[:2])
+    layout = LAYOUTS.get(int.from_bytes(header[2:], "little" if order == "<" else "big"))
+    if order is None or layout is None:
+        return
+    count, entry, place, at = layout
+    with contextlib.suppress(struct.error, OverflowError, OSError):  # beyond the end of the file
+        while page := _number(file, at, order + place):
+            yield page
+            n_tags = _number(file, page, order + count)
+            at = page + struct.calcsize(count) + entry * n_tags
+
+
+def _number(file: BinaryIO, at: int, layout: str) -> int:
+    file.seek(at)
+    number: int = struct.unpack(layout, file.read(struct.calcsize(layout)))[0]
+    return number
 
 
 def _load(path: Path, number: int) -> Pixels:
