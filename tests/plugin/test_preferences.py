@@ -62,7 +62,7 @@ def test_the_manifest_declares_what_is_read_in_the_same_words() -> None:
 def test_changes_in_the_page_are_read_and_heard(page) -> None:
     assert read_preferences() == Preferences()
     heard = []
-    end = on_preferences_changed(lambda: heard.append(read_preferences()))
+    end = on_preferences_changed(lambda event: heard.append(read_preferences()))
     page.limit_gb = 20
     page.prefetch = False
     assert heard == [Preferences(limit_gb=20), Preferences(limit_gb=20, prefetch=False)]
@@ -85,7 +85,7 @@ def test_the_environment_goes_before_the_page(page, folder: Path, monkeypatch) -
 
 def test_before_there_was_a_page(no_page: None, folder: Path) -> None:
     assert read_preferences() == Preferences()
-    on_preferences_changed(lambda: None)()
+    on_preferences_changed(lambda event: None)()
     store = open_store(read_preferences())
     assert (store.folder, store.limit_bytes) == (folder / "embeddings", 10**10)
     assert list(folder.iterdir()) == []

@@ -54,17 +54,14 @@ def read_preferences() -> Preferences:
     return Preferences(page.prefetch, page.limit_gb, page.folder)
 
 
-def on_preferences_changed(changed: Callable[[], None]) -> Callable[[], None]:
+def on_preferences_changed(changed: Callable[[object], object]) -> Callable[[], None]:
     """Have a function called at each change in napari's page; the one returned ends that."""
     page = _page()
     if page is None:
         return lambda: None
 
-    def listen(event: Any) -> None:
-        changed()
-
-    page.events.connect(listen)
-    return lambda: page.events.disconnect(listen)
+    page.events.connect(changed)  # weakly, if it is a method
+    return lambda: page.events.disconnect(changed)
 
 
 def open_store(preferences: Preferences) -> EmbeddingStore:

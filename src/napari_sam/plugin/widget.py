@@ -230,7 +230,7 @@ class SamWidget(QWidget):
     def _show_low_confidence(self, n: int) -> None:
         self.pages.tabs.setTabText(self.review_page, f"Review ({n})" if n else "Review")
 
-    def _use_preferences(self) -> None:
+    def _use_preferences(self, event: object = None) -> None:
         preferences = read_preferences()
         self.ahead.prefetch = preferences.prefetch
         self.cache.store = open_store(preferences)

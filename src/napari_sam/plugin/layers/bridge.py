@@ -18,7 +18,7 @@ from napari_sam.engine import SamError
 from napari_sam.session import Region
 
 from .data_watch import DataWatch
-from .deferring import Defer
+from .deferring import Defer, at_once
 from .image_view import ImageView
 from .in_memory import labels_with_session
 from .label_link import LabelLink
@@ -74,7 +74,7 @@ class LayerBridge(ImageView):
         viewer: ViewerModel,
         image: Image,
         labels: Labels | None = None,
-        defer: Defer = lambda function: function(),
+        defer: Defer = at_once,
     ) -> None:
         self.viewer = viewer
         self.image = image

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex
 from napari_sam.session import Session, read_frame, with_room
 
-from .deferring import Defer
+from .deferring import Defer, at_once
 from .prompt_layers import axes_of
 
 Indices: TypeAlias = tuple[Any, ...]  # an array for each axis of the labels
@@ -54,6 +54,8 @@ class LabelLink:
         self._labels.events.paint.disconnect(self._on_paint)
         self._labels.events.set_data.disconnect(self._on_redrawn)
         self._session.knows_ids = lambda frame: False
+        # The session keeps this object: it must not keep a window
+        self._shown, self._defer, self._tell = (lambda: None), at_once, (lambda sentence: None)
 
     def write(self, indices: Indices, values: NDArray[Any]) -> None:
         """Write pixels through napari's own history; beside it a window, or what is not on screen.

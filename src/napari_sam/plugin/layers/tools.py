@@ -53,6 +53,8 @@ class Tools:
     def close(self) -> None:
         """Hear of the viewer no more."""
         self._viewer.layers.selection.events.active.disconnect(self._on_event)
+        for layer in (self._points, self._shapes):
+            layer.mouse_drag_callbacks.remove(self._on_press)
         self._told = self.active  # nothing more is told
 
     def use(self, tool: str, *, can_draw: bool) -> None:

@@ -140,6 +140,7 @@ class Worker(QObject):
     def _run(self) -> None:
         while (job := self._next()) is not None:
             self._do(job)
+            del job  # its image would stay until the next one comes
 
     def _do(self, job: Job) -> None:
         outcome = self._outcome(job)
