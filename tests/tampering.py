@@ -92,7 +92,7 @@ def tampered_json(content: bytes, rng: random.Random) -> bytes:
             return nested(rng)
     try:
         return json.dumps(tampered(json.loads(content), rng)).encode()
-    except ValueError:  # it is none, or none any more
+    except (ValueError, RecursionError):  # it is none, or none any more
         return damaged(content, rng)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_warning
 from skimage import data
 
-from napari_sam.engine import FrameStack, SamError, read_image
-from napari_sam.plugin.layers.network_input import INPUT, NetworkInput, moved_axis
+from napari_sam.engine import SamError
+from napari_sam.plugin.layers.network_input import INPUT, NetworkInput
 from napari_sam.plugin.layers.own_layers import LABELS_OPACITY, reordered
-from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of, image_of
+from napari_sam.plugin.sessions.images import IMAGE_READER, PLACE, read_again
+from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of
 from napari_sam.session import SessionFile, empty_labels, is_session
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -53,46 +53,26 @@ def read_session(path: str) -> list[LayerData]:
     marks: dict[str, Any] = {SESSION_FOLDER: str(file.folder)}
     place = {} if file.placement is None else arguments_of(file.placement)
     try:
-        image_path, pixels, rgb = _image(file)
+        image_path, pixels, about = read_again(file)
     except SamError as error:
         show_warning(f"{error} The objects are shown without it.")
         return [_objects(file.folder.stem, labels, _of_labels(file, place), marks)]
     if file.channel_axis is not None:
         marks = {**marks, INPUT: NetworkInput(file.channel_axis)}
-    about = {"name": image_path.stem, "rgb": rgb, "multiscale": isinstance(pixels, list)}
-    image = pixels, {**about, **place, "metadata": {**marks, IMAGE_FILE: str(image_path)}}, "image"
-    return [image, _objects(image_path.stem, labels, _of_labels(file, place), marks)]
+    if reader := file.manifest["image"].get("reader"):
+        marks = {**marks, IMAGE_READER: reader}
+    name = about.get("name") or image_path.stem
+    known = {**(about.get("metadata") or {}), **marks, IMAGE_FILE: str(image_path)}
+    image = pixels, {**about, **place, "name": name, "metadata": known}, "image"
+    place = place or {key: about[key] for key in PLACE if key in about}
+    return [image, _objects(name, labels, _of_labels(file, place), marks)]
 
 
 def _of_labels(file: SessionFile, place: dict[str, Any]) -> dict[str, Any]:
     """The place of labels, which have no axis of channels: it is the first of the image."""
     n = len(file.shape)
-    return reordered(place, range(1, n + 1)) if place and len(place["scale"]) > n else place
-
-
-def _image(file: SessionFile) -> tuple[Path, Any, bool]:
-    """Path and pixels of a session's image, and whether their last axis is of colours."""
-    path = image_of(file)
-    if path is None:
-        raise SamError(
-            f"The image of {file.folder.name} is not where it was. Open it from where it is now, "
-            "then the session with “Open …” in the panel."
-        )
-    pixels, _ = read_image(path)
-    rgb = bool(file.manifest["preprocessing"]["rgb"])
-    if file.channel_axis is not None:
-        levels = pixels if isinstance(pixels, list) else [pixels]
-        levels = [moved_axis(level, file.channel_axis, 0) for level in levels]
-        pixels = levels if isinstance(pixels, list) else levels[0]
-        shape = tuple(levels[0].shape[1:])
-    else:
-        shape = FrameStack.from_array(pixels, rgb=rgb).shape
-    if shape != file.shape:
-        raise SamError(
-            f"{path} has the shape {shape} here, the session {file.shape}. Open the image as you "
-            "did the first time: its session comes back with it."
-        )
-    return path, pixels, rgb
+    has_more = len(place.get("scale", ())) > n
+    return reordered(place, range(1, n + 1)) if has_more else place
 
 
 def _objects(name: str, labels: Any, place: dict[str, Any], marks: dict[str, Any]) -> LayerData:

@@ -7,6 +7,7 @@ from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
 from .placement import Placement
 from .saving.autosave import Autosave, Snapshot, save
+from .saving.image_record import image_record
 from .saving.opening import load
 from .saving.session_file import SessionFile, is_session, session_path
 from .scopes import Scope
@@ -32,6 +33,7 @@ __all__ = [
     "decode",
     "drawings_of",
     "empty_labels",
+    "image_record",
     "is_session",
     "load",
     "mask_to_edit",

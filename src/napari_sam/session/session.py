@@ -76,6 +76,7 @@ class Session(AnnotatedLabels):
         self.protect_neighbours = protect_neighbours
         self.placement: Placement | None = None  # of the image in the world, if it is known
         self.channel_axis: int | None = None  # of the image as it was opened; labels have none
+        self.image_reader: str | None = None  # the plugin of napari that read the image
         self.shown: FrameIndex | None = None  # the frame on screen, to go on there another day
         self.notices: list[str] = []  # what to tell the user about a session that was opened
         self.is_of_image = True  # False: it was saved with an image of other pixels

@@ -12,6 +12,7 @@ import numpy as np
 import platformdirs
 from napari.layers import Image
 
+from napari_sam.engine.writing import fitting_name
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session import Placement, SessionFile, is_session, session_path
 
@@ -73,8 +74,9 @@ def image_of(file: SessionFile) -> Path | None:
     recorded = file.manifest["image"]["path"]
     if recorded is None:
         return None
-    both = (file.folder.parent / Path(recorded).name, Path(recorded))
-    return next((path for path in both if path.is_file() or path.is_dir()), None)
+    beside = file.folder.parent
+    places = (beside / Path(recorded).name, Path(recorded), beside / file.folder.stem)
+    return next((path for path in places if os.path.isfile(path) or os.path.isdir(path)), None)
 
 
 def arguments_of(place: Placement) -> dict[str, Any]:
@@ -86,4 +88,4 @@ def _numbered(place: Path) -> Iterator[Path]:
     """``cells.tif.napari-sam``, ``cells.tif-2.napari-sam`` and so on."""
     yield place
     for n in itertools.count(2):
-        yield place.with_name(f"{place.stem}-{n}{place.suffix}")
+        yield place.with_name(fitting_name(place.parent, f"{place.stem}-{n}", place.suffix))

@@ -18,6 +18,7 @@ from napari_sam.plugin.panels.sessions import SessionPanel
 from napari_sam.plugin.work.jobs import Job, Report, Worker
 from napari_sam.session import Autosave, Session, Snapshot, session_path
 
+from .images import reader_of
 from .places import (
     NOT_SAVED,
     free_place,
@@ -144,6 +145,7 @@ class Saving:
         """Where the image lies is saved along; what was known is kept if it is not said now."""
         if self._session is not None and self._image is not None:
             self._session.placement = placement_of(self._image) or self._session.placement
+            self._session.image_reader = reader_of(self._image) or self._session.image_reader
 
     def _is_due(self) -> bool:
         if self._session is None:

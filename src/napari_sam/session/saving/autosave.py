@@ -273,7 +273,8 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "program": f"{DISTRIBUTION} {version(DISTRIBUTION)}",
         "saved": now(),
         "image": {
-            "path": None if image_path is None else str(image_path),
+            "path": None if image_path is None else _text(str(image_path)),
+            "reader": session.image_reader,
             "placement": placement,
         },
         "preprocessing": {
@@ -284,7 +285,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
             "channel_axis": session.channel_axis,
         },
         "labels": {"dtype": str(session.labels.dtype), "displayed": list(stack.displayed)},
-        "models": {n: {"hash": h, "precision": p} for n, (h, p) in session.models.items()},
+        "models": {_text(n): {"hash": h, "precision": p} for n, (h, p) in session.models.items()},
         "parents": {str(child): list(ids) for child, ids in session.parents.items()},
         "waiting": [write_request(request) for request in session.pending()],
         "protect_neighbours": session.protect_neighbours,
@@ -292,6 +293,11 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "shown": None if session.shown is None else write_frame(session.shown),
         "highest_id": session.highest_id,
     }
+
+
+def _text(said: str) -> str:
+    """JSON is Unicode; what of a file's name is none is written as it can be."""
+    return said.encode("utf-8", "backslashreplace").decode()
 
 
 def _named(files: FrameFiles) -> set[str]:

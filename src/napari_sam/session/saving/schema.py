@@ -72,6 +72,7 @@ class ImageRecord(TypedDict):
     """The image: where it is, and how it is known again."""
 
     path: PathText | None
+    reader: NotRequired[Unit | None]
     placement: NotRequired[PlacementRecord | None]  # from version 2 on
     shape: Annotated[list[Side], Field(min_length=2, max_length=32)]
     dtype: Text

@@ -1,0 +1,119 @@
+"""The image of a saved session, read again as it was when it was annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import npe2
+from napari.layers import Image
+
+from napari_sam.engine import FrameStack, SamError, read_image
+from napari_sam.engine.guard import decoding
+from napari_sam.installation import DISTRIBUTION
+from napari_sam.plugin.layers.network_input import moved_axis
+from napari_sam.session import SessionFile, image_record
+
+from .places import image_of
+
+IMAGE_READER = "napari_sam_reader"  # in an image's metadata
+MOST_SERIES = 100  # of a file, that are looked through
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+KEPT = ("name", "metadata", "rgb", *PLACE)  # of what a plugin says
+
+
+def reader_of(image: Image) -> str | None:
+    """The plugin that read an image layer, if it was not this one."""
+    reader = image.metadata.get(IMAGE_READER) or image.source.reader_plugin
+    return None if reader in (None, DISTRIBUTION) else str(reader)
+
+
+def read_again(file: SessionFile) -> tuple[Path, Any, dict[str, Any]]:
+    """Path and pixels of a session's image, and what a layer of them is told.
+
+    The session remembers the plugin that read it; of several series, channels or ways to read a
+    file that one is taken which has the pixels that were annotated.
+
+    Raises
+    ------
+    SamError
+        If it is gone, or nothing in it has the session's shape.
+    """
+    path = image_of(file)
+    if path is None:
+        raise SamError(
+            f"The image of {file.folder.name} is not where it was. Open it from where it is now, "
+            "then the session with “Open …” in the panel."
+        )
+    record = file.manifest["image"]
+    rgb = bool(file.manifest["preprocessing"]["rgb"])
+    alike: tuple[Path, Any, dict[str, Any]] | None = None
+    shapes: list[tuple[int, ...]] = []
+    for given, about in _ways_to_read(path, record.get("reader")):
+        levels = list(given) if isinstance(given, list | tuple) else [given]
+        if about.get("rgb", rgb) != rgb or levels[0].ndim <= (file.channel_axis or 0):
+            continue
+        if file.channel_axis is not None:
+            about = {key: value for key, value in about.items() if key not in PLACE}
+            levels = [moved_axis(level, file.channel_axis, 0) for level in levels]
+        stack = _stack(levels, rgb=rgb, has_channels=file.channel_axis is not None)
+        shapes.append(stack.shape)
+        if stack.shape == file.shape:
+            is_pyramid = isinstance(given, list | tuple)
+            told = {**about, "rgb": rgb, "multiscale": is_pyramid}
+            found = (path, levels if is_pyramid else levels[0], told)
+            alike = alike or found
+            if record["content"] in (None, image_record(stack)["content"]):
+                return found
+    if alike is None:
+        shape = shapes[0] if shapes else "nothing that can be read"
+        raise SamError(
+            f"{path} has the shape {shape} here, the session {file.shape}. Open the image as you "
+            "did the first time: its session comes back with it."
+        )
+    return alike
+
+
+def _stack(levels: list[Any], *, rgb: bool, has_channels: bool) -> FrameStack:
+    """The frames of an image, its channels first."""
+    axes = f"C{'Q' * (levels[0].ndim - 3)}YX" if has_channels and levels[0].ndim > 2 else None
+    return FrameStack.from_array(levels, axes=axes, rgb=rgb)
+
+
+def _ways_to_read(path: Path, reader: str | None) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """What the plugin that read it gives, then every series of the file as it is read here."""
+    problem: SamError | None = None
+    if reader is not None:
+        try:
+            yield from _by_plugin(path, reader)
+        except SamError as error:  # not installed here, or another version
+            problem = error
+    for series in range(MOST_SERIES):
+        try:
+            pixels, _ = read_image(path, series=series)
+        except SamError as error:
+            if series == 0:
+                raise problem or error from error
+            return
+        yield pixels, {}
+
+
+def _by_plugin(path: Path, reader: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The image layers that a napari plugin makes of a file, channel by channel."""
+    layers: Any = ()
+    with decoding(path):
+        layers = npe2.read([str(path)], stack=False, plugin_name=reader)
+    for pixels, *rest in layers:
+        about = dict(rest[0]) if rest else {}
+        if len(rest) > 1 and rest[1] != "image":
+            continue
+        axis = about.pop("channel_axis", None)
+        if axis is None:
+            yield pixels, {key: about[key] for key in KEPT if key in about}
+            continue
+        levels = pixels if isinstance(pixels, list | tuple) else [pixels]
+        for channel in range(levels[0].shape[axis]):
+            place = (slice(None),) * (axis % levels[0].ndim) + (channel,)
+            chosen = [level[place] for level in levels]
+            yield chosen if isinstance(pixels, list | tuple) else chosen[0], {}
