@@ -160,6 +160,17 @@ def test_nothing_outside_is_touched_that_is_put_there_while_saving(
 
 
 @pytest.mark.usefixtures("by_descriptor")
+def test_nothing_is_saved_through_a_link(tmp_path: Path) -> None:
+    """An archive may bring an image and, beside it, a link where its session would be."""
+    (tmp_path / "mine").mkdir()
+    link = session_path(tmp_path / "other.tif")
+    link.symlink_to(tmp_path / "mine")
+    with pytest.raises(SamError, match="a link stands in the place of the folder"):
+        save(new_session(), link)
+    assert not list((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.usefixtures("by_descriptor")
 def test_only_what_the_session_names_is_removed(folder: Path) -> None:
     theirs = {"frames/0_y_x-1.tif", "frames/IMG_0001.tif", "frames/notes.json", "letter.txt"}
     for name in theirs:
