@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import saved
 import tifffile
 import zarr
 from PIL import Image
@@ -218,8 +219,10 @@ MAKERS: dict[str, Callable[[Path, random.Random], Path | list[str]]] = {
     "NumPy": array,
     "table": table,
     "arguments": arguments,
+    **saved.MAKERS,
 }
 SHARES = {"TIFF": 42, "Zarr": 22, "picture": 15, "NumPy": 8, "table": 12, "arguments": 1}
+SHARES |= {"session": 15, "checkpoint": 6, "download": 6, "embedding": 6}
 
 
 def make(kind: str, number: int, seed: int, folder: Path) -> Path | list[str]:

@@ -14,7 +14,7 @@ from bed import figures, fuzz
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bed reads Linux's /proc")
 
-N_INPUTS = 200
+N_INPUTS = 260
 
 
 def test_damaged_inputs_are_read_or_refused():

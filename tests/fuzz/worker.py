@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 import inputs
+import saved
 
 CLEAN_CODES = (0, 1, 2, 3)  # done, refused, not understood, some of several left out
 
@@ -38,7 +39,8 @@ def outcome_of(kind: str, given: Path | list[str]) -> tuple[str, str]:
     try:
         if isinstance(given, list):
             return run(given)
-        (read_prompts if kind == "table" else read)(given)
+        readers = {"table": read_prompts, **saved.READERS}
+        readers.get(kind, read)(given)
     except SamError as error:
         said = str(error)
         return ("refused" if said.strip() and "\n" not in said else "unclean"), said
