@@ -457,8 +457,7 @@ def test_of_several_objects_all_are_propagated_and_trimmed_by_keys(open_stack) -
     assert not (labels == 2).any()
     assert (labels == 1).any(axis=(1, 2)).all()
     assert widget.bridge.session.active == 3
-    widget.stack.which.setCurrentIndex(0)
-    widget.stack.which.activated.emit(0)
+    choose(widget.stack.which, "active")
     user.viewer.dims.set_current_step(0, 0)
     user.ready()
     assert widget.stack.which.currentData() == "active", "what the user chose stays"

@@ -84,8 +84,9 @@ class Propagation(Controller):
         self._told: Run | None = None  # whose outcome is shown
         self._panel, self._chosen = panel, chosen
         self._is_chosen = False  # what to propagate, by the user
+        self._is_suggesting = False
         panel.propagate_clicked.connect(self.propagate)
-        panel.which.activated.connect(self._on_which)
+        panel.which.currentIndexChanged.connect(self._on_which)
 
     def attach(self, bridge: LayerBridge) -> None:
         """Work on the layers of an image."""
@@ -108,7 +109,7 @@ class Propagation(Controller):
             self._bridge = self._told = None
 
     def _on_which(self, _: int) -> None:
-        self._is_chosen = True
+        self._is_chosen = not self._is_suggesting
 
     def _suggest(self, _: object = None) -> None:
         """Where several objects were annotated, all of them are meant unless said otherwise."""
@@ -117,8 +118,9 @@ class Propagation(Controller):
             return
         there = bridge.session.annotations_in(bridge.frame)
         n = sum(bool(annotation.footprint.landed) for _, annotation in there)
-        which = self._panel.which
+        which, self._is_suggesting = self._panel.which, True
         which.setCurrentIndex(which.findData("all" if n > 1 else "active"))
+        self._is_suggesting = False
 
     def propagate(self) -> None:
         """Propagate objects from the frame shown, as the page says."""
