@@ -392,6 +392,7 @@ def test_a_loss_is_said_reviewed_corrected_and_propagated(open_stack) -> None:
 def test_the_weakest_first_to_be_confirmed_or_corrected(open_stack) -> None:
     user = open_stack(blobs(10))
     widget, session = user.widget, user.widget.bridge.session
+    widget.review._pause.setInterval(60_000)  # the test may be slower than a user
     user.click(at(0))
     user.ready()
     user.press(".")
@@ -450,7 +451,7 @@ def test_of_several_objects_all_are_propagated_and_trimmed_by_keys(open_stack) -
     user.ready()
     assert [int((labels[t] == 2).any()) for t in range(6)] == [0, 1, 1, 1, 1, 0]
     assert "Object 2 ends in this frame" in widget.status.text.text()
-    user.press("Delete")
+    user.press(Qt.Key.Key_Delete)
     user.ready()
     assert [int((labels[t] == 2).any()) for t in range(6)] == [0, 1, 1, 1, 0, 0]
     user.qtbot.keyClick(widget.objects.table, Qt.Key.Key_Delete)
@@ -473,7 +474,8 @@ def test_a_pause_ends_a_correction(open_stack) -> None:
     user.press("u")
     user.ready()
     t = widget.review.current.frame[0]
-    user.click((t, 9, 6 + t), button=Qt.MouseButton.RightButton)
+    widget.review._pause.setInterval(60_000)  # the test may be slower than a user
+    user.click(at(t))
     user.ready()
     assert widget.review._pause.isActive()
     widget.review._pause.start(0)

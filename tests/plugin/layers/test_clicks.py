@@ -89,6 +89,16 @@ def test_a_click_on_nothing_says_so(scene: Scene) -> None:
     assert (scene.listed, len(scene.bridge.points.data)) == ([], 0)
 
 
+def test_a_correction_that_leaves_nothing_says_so(scene: Scene) -> None:
+    scene.click(10, 10)
+    before = scene.bridge.labels.data.copy()
+    scene.mask = lambda request: np.zeros((40, 50), bool)
+    scene.click(12, 12)
+    assert "Nothing of object 1 would be left" in scene.said[-1]
+    np.testing.assert_array_equal(scene.bridge.labels.data, before)
+    assert len(scene.bridge.points.data) == 1
+
+
 def test_the_brush_keeps_off_neighbours_as_masks_do(scene: Scene) -> None:
     bridge = scene.bridge
     for on, wanted in ((True, 1), (False, 2)):

@@ -11,6 +11,7 @@ from .deferring import Defer
 from .prompt_layers import PromptLayers
 
 THAT_IS = "That is object {}: Shift-click to go on with it."
+NOTHING_LEFT = "Nothing of object {} would be left, so it stays. To remove it, press Delete."
 NOTHING_THERE = "The model finds nothing there. Draw a box around the object."
 
 
@@ -73,7 +74,9 @@ class PromptSync:
     def _on_refused(self, object_id: int, frame: FrameIndex, owner: int) -> None:
         """No object came of a drawing: it goes."""
         self._defer(self.show)
-        self._explain(THAT_IS.format(owner) if owner else NOTHING_THERE)
+        is_there = bool(self._session.region(object_id, frame))
+        nothing = NOTHING_LEFT.format(object_id) if is_there else NOTHING_THERE
+        self._explain(THAT_IS.format(owner) if owner else nothing)
 
     def show(self) -> None:
         """Bring the drawings of the active object back into the layers, for editing."""
