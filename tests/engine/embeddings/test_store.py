@@ -42,6 +42,15 @@ def new_stored(seed: int = 0, dtype: type = np.float32, side: int = 16) -> Store
     return StoredEmbedding(arrays, (30, 40), (96, 128), rng.integers(0, 255, (5, 7, 3), np.uint8))
 
 
+def test_an_embedding_of_zeros_is_no_damage(tmp_path: Path) -> None:
+    """Zarr writes no chunk of zeros: such as the picture of a black frame."""
+    store = EmbeddingStore(tmp_path, tell=refuse)
+    zeros = (np.zeros((1, 4, 8, 8), np.float32), np.ones((1, 4, 4, 4), np.float32))
+    black = StoredEmbedding(zeros, (30, 40), (96, 128), np.zeros((5, 7, 3), np.uint8))
+    assert store.put(KEY, black)
+    assert_equal(store.get(KEY), black)
+
+
 def assert_equal(found: StoredEmbedding | None, wanted: StoredEmbedding) -> None:
     assert found is not None
     assert (found.frame_shape, found.input_shape) == (wanted.frame_shape, wanted.input_shape)

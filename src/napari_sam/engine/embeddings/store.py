@@ -331,6 +331,8 @@ def _check(array: Any, chunks: Sequence[Any]) -> None:
     codecs = {codec["name"] for codec in metadata["codecs"]}
     if metadata["zarr_format"] != 3 or codecs != CODECS or array.dtype.kind not in "fu":
         raise ValueError(f"it is stored by {codecs} as {array.dtype}")
+    if not chunks:
+        return  # all of it is zero: Zarr writes nothing
     (chunk,) = chunks
     n_bytes, _, n_compressed = BLOSC_HEADER.unpack_from(chunk.to_bytes())
     if array.chunks != array.shape or n_bytes != array.nbytes or n_compressed != len(chunk):
