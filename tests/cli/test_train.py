@@ -71,6 +71,7 @@ def test_a_table_and_the_exit_code_of_a_run_in_vain(train: NapariSam, folder: Pa
     assert Path("mine.safetensors").read_text() == "an earlier one"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", STOPS, ids=lambda s: s.name)
 def test_stopped_anywhere_it_resumes(stop: signal.Signals, train: NapariSam, folder: Path) -> None:
     """Killed in the middle, then resumed, a run ends with the weights of one left alone."""
@@ -96,6 +97,7 @@ def test_stopped_anywhere_it_resumes(stop: signal.Signals, train: NapariSam, fol
     assert whole == stopped
 
 
+@pytest.mark.slow
 def test_two_workers_train_one_network(folder: Path) -> None:
     """As `make pocket` does it; the first one tells and writes, once."""
     torchrun = shutil.which("torchrun", path=Path(sys.executable).parent)
