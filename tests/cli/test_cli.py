@@ -7,7 +7,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from commands import NapariSam
 from napari_sam.cli.printing import one_line, progress_bar
@@ -54,3 +56,18 @@ def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture) -> None:
         progress(1, 2)
         progress(2, 2)
     assert not capsys.readouterr().out
+
+
+def test_an_error_is_one_line_whatever_libraries_log(tmp_path: Path) -> None:
+    """tifffile logs what it finds wrong in a page, before it raises."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((16, 16), np.uint8))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages[0].tags["ImageLength"].overwrite(100_000_000)
+        file.pages[0].tags["RowsPerStrip"].overwrite(1)
+    command = [sys.executable, "-m", "napari_sam", "segment", "a.tif", "--point", "1,1"]
+    ended = subprocess.run(
+        [*command, "--out", "out.tif"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("napari-sam: a.tif says that a frame of it lies in 100000000 pieces")
