@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,7 +69,7 @@ class SamWidget(QWidget):
         # napari passes a proxy of its viewer; layers reached through it would be proxies too
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.cache = EmbeddingCache()  # only ever used in the thread of self.worker
-        self.worker = Worker("napari-sam")
+        self.worker = Worker("napari-sam", at_end=self.cache.clear)
         self.downloads = Worker("napari-sam downloads")
         self.saver = Worker("napari-sam saving")
         self.deferred = Deferred(self)
@@ -77,7 +77,8 @@ class SamWidget(QWidget):
         self._make_controllers()
         self._connect()
         self._bind_keys()
-        self.destroyed.connect(partial(_stop, self.saving, self.worker, self.downloads, self.saver))
+        workers = (self.worker, self.downloads, self.saver)
+        self.destroyed.connect(partial(_stop, self.saving, self.active, self.controllers, workers))
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self.saving.tick)
         self._autosave.start(AUTOSAVE_MS)
@@ -266,8 +267,17 @@ class SamWidget(QWidget):
         self._keys = {}
 
 
-def _stop(saving: Saving, *workers: Worker | object) -> None:
+def _stop(
+    saving: Saving,
+    active: ActiveImage,
+    controllers: Sequence[Controller],
+    workers: Sequence[Worker],
+    *_: object,
+) -> None:
+    """Qt has deleted the widget: with the dock, or with the whole window."""
     saving.end()
+    active.bridge = None
+    for controller in controllers:
+        controller.release()
     for worker in workers:
-        if isinstance(worker, Worker):
-            worker.shutdown()
+        worker.shutdown()

@@ -49,6 +49,10 @@ class Controller(QObject):
         """Let go of them."""
         self._bridge = None
 
+    def release(self) -> None:
+        """Keep no image and no model alive: Qt may keep the object itself for longer."""
+        self._bridge = self.predictor = None
+
     def use(self, predictor: Predictor) -> None:
         """Work with another model from now on."""
         self.predictor = predictor

@@ -49,14 +49,22 @@ class Worker(QObject):
     """One daemon thread that takes the most urgent waiting job, oldest first.
 
     Call :meth:`shutdown` before letting go of it: the thread then ends with the block it is in.
+
+    Parameters
+    ----------
+    name
+        Of the thread.
+    at_end
+        What the thread does last.
     """
 
     _reported = Signal(object, object, object)  # bytes go beyond 32 bits
     _came = Signal(object, object)
     _ended = Signal(object, object)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, at_end: Callable[[], None] = lambda: None) -> None:
         super().__init__()
+        self._at_end = at_end
         self._reported.connect(self._deliver_report)
         self._came.connect(self._deliver_item)
         self._ended.connect(self._deliver)
@@ -141,6 +149,7 @@ class Worker(QObject):
         while (job := self._next()) is not None:
             self._do(job)
             del job  # its image would stay until the next one comes
+        self._at_end()
 
     def _do(self, job: Job) -> None:
         outcome = self._outcome(job)
