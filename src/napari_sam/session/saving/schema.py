@@ -22,11 +22,11 @@ from .folder import FRAME_FILE, FRAME_NAME
 from .records import Record, read_frame_name, write_frame
 
 FORMAT, VERSION = "napari-sam session", 2
-LARGEST_JSON = 200_000_000  # bytes; as Python's objects they take six times as much at the most
+LARGEST_JSON = 80_000_000  # bytes; the worst takes 23 times as much in memory while it is read
 LARGEST_SIDE = 2**40
 MOST_PIXELS = 2**48  # of all labels
 REGION_PIXELS = 2**30  # that regions of a small session may take in memory, a byte a pixel
-PIXELS_A_BYTE = 1000  # and more for a byte on disk, which rows of real objects take
+PIXELS_A_BYTE = 200  # and more for a byte on disk: rows of thin, slanting objects take half of that
 
 STRICT = ConfigDict(strict=True, extra="ignore")
 
