@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 
 LEAST_WIDTH = 300
 LEAST_HEIGHT = 160  # of what scrolls
+BORDERS = 2  # pixels above and below it, in napari's style
 
 
 def lay_out(
@@ -61,7 +62,10 @@ class TallScrollArea(QScrollArea):
         """Qt's own ends at 24 lines."""
         content = self.widget()
         hint = super().sizeHint()
-        return hint if content is None else QSize(hint.width(), content.sizeHint().height())
+        if content is None:
+            return hint
+        height = max(content.sizeHint().height(), content.minimumSizeHint().height())
+        return QSize(hint.width(), height + BORDERS)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Another page has another height."""
