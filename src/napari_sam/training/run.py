@@ -46,7 +46,7 @@ from .views import encode_views
 
 SCRATCH = "scratch"
 PAUSE_MINUTES = 5.0  # between validations, and so between checkpoints
-VALIDATION_SHARE = 0.1  # of the time at most is spent on judging, but for the first and the last
+VALIDATION_SHARE = 0.1  # of the time at most is spent on validation, but for the first and the last
 
 FROM_SCRATCH = TrainingConfig()
 FINE_TUNING = replace(
@@ -80,7 +80,7 @@ class Report:
     done: float  # 0 to 1, share of the run
     remaining_minutes: float | None  # None: not known yet
     loss: float | None  # of this step
-    validation: ValidationResult | None  # of this state, where it was judged
+    validation: ValidationResult | None  # of this state, where it was validated
     start: ValidationResult
     best: ValidationResult  # the start's as long as nothing was better, and nothing was written
 
@@ -232,7 +232,7 @@ class Run:
             self.validated_at, self.pause = begun["validated_at"], begun["pause"]
 
     def is_due(self) -> bool:
-        """Whether it is time to judge: now and then, and at the end."""
+        """Whether it is time to validate: now and then, and at the end."""
         done = self.training.done
         due = int(done / self.pause + 1e-9) > int(self.validated_at / self.pause + 1e-9)
         return done >= 1 or due
@@ -352,7 +352,7 @@ class Run:
         return task(cast(Pocket, network), pool, config)
 
     def _begin(self) -> None:
-        """Judge the start, and see how long that takes: it decides how often to judge."""
+        """Validate the start, and see how long that takes: it decides how often to validate."""
         self.validate()
         if self.config.steps is None:
             pause = max(
