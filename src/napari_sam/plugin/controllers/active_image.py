@@ -98,6 +98,8 @@ class ActiveImage(QObject):
         before = self.bridge
         if before is None or before.image is image or self.is_busy():
             return
+        if self.reopening.image is image or self.reopening.is_session(image):
+            return  # it comes with its session, which is being read
         if is_on_top(self._viewer, image):
             self.begin(image)
             if not before.is_blank:
