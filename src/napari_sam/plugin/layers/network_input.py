@@ -14,7 +14,7 @@ from typing import Any
 
 from napari.layers import Image
 
-from napari_sam.engine import FrameStack, SamError, tiff_axes
+from napari_sam.engine import FrameStack, SamError
 
 from .own_layers import placement, reordered
 
@@ -126,6 +126,8 @@ def recall_input(image: Image, channel_axis: int | None, saved: Mapping[str, Any
 
 def _letters_in_file(image: Image) -> str | None:
     """The letters of the axes in the file that an image was opened from, if they fit it."""
+    from napari_sam.engine import tiff_axes  # brings in zarr, which a new panel need not
+
     path = image.source.path
     shape = tuple((image.data[0] if image.multiscale else image.data).shape)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import npe2
 from napari.layers import Image
 
-from napari_sam.engine import FrameStack, SamError, read_image
+from napari_sam.engine import FrameStack, SamError
 from napari_sam.engine.guard import decoding
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.plugin.layers.network_input import moved_axis
@@ -83,6 +83,8 @@ def _stack(levels: list[Any], *, rgb: bool, has_channels: bool) -> FrameStack:
 
 def _ways_to_read(path: Path, reader: str | None) -> Iterator[tuple[Any, dict[str, Any]]]:
     """What the plugin that read it gives, then every series of the file as it is read here."""
+    from napari_sam.engine import read_image  # brings in zarr, which a new panel need not
+
     problem: SamError | None = None
     if reader is not None:
         try:
