@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 
 from .controls import LEAST_HEIGHT, ShortText, Table
 
-REVIEW_HINT = "What was propagated and is least to be trusted, worst first."
+REVIEW_HINT = "Low-confidence frames of propagated objects, worst first."
 
 
 class ReviewPanel(QWidget):
