@@ -1,7 +1,7 @@
 # make demo         real images, clicks and boxes, masks, the window: results in demo/
 # make test         everything that has to hold: style, types, layers, manifest, tests
 #
-# make quick        the tests that need neither a window nor patience, in about a minute
+# make quick        the tests that need neither a window nor patience, in about three minutes
 # make test-oldest  the same tests with the lowest versions that pyproject.toml allows
 # make test-pyside  those that open a window, with PySide6 in place of PyQt6
 # make dist         wheel and source archive in dist/, checked, installed and used as by a stranger
