@@ -1,3 +1,15 @@
+from .automatic.deciding import decide as decide
+from .automatic.deciding import to_labels as to_labels
+from .automatic.finding import choose_method as choose_method
+from .automatic.finding import find_objects as find_objects
+from .automatic.finding import propose as propose
+from .automatic.found import Dropped as Dropped
+from .automatic.found import FoundObject as FoundObject
+from .automatic.options import AutomaticOptions as AutomaticOptions
+from .automatic.options import GridRules as GridRules
+from .automatic.options import Method as Method
+from .automatic.options import SeedRules as SeedRules
+from .automatic.options import box_outline as box_outline
 from .embeddings.ahead import Embedded as Embedded
 from .embeddings.ahead import embed_all as embed_all
 from .embeddings.ahead import prefetch_order as prefetch_order

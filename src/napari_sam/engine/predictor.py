@@ -7,7 +7,7 @@ one place, :meth:`Predictor._prompt_tensors`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby, islice
 from typing import TypeAlias
@@ -210,6 +210,8 @@ class Predictor:
         *,
         multimask: bool | None = None,
         diameter: float | None = None,
+        least_iou: float | None = None,
+        at_once: int | None = None,
     ) -> Iterator[Prediction]:
         """Decode the prompts of several objects: what `predict` says of each, in their order.
 
@@ -225,6 +227,11 @@ class Predictor:
             One for each object.
         multimask, diameter
             As in :meth:`predict`.
+        least_iou
+            IoU prediction of one of the three candidates from which on the masks of an object are
+            worth the time; others may be empty.
+        at_once
+            Objects decoded together; ``None``: as many as keep the device busy.
 
         Raises
         ------
@@ -233,8 +240,10 @@ class Predictor:
         """
         fitted = (each.fitted(embedding.frame_shape)[0] for each in prompts)
         for _, alike in groupby(fitted, key=_kind):
-            while chunk := list(islice(alike, self._objects_at_once)):
-                yield from self._decode(embedding, chunk, multimask, diameter=diameter)
+            while chunk := list(islice(alike, at_once or self._objects_at_once)):
+                yield from self._decode(
+                    embedding, chunk, multimask, diameter=diameter, least_iou=least_iou
+                )
 
     @torch.inference_mode()
     def _decode(
@@ -244,6 +253,7 @@ class Predictor:
         multimask: bool | None,
         seed: NDArray[np.float32] | None = None,
         diameter: float | None = None,
+        least_iou: float | None = None,
     ) -> list[Prediction]:
         """Predictions for B objects with prompts of one kind; a seed is for one object."""
         if embedding.model_hash != self.model.hash:
@@ -252,6 +262,7 @@ class Predictor:
                 "Encode the frame again with this one."
             )
         tensors = self._prompt_tensors(embedding, prompts, seed, diameter)
+        tensors = replace(tensors, least_iou=least_iou)
         logits, iou_predictions = self.model.network.decode(
             self._features(embedding), tensors
         )  # (B, 4, m, m), (B, 4)

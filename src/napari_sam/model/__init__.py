@@ -13,7 +13,7 @@ from .prompt_encoder import PromptTensors
 from .sam import VIT_B, VIT_H, VIT_L, VIT_T, Network, NetworkConfig, Sam, SamConfig
 from .tiny_vit import TinyViTConfig
 from .uninitialised import Uninitialised
-from .upscaling import upscale_mask
+from .upscaling import Upscaling, upscale_mask
 
 __all__ = [
     "POCKET",
@@ -31,6 +31,7 @@ __all__ = [
     "Sam",
     "SamConfig",
     "TinyViTConfig",
+    "Upscaling",
     "ViTConfig",
     "build_network",
     "click_kernel",

@@ -39,6 +39,7 @@ class MaskDecoder(nn.Module):
         image_pe: Tensor,
         sparse: Tensor,
         projected: tuple[Tensor, Tensor] | None = None,
+        least_iou: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict the masks of B objects.
 
@@ -48,6 +49,8 @@ class MaskDecoder(nn.Module):
             image_pe: its positional encoding (1, h, w, C).
             sparse: embeddings of points and boxes (B, N, C).
             projected: what the transformer's `project` returned for this image, if known.
+            least_iou: objects none of whose three candidates has such an IoU prediction get no
+                masks: their logits are 0.
 
         Returns:
             low-res logits (B, 4, 4h, 4w) and IoU predictions (B, 4).
@@ -62,14 +65,20 @@ class MaskDecoder(nn.Module):
         tokens, image = self.transformer(image, image_pe, tokens, projected)
         iou_token, mask_tokens = tokens[:, 0], tokens[:, 1 : 1 + MASK_TOKENS]
 
+        # Predict the quality of each mask
+        iou_predictions = self.iou_prediction_head(iou_token)
+
         # Upscale the image side and turn each mask token into a 1x1 convolution; object by object,
         # since this is 16 times as many pixels as places
         hypernetworks = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
         kernels = torch.stack([mlp(token) for mlp, token in hypernetworks], dim=1)  # (B, 4, C / 8)
-        logits = torch.stack([self._logits(*each) for each in zip(image, kernels, strict=True)])
-
-        # Predict the quality of each mask
-        return _to_pixels(logits, h, w), self.iou_prediction_head(iou_token)
+        if least_iou is None:
+            logits = torch.stack([self._logits(*each) for each in zip(image, kernels, strict=True)])
+        else:
+            logits = image.new_zeros(*kernels.shape[:2], 16 * h * w, dtype=torch.float32)
+            for nth in (iou_predictions[:, 1:] >= least_iou).any(1).nonzero()[:, 0].tolist():
+                logits[nth] = self._logits(image[nth], kernels[nth])
+        return _to_pixels(logits, h, w), iou_predictions
 
     def _logits(self, image: Tensor, kernels: Tensor) -> Tensor:
         """Logits (4, hw * 16) of one object, from its image (hw, C) and kernels (4, C / 8)."""

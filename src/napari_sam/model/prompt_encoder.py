@@ -23,6 +23,7 @@ class PromptTensors:
     boxes: Tensor | None = None  # (B, 4) x0, y0, x1, y1
     masks: Tensor | None = None  # (B, 1, m, m) low-res logits
     diameter: float | None = None  # of the objects as expected, where that is known
+    least_iou: float | None = None  # IoU prediction of a candidate from which masks are worth it
 
     @property
     def given(self) -> tuple[Tensor, ...]:

@@ -163,7 +163,8 @@ class Sam(nn.Module):
 
         Returns:
             low-res logits (B, 4, 4h, 4w) and IoU predictions (B, 4), for the single mask (index 0)
-            and the three candidates for an ambiguous prompt (1 to 3).
+            and the three candidates for an ambiguous prompt (1 to 3). The logits of objects that
+            are not worth a mask, by `least_iou` of their prompts, are 0.
         """
         embedding, image_pe, *projected = self.prepare(features) if len(features) == 1 else features
         sparse, dense = self.prompt_encoder(prompts)
@@ -172,6 +173,7 @@ class Sam(nn.Module):
             image_pe,
             sparse,
             tuple(projected) if prompts.masks is None else None,
+            prompts.least_iou,
         )
         return logits, iou_predictions
 

@@ -1,0 +1,211 @@
+"""Which proposals stand: decided late and from their values alone, so that nothing is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine.masks import polygon_mask
+
+from .found import Dropped, FoundObject
+from .options import AutomaticOptions
+
+DUPLICATE = 0.5  # IoU with a better object from which one is the same, not its neighbour
+ANNOTATED = -1  # owner of pixels that are labelled already
+
+
+def decide(
+    found: Sequence[FoundObject],
+    options: AutomaticOptions,
+    frame_shape: tuple[int, int],
+    annotated: NDArray[np.integer] | None = None,
+) -> list[FoundObject]:
+    """Say of each proposal of one frame whether it stands, or why not.
+
+    Parameters
+    ----------
+    found
+        Of one method; what was decided of them before does not count.
+    options
+        Its filters may be other ones than those that the proposals were made with.
+    frame_shape
+        ``(H, W)``.
+    annotated
+        Object ids ``(H, W)``: what is labelled already and stays.
+
+    Returns
+    -------
+    The proposals in their order, each with ``dropped``.
+    """
+    decided = [
+        each.drop(reason) for each, reason in zip(found, _unfit(found, options), strict=True)
+    ]
+    for which, reason in _duplicates(decided, options):
+        decided[which] = decided[which].drop(reason)
+    _merge(decided, options, frame_shape, annotated)
+    _drop_outside(decided, options, frame_shape)
+    return decided
+
+
+def to_labels(
+    found: Iterable[FoundObject], frame_shape: tuple[int, int], first_id: int = 1
+) -> NDArray[np.uint32]:
+    """Labels ``(H, W)`` of the objects that stand, numbered in their order.
+
+    Where they overlap, the pixels are the better one's.
+    """
+    labels = np.zeros(frame_shape, np.uint32)
+    standing = [each for each in found if each.dropped is None]
+    for nth in reversed(_best_first(standing)):
+        labels[standing[nth].where][standing[nth].mask] = first_id + nth
+    return labels
+
+
+def _best_first(found: Sequence[FoundObject]) -> list[int]:
+    """Positions of objects, the highest score first; of equals the first."""
+    scores = np.array([each.score for each in found])
+    order: list[int] = np.argsort(-scores, kind="stable").tolist()
+    return order
+
+
+def _unfit(found: Sequence[FoundObject], options: AutomaticOptions) -> list[Dropped | None]:
+    """Why objects do not stand whatever else there is."""
+    return [_why_unfit(each, options) for each in found]
+
+
+def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
+    min_score, min_stability = options.thresholds(found.method)
+    if min_score > 0 and found.score <= min_score:
+        return "low score"
+    if found.stability < min_stability:
+        return "low stability"
+    if found.cut_off:
+        return "cut off"
+    if options.min_area is not None and found.area < options.min_area:
+        return "too small"
+    if options.max_area is not None and found.area > options.max_area:
+        return "too large"
+    if options.min_roundness > 0 and found.roundness < options.min_roundness:
+        return "not round"
+    return None
+
+
+def _duplicates(
+    found: Sequence[FoundObject], options: AutomaticOptions
+) -> list[tuple[int, Dropped]]:
+    """Objects of a grid whose boxes a better object has as well, in each crop and between crops."""
+    standing = [n for n, each in enumerate(found) if not each.dropped and each.method == "grid"]
+    kept: list[int] = []
+    for _, alike in groupby(standing, key=lambda n: found[n].crop):
+        kept += _suppress(list(alike), found, options.grid.box_nms_thresh)
+    if len({found[n].crop for n in kept}) > 1:
+        sizes = [_crop_area(found[n]) for n in kept]
+        smallest_first = np.argsort(sizes, kind="stable")
+        kept = _kept([kept[n] for n in smallest_first], found, options.grid.crop_nms_thresh)
+    lost = set(standing) - set(kept)
+    return [(n, "duplicate") for n in sorted(lost)]
+
+
+def _suppress(nths: list[int], found: Sequence[FoundObject], threshold: float) -> list[int]:
+    """What is left of some objects of one crop, the best first."""
+    order = _best_first([found[n] for n in nths])
+    return _kept([nths[n] for n in order], found, threshold)
+
+
+def _crop_area(found: FoundObject) -> float:
+    if found.crop is None:
+        return float("inf")
+    y0, x0, y1, x1 = found.crop
+    return (y1 - y0) * (x1 - x0)
+
+
+def _kept(order: list[int], found: Sequence[FoundObject], threshold: float) -> list[int]:
+    """Greedy non-maximum suppression of objects given in order, by the IoU of their boxes.
+
+    A box reaches from the centre of its first pixel to that of its last, as segment-anything has
+    it.
+    """
+    if not order:
+        return []
+    windows = np.array([found[n].window for n in order], np.float64)
+    y0, x0, y1, x1 = (*windows[:, :2].T, *(windows[:, 2:] - 1).T)
+    areas = (y1 - y0) * (x1 - x0)
+    left = np.arange(len(order))
+    kept = []
+    while len(left):
+        first, left = left[0], left[1:]
+        kept.append(order[first])
+        height = np.minimum(y1[first], y1[left]) - np.maximum(y0[first], y0[left])
+        width = np.minimum(x1[first], x1[left]) - np.maximum(x0[first], x0[left])
+        common = np.maximum(height, 0) * np.maximum(width, 0)
+        left = left[common <= threshold * (areas[first] + areas[left] - common)]
+    return kept
+
+
+def _merge(
+    found: list[FoundObject],
+    options: AutomaticOptions,
+    frame_shape: tuple[int, int],
+    annotated: NDArray[np.integer] | None,
+) -> None:
+    """From the best down, give each object the pixels that are free, or drop it."""
+    owners = np.zeros(frame_shape, np.int32)  # 1 and more: which object, and one
+    if annotated is not None:
+        owners[annotated > 0] = ANNOTATED
+    for nth in _best_first(found):
+        each = found[nth]
+        if each.dropped:
+            continue
+        mask = each.mask
+        there = owners[each.where]
+        reason = _why_covered(each, there[mask], found, options)
+        if reason:
+            found[nth] = each.drop(reason)
+        else:
+            there[mask & (there == 0)] = nth + 1
+
+
+def _why_covered(
+    each: FoundObject,
+    owners: NDArray[np.int32],
+    found: Sequence[FoundObject],
+    options: AutomaticOptions,
+) -> Dropped | None:
+    """What is wrong with an object whose pixels have these owners (area,)."""
+    taken = owners[owners != 0]
+    if not len(taken):
+        return None
+    most = options.overlap * each.area
+    if np.count_nonzero(taken == ANNOTATED) > most:
+        return "annotated already"
+    left = each.area - len(taken)
+    if len(taken) <= most and left >= (options.min_area or 0):
+        return None
+    others, counts = np.unique(taken[taken > 0], return_counts=True)
+    if not len(others):
+        return "annotated already"
+    common = int(counts.max())
+    other = found[others[counts.argmax()] - 1]
+    is_same = common > DUPLICATE * (each.area + other.area - common)
+    return "duplicate" if is_same else "cut by a neighbour"
+
+
+def _drop_outside(
+    found: list[FoundObject], options: AutomaticOptions, frame_shape: tuple[int, int]
+) -> None:
+    """Drop what lies elsewhere than asked: only now, since its parts would take its place."""
+    inside = None
+    if options.within is not None:
+        inside = polygon_mask(np.array(options.within), frame_shape)
+    height, width = frame_shape
+    for nth, each in enumerate(found):
+        y0, x0, y1, x1 = each.window
+        if each.dropped:
+            continue
+        if inside is not None and 2 * np.count_nonzero(inside[each.where] & each.mask) < each.area:
+            found[nth] = each.drop("outside")
+        elif not options.border and (y0 == 0 or x0 == 0 or y1 == height or x1 == width):
+            found[nth] = each.drop("at the border")

@@ -1,0 +1,125 @@
+"""One object that was found in a frame without a prompt of the user's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine.prompts import Point
+
+Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
+
+Dropped: TypeAlias = Literal[
+    "low score",
+    "low stability",
+    "too small",
+    "too large",
+    "not round",
+    "at the border",
+    "outside",
+    "cut off",  # it ends where the part of the frame ends that it was looked for in
+    "duplicate",
+    "cut by a neighbour",
+    "annotated already",
+]
+"""Why an object does not stand."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoundObject:
+    """A proposal: its mask, what speaks for it, and why it was dropped, if it was.
+
+    Made by :meth:`from_mask`. The mask is kept in a bit a pixel.
+    """
+
+    window: Window  # around its pixels
+    bits: NDArray[np.uint8]  # its pixels in the window, row by row, packed
+    area: int  # pixels
+    score: float  # IoU prediction
+    stability: float  # stability score
+    point: Point  # yx in frame pixels: the click it came from
+    method: Literal["grid", "seeds"]
+    crop: Window | None = None  # the part of the frame that the network saw; None: all of it
+    cut_off: bool = False  # whether it ends where that part ends, inside the frame
+    dropped: Dropped | None = None
+
+    @classmethod
+    def from_mask(
+        cls,
+        mask: NDArray[np.bool_],
+        top: int = 0,
+        left: int = 0,
+        *,
+        score: float,
+        stability: float,
+        point: Point,
+        method: Literal["grid", "seeds"],
+        crop: Window | None = None,
+        cut_off: bool = False,
+    ) -> Self | None:
+        """The true pixels of a mask whose first pixel lies at ``(top, left)``; ``None``: no pixel.
+
+        Parameters
+        ----------
+        score, stability
+            IoU prediction and stability score of the mask.
+        point
+            The click it came from, yx in frame pixels.
+        """
+        rows = np.flatnonzero(mask.any(axis=1))
+        if not len(rows):
+            return None
+        y0, y1 = int(rows[0]), int(rows[-1]) + 1
+        columns = np.flatnonzero(mask[y0:y1].any(axis=0))
+        x0, x1 = int(columns[0]), int(columns[-1]) + 1
+        pixels = mask[y0:y1, x0:x1]
+        return cls(
+            window=(top + y0, left + x0, top + y1, left + x1),
+            bits=np.packbits(pixels),
+            area=int(np.count_nonzero(pixels)),
+            score=score,
+            stability=stability,
+            point=point,
+            method=method,
+            crop=crop,
+            cut_off=cut_off,
+        )
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Its pixels in its window, ``(y1 - y0, x1 - x0)``."""
+        y0, x0, y1, x1 = self.window
+        flat = np.unpackbits(self.bits, count=(y1 - y0) * (x1 - x0))
+        return flat.view(np.bool_).reshape(y1 - y0, x1 - x0)
+
+    @property
+    def where(self) -> tuple[slice, slice]:
+        """Rows and columns of its window, to index a frame with."""
+        y0, x0, y1, x1 = self.window
+        return slice(y0, y1), slice(x0, x1)
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """``y0, x0, y1, x1`` in frame pixels, at the outer edges of the outermost pixels."""
+        y0, x0, y1, x1 = self.window
+        return y0 - 0.5, x0 - 0.5, y1 - 0.5, x1 - 0.5
+
+    @cached_property
+    def roundness(self) -> float:
+        """4 π area / perimeter², about 1 for a disc."""
+        from skimage.measure import perimeter
+
+        around = float(perimeter(np.pad(self.mask, 1)))
+        return min(1.0, 4 * np.pi * self.area / around**2) if around else 1.0
+
+    def cut(self, cut_off: bool) -> Self:
+        """The same, cut off by its crop or not."""
+        return replace(self, cut_off=cut_off)
+
+    def drop(self, reason: Dropped | None) -> Self:
+        """The same, dropped for a reason, or standing."""
+        return replace(self, dropped=reason)
