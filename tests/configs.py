@@ -38,6 +38,8 @@ def values_of(option: OptionField) -> st.SearchStrategy[Any]:
             bool: st.booleans(),
             str: st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1),
         }[option.kind]
+    if option.is_many:
+        values = st.lists(values, min_size=1, max_size=3).map(tuple)
     return st.none() | values if option.is_optional else values
 
 

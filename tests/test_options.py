@@ -18,6 +18,8 @@ from configs import AllKinds, any_of
 from napari_sam.cli import app
 from napari_sam.cli.options import takes_options
 from napari_sam.engine import (
+    EncodingChoice,
+    ImageChoice,
     ModelChoice,
     SamError,
     load_model,
@@ -27,11 +29,20 @@ from napari_sam.engine import (
 )
 from napari_sam.headless import stacks
 from napari_sam.stacks import LinkRules, PropagationOptions, plan
+from napari_sam.training import EvaluationOptions, TrainingConfig, evaluate_model
 
 COMMANDS = typer.main.get_command(app).commands
 
 
-CONFIGS = (PropagationOptions, LinkRules, ModelChoice, AllKinds)
+CONFIGS = (
+    PropagationOptions,
+    LinkRules,
+    ImageChoice,
+    EncodingChoice,
+    TrainingConfig,
+    EvaluationOptions,
+    AllKinds,
+)
 
 
 # Python
@@ -43,6 +54,7 @@ CONFIGS = (PropagationOptions, LinkRules, ModelChoice, AllKinds)
         (PropagationOptions, plan),
         (PropagationOptions, stacks.propagate),
         (ModelChoice, load_model),
+        (EvaluationOptions, evaluate_model),
     ],
     ids=lambda each: each.__qualname__,
 )
@@ -63,7 +75,8 @@ def test_keywords_have_the_names_and_defaults_of_the_options(
 @pytest.mark.parametrize(
     ("config", "command"),
     [(PropagationOptions, "propagate"), (LinkRules, "track")]
-    + [(ModelChoice, name) for name in ("segment", "propagate", "embed")],
+    + [(TrainingConfig, "train"), (EvaluationOptions, "evaluate"), (EncodingChoice, "embed")]
+    + [(each, name) for each in (ImageChoice, ModelChoice) for name in ("segment", "propagate")],
     ids=lambda each: getattr(each, "__name__", each),
 )
 def test_a_command_has_the_options_of_its_job(config: type, command: str) -> None:
@@ -83,11 +96,11 @@ def given_to_a_command(config: type, arguments: list[str]) -> Any:
     heard = []
     small = typer.Typer()
 
-    @small.command()
-    @takes_options(config)
-    def command(options: Any = None) -> None:
+    def command(options: Any) -> None:
         heard.append(options)
 
+    command.__annotations__["options"] = config
+    small.command()(takes_options(command))
     CliRunner().invoke(small, arguments, catch_exceptions=False)
     return heard[0]
 
@@ -96,7 +109,8 @@ def as_arguments(name: str, value: Any) -> list[str]:
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
         return [option if value else f"--no-{name.replace('_', '-')}"]
-    return [] if value is None else [option, str(value)]
+    values = value if isinstance(value, tuple) else () if value is None else (value,)
+    return [part for each in values for part in (option, str(each))]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda each: each.__name__)
@@ -121,6 +135,9 @@ REFUSED = [
     (PropagationOptions, "n_frames", -3, "a whole number of 1 or more, or leave it out."),
     (PropagationOptions, "axis", -1, "a whole number of 0 or more, or leave it out."),
     (PropagationOptions, "through", "space", "time or depth, or leave it out."),
+    (ImageChoice, "channel", (0, -1), "a whole number of 0 or more, or several, or leave it out."),
+    (TrainingConfig, "minutes", 0.0, "a number of 0.01 or more."),
+    (EvaluationOptions, "max_objects", 0, "a whole number of 1 or more."),
     (AllKinds, "share", 1.5, "a number of 0 or more and of 1 or less."),
     (AllKinds, "share", float("nan"), "a number of 0 or more and of 1 or less."),
     (AllKinds, "count", 0, "a whole number of 1 or more."),

@@ -124,7 +124,7 @@ REFUSALS = (
         "an input of this command, and would be overwritten",
         linked_report,
     ),
-    Refusal("no objects", "data --model pocket --max-objects 0", "--max-objects"),
+    Refusal("no objects", "data --model pocket --max-objects 0", "max_objects is 0"),
 )
 
 

@@ -156,7 +156,7 @@ REFUSALS = (
             "data/index.json is an input of this command", indexed),
     Refusal("no such device", "data --out a.safetensors --from nothing.safetensors --device cuda:9",
             "no device 'cuda:9'"),
-    Refusal("no time", "data --out a.safetensors --minutes 0", "--minutes"),
+    Refusal("no time", "data --out a.safetensors --minutes 0", "minutes is 0"),
     Refusal("fractions", "data --out a.safetensors", "but these hold 0.5", float_labels),
     Refusal("other shape", "data --out a.safetensors", "has the shape (64, 60)", other_shape),
     Refusal("empty labels", "data --out a.safetensors", "are empty. Annotate some", blank),

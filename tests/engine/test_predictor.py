@@ -297,7 +297,7 @@ def test_the_mask_of_a_very_long_frame_is_that_of_a_shorter_one_drawn_out(predic
     embedding = predictor.encode(picture((2, 64)), frame_shape=(8, 4096))
     prompts = Prompts.from_points([(4, 2000)])
     exact = predictor.predict(embedding, prompts).masks
-    monkeypatch.setattr("napari_sam.engine.predictor.LONGEST_SIDE", 1024)
+    monkeypatch.setattr("napari_sam.engine.prediction.LONGEST_SIDE", 1024)
     coarse = predictor.predict(embedding, prompts).masks
     assert coarse.shape == exact.shape
     assert exact.any()

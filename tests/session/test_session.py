@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.engine import FrameStack, Prediction, Prompts, SamError
-from napari_sam.session import Answer, Drawing, Region, Request, Session
+from annotating import answer, square
+from napari_sam.engine import FrameStack, Prompts, SamError
+from napari_sam.session import Drawing, Session
 
 FRAME, OTHER_FRAME = (0, None, None), (2, None, None)
 CLICK = Prompts.from_points([(2, 2)])
@@ -18,24 +19,6 @@ FULL = np.ones((8, 9), bool)
 def new_session(**options) -> Session:
     stack = FrameStack.from_array(np.zeros((3, 8, 9), np.uint8), rgb=False)
     return Session(stack, np.zeros((3, 8, 9), np.uint16), **options)
-
-
-def square(top: int, left: int, side: int = 2) -> np.ndarray:
-    mask = np.zeros((8, 9), bool)
-    mask[top : top + side, left : left + side] = True
-    return mask
-
-
-def answer(request: Request, mask: np.ndarray, score: float = 0.9) -> Answer:
-    """What a network could have said: three candidates, the first of them shown."""
-    prediction = Prediction(
-        low_res_logits=np.zeros((3, 4, 4), np.float32),
-        iou_predictions=np.array([score, 0.5, 0.4], np.float32),
-        tokens=(1, 2, 3),
-        best=0,
-        upscale=lambda logits: np.zeros((len(logits), 8, 9), bool),
-    )
-    return Answer(request, prediction, Region.from_mask(mask), score, 0.8, "pocket", PICTURE)
 
 
 def land(session: Session, object_id: int, frame, prompts: Prompts, mask: np.ndarray) -> None:

@@ -10,7 +10,8 @@ import torch
 
 from napari_sam.engine import ModelError
 from napari_sam.model import Pocket
-from napari_sam.training.loop import Training, TrainingConfig
+from napari_sam.training import TrainingConfig
+from napari_sam.training.loop import Training
 from napari_sam.training.pocket.crops import SourcePool, pool_of
 from napari_sam.training.pocket.task import PocketTask
 from small_runs import POCKET_RUN, tiny_pocket, training_data

@@ -15,17 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam.engine import EncodingChoice, ImageChoice
+
 from .options import (
     LEFT_OUT,
-    Axes,
-    Channel,
-    Device,
     Json,
-    Model,
-    Precision,
-    SeriesName,
     open_predictor,
     read_stack,
+    takes_options,
     tell_left_out,
 )
 from .printing import one_line, print_table, progress_bar, tell
@@ -54,27 +51,15 @@ class Done:
     seconds: float
 
 
+@takes_options
 def embed(
     images: Annotated[
         list[Path],
         typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr; one or many."),
     ],
-    model: Model = "pocket",
-    frames: Annotated[
-        str,
-        typer.Option(
-            metavar="all|0-20", help="Which time points (or slices), from 0: 7, 0-20 or 0-20,35."
-        ),
-    ] = "all",
-    channel: Channel = None,
-    axes: Axes = None,
-    series: SeriesName = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    compiled: Annotated[
-        bool,
-        typer.Option("--compile", help="On a GPU: a minute slower at first, then quicker."),
-    ] = False,
+    *,
+    choice: EncodingChoice,
+    reading: ImageChoice,
     as_json: Json = False,
 ) -> None:
     """Encode frames ahead, overnight or on a cluster.
@@ -86,15 +71,15 @@ def embed(
     """
     from napari_sam.engine import EmbeddingCache, FrameError
 
-    positions = None if frames == "all" else parse_frames(frames)
+    positions = None if choice.frames == "all" else parse_frames(choice.frames)
     left_out: list[str] = []
     store = open_store()
     cache = EmbeddingCache(store=store)
-    predictor = open_predictor(model, device, precision, compiled=compiled)
+    predictor = open_predictor(choice, compiled=choice.compiled)
     results: list[Done] = []
     for path in images:
         try:
-            stack, _ = read_stack(path, channel, axes, series)
+            stack, _ = read_stack(path, reading)
             chosen = choose_frames(stack, positions)
             before = sum(done.frames for done in results)
             results.append(embed_image(path, cache, predictor, stack, chosen, before))

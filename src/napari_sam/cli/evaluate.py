@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam.training import EvaluationOptions
+
 from .options import (
     LEFT_OUT,
     Device,
@@ -16,6 +18,7 @@ from .options import (
     Precision,
     check_outputs,
     files_of,
+    takes_options,
     tell_left_out,
     weights_file,
 )
@@ -26,17 +29,14 @@ if TYPE_CHECKING:
     from napari_sam.training import Evaluation, Item
 
 
+@takes_options
 def evaluate(
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="Folder of images and their labels.")
     ],
+    *,
     model: Models = None,
-    max_objects: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="N", help="How many objects of each frame are tried, drawn at random."
-        ),
-    ] = 10,
+    options: EvaluationOptions,
     as_json: Json = False,
     report: Annotated[
         Path | None,
@@ -63,7 +63,7 @@ def evaluate(
         inputs = (*files_of(data, items), *map(weights_file, names))
         check_outputs(inputs, None, *(report / name for name in ("index.html", "scores.json")))
     loaded = [load_model(name, device=device, precision=precision) for name in names]
-    evaluations = evaluate_models(names, loaded, items, max_objects)
+    evaluations = evaluate_models(names, loaded, items, options.max_objects)
     for item in training.empty_items(evaluations[0], items):
         tell(f"{item.labels} holds no object that is large enough: left out.")
     if as_json:
@@ -71,8 +71,8 @@ def evaluate(
     else:
         print_evaluations(evaluations)
     if report:
-        options = "".join(f" --model {name}" for name in names)
-        command = f"napari-sam evaluate {data}{options} --max-objects {max_objects}"
+        models = "".join(f" --model {name}" for name in names)
+        command = f"napari-sam evaluate {data}{models} --max-objects {options.max_objects}"
         page = training.write_report(
             report, evaluations, items, data=data.resolve().name, command=command
         )

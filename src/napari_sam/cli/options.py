@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 
-from napari_sam.engine import ModelChoice, OptionField, options_of
+from napari_sam.engine import ImageChoice, ModelChoice, OptionField, options_of, read_options
 
 from .printing import tell
 
@@ -33,40 +34,43 @@ def typer_option(field: OptionField) -> Any:
     )
 
 
-def takes_options(config: type) -> Callable[[Command], Command]:
-    """Give a command the options of a job; it gets them as one config named ``options``."""
-    options = options_of(config)
-    own = [
-        Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=Annotated[
-                field.kind | None if field.is_optional else field.kind, typer_option(field)
-            ],
-        )
-        for name, field in options.items()
-    ]
-
-    def decorate(command: Command) -> Command:
-        @wraps(command)
-        def run(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in options}
-            command(**given, options=config(**chosen))
-
-        hints = get_type_hints(command, include_extras=True)
-        parameters: list[Parameter] = []
-        for name, each in signature(command).parameters.items():
-            each = each.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
-            parameters += own if name == "options" else [each]
-        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
-        return run
-
-    return decorate
+def as_parameter(field: OptionField) -> Parameter:
+    """An option as a keyword of a command."""
+    kind: Any = list[field.kind] if field.is_many else field.kind  # type: ignore[name-defined]
+    return Parameter(
+        field.name,
+        Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[kind | None if field.is_optional else kind, typer_option(field)],
+    )
 
 
-_OF_MODEL = options_of(ModelChoice)
+def takes_options(command: Command) -> Command:
+    """Replace each config among a command's parameters by its options: the command gets configs."""
+    hints = get_type_hints(command, include_extras=True)
+    configs = {name: each for name, each in hints.items() if is_dataclass(each)}
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, config in configs.items():
+            chosen = {option: given.pop(option) for option in options_of(config)}
+            given[name] = read_options(cast(type, config), chosen)
+        command(**given)
+
+    parameters: list[Parameter] = []
+    for name, each in signature(command).parameters.items():
+        if name in configs:
+            parameters += map(as_parameter, options_of(configs[name]).values())
+        else:
+            parameters += [each.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)]
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+_OF_IMAGE, _OF_MODEL = options_of(ImageChoice), options_of(ModelChoice)
+Axes = Annotated[str | None, typer_option(_OF_IMAGE["axes"])]
+SeriesName = Annotated[str | None, typer_option(_OF_IMAGE["series"])]
 Model = Annotated[str, typer_option(_OF_MODEL["model"])]
 Models = Annotated[
     list[str] | None,
@@ -76,29 +80,6 @@ Models = Annotated[
 ]
 Device = Annotated[str, typer_option(_OF_MODEL["device"])]
 Precision = Annotated[str, typer_option(_OF_MODEL["precision"])]
-Channel = Annotated[
-    list[int] | None,
-    typer.Option(
-        metavar="N",
-        help="Channel to look at, counted from 0; several: give it several times. All by default.",
-    ),
-]
-Axes = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ZYX",
-        help="A letter an axis, where the file says nothing or something wrong: Y and X of the "
-        "frame, C of channels, T, Z and others.",
-    ),
-]
-SeriesName = Annotated[
-    str | None,
-    typer.Option(
-        "--series",
-        metavar="NAME",
-        help="Which image of a file that holds several: its name, or its number from 0.",
-    ),
-]
 LabelsOut = Annotated[
     Path,
     typer.Option(metavar="FILE", help="Where the labels go: .tif (replaced if there) or .zarr."),
@@ -108,16 +89,14 @@ LEFT_OUT = 3  # exit code: of several images some could not be used, the others 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
 
 
-def read_stack(
-    path: Path, channel: list[int] | None, axes: str | None = None, series: str | None = None
-) -> tuple[FrameStack, str | None]:
+def read_stack(path: Path, choice: ImageChoice) -> tuple[FrameStack, str | None]:
     """An image file as frames, and the names of its axes without that of colours."""
     from napari_sam.engine import FrameStack, open_image
 
-    opened = open_image(path, series=series, axes=axes)
+    opened = open_image(path, series=choice.series, axes=choice.axes)
     if opened.others:
         tell(f"{path} holds {opened.others}: the first is read. Choose another with --series.")
-    stack = FrameStack.from_array(opened.data, axes=opened.axes, channel=channel)
+    stack = FrameStack.from_array(opened.data, axes=opened.axes, channel=choice.channel)
     letters = opened.axes or ""
     colours = stack.colour_axis
     return stack, (letters and "".join(a for n, a in enumerate(letters) if n != colours)) or None
@@ -143,11 +122,13 @@ def tell_left_out(reasons: Sequence[str], n_all: int) -> None:
             tell(reason)
 
 
-def open_predictor(model: str, device: str, precision: str, *, compiled: bool = False) -> Predictor:
-    """A model ready to predict; what could not be done as asked is told."""
+def open_predictor(choice: ModelChoice, *, compiled: bool = False) -> Predictor:
+    """A model ready to predict; its notices are printed."""
     from napari_sam.engine import Predictor, load_model
 
-    loaded = load_model(model, device=device, precision=precision, compiled=compiled)
+    loaded = load_model(
+        choice.model, device=choice.device, precision=choice.precision, compiled=compiled
+    )
     for notice in loaded.notices:
         tell(notice)
     return Predictor(loaded)

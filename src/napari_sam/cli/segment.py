@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_sam.engine import ImageChoice, ModelChoice
+
 from .embed import open_store
 from .options import (
-    Axes,
-    Channel,
     Device,
     Json,
     LabelsOut,
     Model,
-    Precision,
-    SeriesName,
     check_outputs,
     numbers,
     open_predictor,
     picture_format,
     read_stack,
+    takes_options,
     weights_file,
     whole_numbers,
 )
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from napari_sam.headless.image import Segmented
 
 
+@takes_options
 def segment(
     image: Annotated[
         Path,
@@ -42,6 +42,7 @@ def segment(
             show_default=False,
         ),
     ],
+    *,
     out: LabelsOut,
     point: Annotated[
         list[str] | None,
@@ -68,12 +69,8 @@ def segment(
         str | None,
         typer.Option(metavar="T[,Z]", help="Frame of a stack, from 0; the first by default."),
     ] = None,
-    channel: Channel = None,
-    axes: Axes = None,
-    series: SeriesName = None,
-    model: Model = "pocket",
-    device: Device = "auto",
-    precision: Precision = "auto",
+    reading: ImageChoice,
+    choice: ModelChoice,
     overlay: Annotated[
         Path | None,
         typer.Option(
@@ -96,12 +93,12 @@ def segment(
 
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
     boxes = [numbers("--box", text, "Y0,X0,Y1,X1", (4,)) for text in box or ()]
-    stack, names = read_stack(image, channel, axes, series)
+    stack, names = read_stack(image, reading)
     wanted = gather(stack, frame, prompts, headless.group(clicks, boxes, each=each))
-    check_outputs((image, prompts, weights_file(model)), out, overlay)
+    check_outputs((image, prompts, weights_file(choice.model)), out, overlay)
     if overlay:
         picture_format(overlay)
-    predictor = open_predictor(model, device, precision)
+    predictor = open_predictor(choice)
     session = headless.new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
     for notice in headless.blank_notices(stack, (frame for _, frame in wanted)):
         tell(notice)

@@ -13,7 +13,6 @@ from .options import Json, LabelsOut, check_outputs
 from .printing import print_table, tell
 
 if TYPE_CHECKING:
-    from napari_sam.engine import FrameIndex
     from napari_sam.session import Annotation, SessionFile
 
 app = typer.Typer(help="Look into saved sessions, and export what they hold.", no_args_is_help=True)
@@ -24,24 +23,6 @@ File = Annotated[
         metavar="SESSION", help="The folder IMAGE.napari-sam that the window saves beside an image."
     ),
 ]
-SCORES = (
-    "object_id",
-    "frame",
-    "score",
-    "iou_prediction",
-    "stability",
-    "area",
-    "painted",
-    "erased",
-    "prompts",
-    "candidate",
-    "model",
-    "model_hash",
-    "precision",
-    "source",
-    "warning",
-    "stopped",
-)
 
 
 @app.command("show")
@@ -101,6 +82,7 @@ def export(
 ) -> None:
     """Write a session's labels, tracks and scores as files."""
     from napari_sam.engine import write_labels
+    from napari_sam.headless import write_annotation_scores
     from napari_sam.session import SessionFile
     from napari_sam.stacks import find_tracks
 
@@ -114,7 +96,7 @@ def export(
         found.write_csv(tracks)
         typer.echo(f"{found.n_tracks} tracks written to {tracks}")
     if scores:
-        _write_scores(session, scores)
+        write_annotation_scores(scores, session.annotations())
         typer.echo(f"scores written to {scores}")
     _tell_problems(session)
 
@@ -162,36 +144,3 @@ def _ids(pixels: Any) -> list[int]:
     import numpy as np
 
     return [int(value) for value in np.unique(pixels) if value]
-
-
-def _write_scores(session: SessionFile, path: Path) -> None:
-    from napari_sam.engine import write_table
-
-    write_table(path, SCORES, (_score_row(*each) for each in session.annotations()))
-
-
-def _score_row(object_id: int, frame: FrameIndex, a: Annotation) -> tuple[object, ...]:
-    footprint = a.footprint
-    return (
-        object_id,
-        _positions(frame),
-        *(_number(n) for n in (a.score, a.iou_prediction, a.stability)),
-        *(r.area for r in (footprint.landed, footprint.painted, footprint.erased)),
-        len(a.drawings),
-        "" if a.candidate is None else a.candidate,
-        a.model,
-        a.model_hash,
-        a.precision,
-        "" if a.source is None else _positions(a.source),
-        a.warning,
-        a.stopped,
-    )
-
-
-def _positions(frame: tuple[int | None, ...]) -> str:
-    """A frame by its positions on the leading axes."""
-    return " ".join(str(position) for position in frame if position is not None)
-
-
-def _number(score: float | None) -> str:
-    return "" if score is None else f"{score:.4f}"

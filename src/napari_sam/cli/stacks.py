@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam.engine import ImageChoice, ModelChoice
 from napari_sam.stacks import LinkRules, PropagationOptions
 
 from .options import (
     Axes,
-    Channel,
-    Device,
     LabelsOut,
-    Model,
-    Precision,
     SeriesName,
     check_outputs,
     open_predictor,
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from napari_sam.engine import FrameIndex, FrameStack
     from napari_sam.session import Propagated
     from napari_sam.stacks import Tracks
-
-PROPAGATION, LINKS = PropagationOptions(), LinkRules()
 
 Seeds = Annotated[
     Path,
@@ -56,25 +51,22 @@ Scores = Annotated[
 ]
 
 
-@takes_options(PropagationOptions)
+@takes_options
 def propagate(
     image: Annotated[
         Path,
         typer.Argument(metavar="IMAGE", help="A time-lapse or volume: TIFF or Zarr."),
     ],
+    *,
     labels: Seeds,
     frame: Annotated[
         str, typer.Option(metavar="T[,Z]", help="The frame in which they are, counted from 0.")
     ],
     out: LabelsOut,
     ids: Ids = None,
-    options: PropagationOptions = PROPAGATION,
-    channel: Channel = None,
-    axes: Axes = None,
-    series: SeriesName = None,
-    model: Model = "pocket",
-    device: Device = "auto",
-    precision: Precision = "auto",
+    options: PropagationOptions,
+    reading: ImageChoice,
+    choice: ModelChoice,
     scores: Scores = None,
 ) -> None:
     """Propagate objects from one frame to those after or before it.
@@ -84,19 +76,20 @@ def propagate(
     """
     from napari_sam.engine import read_labels, write_labels, write_options
     from napari_sam.headless import stacks as headless
+    from napari_sam.headless import write_scores
     from napari_sam.headless.image import blank_notices
 
     chosen = None if ids is None else object_ids(ids)
-    stack, names = read_stack(image, channel, axes, series)
+    stack, names = read_stack(image, reading)
     check_stack(image, stack)
     index = stack.index(*whole_numbers(frame))
     seeds, _ = read_labels(labels)
-    check_outputs((image, labels, weights_file(model)), out, scores)
+    check_outputs((image, labels, weights_file(choice.model)), out, scores)
     session = headless.seeded_session(stack, seeds, index)
     options = with_through(options, stack, index)
     for notice in blank_notices(stack, [index]):
         tell(notice)
-    predictor = open_predictor(model, device, precision)
+    predictor = open_predictor(choice)
     with progress_bar("propagating", "%") as progress:
         results = list(
             headless.propagate(
@@ -110,17 +103,18 @@ def propagate(
         )
     write_labels(out, session.labels, names)
     if scores:
-        headless.write_scores(scores, results)
+        write_scores(scores, results)
     print_propagated(results)
     typer.echo(f"written to {out}")
 
 
-@takes_options(LinkRules)
+@takes_options
 def track(
     labels: Annotated[
         Path,
         typer.Argument(metavar="LABELS", help="Labels over time, not the image: TIFF or Zarr."),
     ],
+    *,
     out: Annotated[
         Path,
         typer.Option(metavar="TRACKS.csv", help="The tracks: a row for each object and frame."),
@@ -129,7 +123,7 @@ def track(
         Path | None,
         typer.Option(metavar="FILE", help="Labels in which a track has one number: .tif or .zarr."),
     ] = None,
-    options: LinkRules = LINKS,
+    options: LinkRules,
     axes: Axes = None,
     series: SeriesName = None,
 ) -> None:

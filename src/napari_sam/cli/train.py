@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import LEFT_OUT, Device, check_outputs, files_of, tell_left_out, weights_file
+from napari_sam.training import TrainingConfig
+
+from .options import (
+    LEFT_OUT,
+    Device,
+    check_outputs,
+    files_of,
+    takes_options,
+    tell_left_out,
+    weights_file,
+)
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -25,10 +35,12 @@ if TYPE_CHECKING:
 NOT_BETTER = 4  # exit code
 
 
+@takes_options
 def train(
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="Folder of images and their labels.")
     ],
+    *,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The new model's weights: .safetensors.")
     ],
@@ -38,21 +50,10 @@ def train(
             "--from", metavar="NAME", help="The model to begin with: pocket, another, or scratch."
         ),
     ] = "pocket",
-    minutes: Annotated[
-        float, typer.Option(min=0.01, metavar="N", help="How long to train.")
-    ] = 10.0,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Train so many steps instead: the same on any computer."
-        ),
-    ] = None,
+    options: TrainingConfig,
     device: Device = "auto",
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Another number: another course of chance.")
-    ] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a run was stopped.")
+        bool, typer.Option("--resume", help="Continue a run that was stopped.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on stdout: a line for each validation.")
@@ -75,6 +76,7 @@ def train(
     goes on.
     """
     from napari_sam import training
+    from napari_sam.engine import write_options
 
     training.check_out(out)
     left_out: list[FrameError] = []
@@ -87,9 +89,9 @@ def train(
         else training.read_training_data(items)
     )
     with training.joined_workers():
-        begun = training.begin_from(start, device=device, seed=seed, maps=maps_only)
+        begun = training.begin_from(start, device=device, seed=options.seed, maps=maps_only)
         advised = training.config_for(begun, maps_only=maps_only)
-        config = replace(advised, minutes=minutes, steps=steps, seed=seed)
+        config = replace(advised, **write_options(options))
         with progress_bar("encoding", " images") as progress:
             reports = training.train(
                 training_data, begun, out, config, resume=resume, progress=progress

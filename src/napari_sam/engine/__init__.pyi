@@ -10,6 +10,9 @@ from .automatic.options import GridRules as GridRules
 from .automatic.options import Method as Method
 from .automatic.options import SeedRules as SeedRules
 from .automatic.options import box_outline as box_outline
+from .choices import EncodingChoice as EncodingChoice
+from .choices import ImageChoice as ImageChoice
+from .choices import ModelChoice as ModelChoice
 from .embeddings.ahead import Embedded as Embedded
 from .embeddings.ahead import embed_all as embed_all
 from .embeddings.ahead import prefetch_order as prefetch_order
@@ -50,7 +53,6 @@ from .models.catalogue import fetch as fetch
 from .models.catalogue import find_model as find_model
 from .models.catalogue import known_models as known_models
 from .models.catalogue import model_state as model_state
-from .models.choice import ModelChoice as ModelChoice
 from .models.download import readable_size as readable_size
 from .models.zoo import LoadedModel as LoadedModel
 from .models.zoo import choose_device as choose_device
@@ -67,8 +69,8 @@ from .options import check_options as check_options
 from .options import options_of as options_of
 from .options import read_options as read_options
 from .options import write_options as write_options
+from .prediction import Prediction as Prediction
 from .predictor import Embedding as Embedding
-from .predictor import Prediction as Prediction
 from .predictor import Predictor as Predictor
 from .prompt_table import PromptTable as PromptTable
 from .prompt_table import read_prompts as read_prompts

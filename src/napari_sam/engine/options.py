@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from types import NoneType
-from typing import Any, Literal, NewType, TypeVar
+from dataclasses import dataclass, fields, replace
+from types import NoneType, UnionType
+from typing import Any, Literal, NewType, TypeVar, Union, cast
 
 from .errors import SamError
 
@@ -50,10 +50,17 @@ class OptionField:
     option: Option
 
     @property
+    def is_many(self) -> bool:
+        """Whether several values can be given: a tuple."""
+        return typing.get_origin(self.type) is tuple
+
+    @property
     def kind(self) -> type:
-        """What it is in Python: str, int, float or bool."""
+        """The type of a value in Python: str, int, float or bool."""
         if typing.get_origin(self.type) is Literal:
             return type(typing.get_args(self.type)[0])
+        if self.is_many:
+            return cast(type, typing.get_args(self.type)[0])
         kind: type = getattr(self.type, "__supertype__", self.type)
         return kind
 
@@ -69,13 +76,17 @@ class OptionField:
         low = "" if option.least is None else f" of {option.least:g} or more"
         high = "" if option.most is None else f" of {option.most:g} or less"
         number = "a whole number" if self.kind is int else "a number"
-        return f"{number}{' and'.join(filter(None, (low, high)))}"
+        several = ", or several" if self.is_many else ""
+        return f"{number}{' and'.join(filter(None, (low, high)))}{several}"
 
     def accepts(self, value: Any) -> bool:
         """Whether it can be this."""
         option = self.option
         if value is None:
             return self.is_optional
+        if self.is_many:
+            one = replace(self, type=self.kind, is_optional=False)
+            return isinstance(value, tuple) and all(map(one.accepts, value))
         if option.choices is not None:
             return isinstance(value, self.kind) and value in option.choices
         if self.kind not in (int, float):
@@ -105,8 +116,12 @@ def options_of(config: Any) -> dict[str, OptionField]:
     options = {}
     for each in fields(config):
         if OPTION in each.metadata:
-            kinds = [kind for kind in _parts(hints[each.name]) if kind is not NoneType]
-            is_optional = NoneType in _parts(hints[each.name])
+            hint = hints[each.name]
+            parts = (
+                typing.get_args(hint) if typing.get_origin(hint) in (Union, UnionType) else (hint,)
+            )
+            kinds = [kind for kind in parts if kind is not NoneType]
+            is_optional = NoneType in parts
             options[each.name] = OptionField(
                 each.name, kinds[0], each.default, is_optional, each.metadata[OPTION]
             )
@@ -139,14 +154,9 @@ def read_options(config: type[Config], record: Mapping[str, Any]) -> Config:
     known = options_of(config)
     if unknown := [name for name in record if name not in known]:
         raise SamError(f"There is no option {unknown[0]!r}. There are {', '.join(known)}.")
-    return config(**record)
+    return config(**{n: tuple(v) if known[n].is_many and v else v for n, v in record.items()})
 
 
 def write_options(config: Any) -> dict[str, Any]:
     """As YAML and JSON hold a config: all its options by name."""
     return {name: getattr(config, name) for name in options_of(config)}
-
-
-def _parts(hint: Any) -> tuple[Any, ...]:
-    """The types of a union, or the one type there is."""
-    return (hint,) if typing.get_origin(hint) is Literal else typing.get_args(hint) or (hint,)

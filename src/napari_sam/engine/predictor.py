@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import groupby, islice
 from typing import TypeAlias
 
@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from napari_sam.engine.models.zoo import LoadedModel, is_out_of_memory, on_cpu
-from napari_sam.model import NetworkConfig, PromptTensors, fitness, prepare, upscale_mask
+from napari_sam.model import NetworkConfig, PromptTensors, fitness, prepare
 
 from .contrast import resize_longest_side
 from .errors import FrameError, PromptError
 from .frames import FrameStack
-from .masks import stability_score
+from .prediction import Prediction, upscale_logits
 from .prompts import Prompts
 
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
 MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 4 MB each
 TOKEN_STRIDE = 16  # input pixels to a token of the embedding, in every network here
 OBJECTS_AT_ONCE = {"cpu": 2, "cuda": 16, "mps": 8}  # as many as keep the device busy, in fp32
-LONGEST_SIDE = 2**17  # pixels that a mask is computed in; 128 of these see one of the input
 KEPT_BYTES = 31 * 2**20  # glibc keeps twice of this for the next prompt instead of giving it back
 
 ONE_CLICK = (1, False, False)  # of this kind are ambiguous prompts
@@ -59,46 +58,6 @@ class Embedding:
     def nbytes(self) -> int:
         """Bytes held by the tensors."""
         return sum(tensor.nbytes for tensor in {*self.tensors, *self.prepared})
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """All candidates for one object. Full-size masks are made when they are asked for."""
-
-    low_res_logits: NDArray[np.float32]  # (M, m, m)
-    iou_predictions: NDArray[np.float32]  # (M,)
-    tokens: tuple[int, ...]  # the mask token of each candidate: 0 the single mask, 1-3 the three
-    best: int  # index of the candidate to show
-    upscale: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = field(repr=False)
-
-    @cached_property
-    def masks(self) -> NDArray[np.bool_]:
-        """All candidates in the frame's own pixels, ``(M, H, W)``."""
-        return self.upscale(self.low_res_logits)
-
-    @cached_property
-    def stability_scores(self) -> NDArray[np.float32]:
-        """IoU of each mask cut a little higher with it cut a little lower, ``(M,)``."""
-        return np.array([stability_score(logits) for logits in self.low_res_logits], np.float32)
-
-    def mask(self, candidate: int | None = None) -> NDArray[np.bool_]:
-        """One candidate's mask, ``(H, W)``; by default the best one's."""
-        index = self.best if candidate is None else candidate
-        n_candidates = len(self.low_res_logits)
-        if not -n_candidates <= index < n_candidates:
-            raise PromptError(
-                f"There is no candidate {index}: this prediction has {n_candidates}, 0 to "
-                f"{n_candidates - 1}."
-            )
-        mask: NDArray[np.bool_] = self.upscale(self.low_res_logits[index : index + 1])[0]
-        return mask
-
-    def with_token(self, token: int | None) -> Prediction:
-        """The same candidates, that of a mask token chosen as best, where there is one."""
-        best = self.tokens.index(token) if token in self.tokens else self.best
-        return Prediction(
-            self.low_res_logits, self.iou_predictions, self.tokens, best, self.upscale
-        )
 
 
 class Predictor:
@@ -270,7 +229,7 @@ class Predictor:
         config = self.model.network.config
         stride = config.input_size // config.mask_size
         upscale = partial(
-            _upscale,
+            upscale_logits,
             stride=stride,
             input_shape=embedding.input_shape,
             frame_shape=embedding.frame_shape,
@@ -365,33 +324,6 @@ class Predictor:
             masks=tensor(np.stack(masks)).unsqueeze(1) if masks else None,
             diameter=None if diameter is None else diameter * (scale_y * scale_x) ** 0.5,
         )
-
-
-def _upscale(
-    low_res_logits: NDArray[np.float32],
-    stride: int,
-    input_shape: tuple[int, int],
-    frame_shape: tuple[int, int],
-) -> NDArray[np.bool_]:
-    """Masks (M, H, W) of logits (M, m, m), each computed in the box that holds it only."""
-    masks = np.zeros((len(low_res_logits), *frame_shape), bool)
-    height, width = (min(side, LONGEST_SIDE) for side in frame_shape)
-    for mask, logits in zip(masks, low_res_logits, strict=True):
-        rows, columns, pixels = upscale_mask(
-            torch.as_tensor(logits), stride, input_shape, (height, width)
-        )
-        if (height, width) == frame_shape:
-            mask[rows, columns] = pixels.numpy()
-        else:
-            whole = np.zeros((height, width), bool)
-            whole[rows, columns] = pixels.numpy()
-            mask[:] = whole[np.ix_(*map(_nearest, frame_shape, whole.shape))]
-    return masks
-
-
-def _nearest(size: int, coarse: int) -> NDArray[np.intp]:
-    """For each of ``size`` pixels the one of ``coarse`` in which its centre lies."""
-    return ((np.arange(size) + 0.5) * (coarse / size)).astype(np.intp)
 
 
 def _keep_freed_memory() -> None:

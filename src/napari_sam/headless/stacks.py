@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,9 @@ from napari_sam.engine import (
     SamError,
     as_ids,
     checked_object_id,
-    write_table,
 )
 from napari_sam.session import Propagated, Session
 from napari_sam.stacks import Direction, Through, propagation
-
-SCORES = (
-    "object_id",
-    "frame",
-    "score",
-    "iou_prediction",
-    "stability",
-    "area",
-    "warning",
-    "stopped",
-)
 
 
 def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
@@ -122,15 +109,3 @@ def propagate(
     for propagated in steps:
         session.land_propagated(propagated, run)
         yield propagated
-
-
-def write_scores(path: Path, results: Iterable[Propagated]) -> None:
-    """A table of propagated objects: a row for each object and frame, frames by position."""
-    write_table(path, SCORES, map(_score_row, results))
-
-
-def _score_row(result: Propagated) -> tuple[object, ...]:
-    at = " ".join(str(position) for position in result.frame if position is not None)
-    scores = (result.score, result.iou_prediction, result.stability)
-    numbers = [f"{score:.4f}" for score in scores]
-    return result.object_id, at, *numbers, result.mask.area, result.warning, result.stopped

@@ -14,8 +14,9 @@ from .evaluation.report import as_json as as_json
 from .evaluation.report import make_folder as make_folder
 from .evaluation.report import write_report as write_report
 from .folder import find_items as find_items
-from .loop import TrainingConfig as TrainingConfig
 from .loop import joined_workers as joined_workers
+from .options import EvaluationOptions as EvaluationOptions
+from .options import TrainingConfig as TrainingConfig
 from .pocket.split import read_pocket_data as read_pocket_data
 from .run import Report as Report
 from .run import begin_from as begin_from

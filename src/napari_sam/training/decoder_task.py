@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from napari_sam.model import PromptTensors, Sam, empty_network
 
-from .loop import TrainingConfig
 from .losses import decoder_loss
+from .options import TrainingConfig
 from .prompting import corrected, first_prompts, only_given, placed, random_kind
 from .views import View
 

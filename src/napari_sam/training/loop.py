@@ -22,30 +22,7 @@ from torch import Tensor, distributed, nn
 from napari_sam.engine import ModelError, fast_in_bf16
 from napari_sam.model import Network
 
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One training run. The defaults are those of the embedded network, from scratch."""
-
-    minutes: float = 75.0  # of wall time, over which the rate falls as a cosine
-    steps: int | None = None  # instead of the minutes: the same run on any machine
-    seed: int = 0
-    crops: int = 5  # images per step and worker
-    crop_size: int = 256
-    objects: int = 3  # per image
-    whole_share: float = 0.15  # of the steps: objects seen in whole crops, not in windows of them
-    clicks: int = 16  # per crop, for the click kernels
-    rounds: tuple[float, ...] = (0.33, 0.25, 0.2, 0.14, 0.08)  # chances of 1, 2 … rounds of prompts
-    dense_share: float = 0.12  # of the run: click kernels only, a gradient at every pixel
-    rate: float = 1.5e-3
-    warm_up: int = 100  # steps
-    weight_decay: float = 0.02
-    clip: float = 1.0
-    ema: float = 0.998
-    synthetic_share: float = 0.4  # of the crops
-    synthetic_images: int = 600
-    maps_only: bool = False  # masks stay as they are; only the maps of objects learn
-    bf16: bool | None = None  # None: where the device has units for it
+from .options import TrainingConfig
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from napari_sam.model import POCKET, Network, Pocket, Sam, build_network
 
 from .decoder_task import DecoderTask
 from .history import History, ValidationResult
-from .loop import Training, TrainingConfig, TrainingTask, wait_for_workers, workers
+from .loop import Training, TrainingTask, wait_for_workers, workers
+from .options import TrainingConfig
 from .pocket.crops import pool_of
 from .pocket.maps_task import MapsTask
 from .pocket.task import PocketTask

@@ -104,6 +104,12 @@ class Opener:
         image = Image(tifffile.imread(path), name=path.stem, metadata={IMAGE_FILE: str(path)})
         return self.layer(image, desk)
 
+    def clicked(self, path: Path) -> Desk:
+        """An image with one click."""
+        desk = self.image(path)
+        desk.click(1, FIRST, (8, 8))
+        return desk
+
     def layer(self, image: Image, desk: Desk | None = None) -> Desk:
         desk = desk or self.desk()
         desk.viewer.add_layer(image)
@@ -157,13 +163,19 @@ def assert_same(desk: Desk, labels: np.ndarray, prompts: dict) -> None:
     assert all_prompts(desk) == prompts
 
 
+def assert_opens_again(open_: Opener, desk: Desk, path: Path) -> None:
+    """Closed and opened, the image has the labels and prompts it had."""
+    labels, prompts = labels_of(desk), all_prompts(desk)
+    desk.close()
+    assert_same(open_.image(path), labels, prompts)
+
+
 def all_prompts(desk: Desk) -> dict:
     return {key: annotation.drawings for key, annotation in desk.session.annotations()}
 
 
 def test_what_was_done_is_there_when_the_image_is_opened_again(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     desk.click(2, LAST, (20, 20))
     desk.paint(1, (0, 25, 25))
@@ -211,16 +223,12 @@ def test_nothing_is_written_before_anything_changes(open_, image_path) -> None:
 
 
 def test_the_last_seconds_are_saved_at_the_end(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
-    labels, prompts = labels_of(desk), all_prompts(desk)
-    desk.close()
-    assert_same(open_.image(image_path), labels, prompts)
+    desk = open_.clicked(image_path)
+    assert_opens_again(open_, desk, image_path)
 
 
 def test_a_save_that_comes_late_never_replaces_the_last_one(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     desk.click(1, FIRST, (20, 20))
     with desk.saving._one_at_a_time:
@@ -253,20 +261,16 @@ def test_where_the_folder_cannot_be_written_to_the_user_s_own_is_taken(
     open_, image_path, tmp_path
 ) -> None:
     session_path(image_path).write_bytes(b"in the way")
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     assert desk.saving.folder.parent == tmp_path / "data" / "sessions"
     assert len(desk.said) == 1
     assert "cannot be saved in" in desk.said[0]
-    labels, prompts = labels_of(desk), all_prompts(desk)
-    desk.close()
-    assert_same(open_.image(image_path), labels, prompts)
+    assert_opens_again(open_, desk, image_path)
 
 
 def test_a_full_disk_is_said_once_and_the_work_goes_on(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -283,9 +287,7 @@ def test_a_full_disk_is_said_once_and_the_work_goes_on(open_, image_path) -> Non
     for _ in range(40):
         open_.save(desk)
     assert desk.panel.text.text().startswith("Saved")
-    labels, prompts = labels_of(desk), all_prompts(desk)
-    desk.close()
-    assert_same(open_.image(image_path), labels, prompts)
+    assert_opens_again(open_, desk, image_path)
 
 
 def test_a_second_window_says_so_and_overwrites_nothing(open_, image_path) -> None:
@@ -312,8 +314,7 @@ def test_a_second_window_says_so_and_overwrites_nothing(open_, image_path) -> No
 
 
 def test_a_folder_that_was_deleted_is_written_anew(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     shutil.rmtree(session_path(image_path))
     desk.click(2, LAST, (20, 20))
@@ -385,8 +386,7 @@ NO_WAYS = [
 def test_at_the_end_all_is_saved_with_the_user_if_it_cannot_be_in_its_place(
     case: NoWay, seen: bool, open_, image_path, tmp_path
 ) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     case.happen(open_, image_path)
     desk.click(2, LAST, (20, 20))
@@ -409,8 +409,7 @@ def test_at_the_end_all_is_saved_with_the_user_if_it_cannot_be_in_its_place(
 
 @pytest.mark.parametrize("by_reader", [False, True], ids=["with its image", "as a session"])
 def test_a_session_that_lost_a_file_is_gone_on_with(by_reader: bool, open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     desk.click(2, LAST, (20, 20))
     labels, prompts = labels_of(desk), all_prompts(desk)
     desk.close()
@@ -454,8 +453,7 @@ def test_a_second_window_loses_nothing_when_it_is_closed(open_, image_path, tmp_
 
 
 def test_where_nothing_can_be_saved_at_all_the_user_is_told(open_, image_path, tmp_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     session_path(image_path).write_bytes(b"in the way")
     (tmp_path / "data").write_bytes(b"in the way")
     desk.close()
@@ -464,8 +462,7 @@ def test_where_nothing_can_be_saved_at_all_the_user_is_told(open_, image_path, t
 
 
 def test_a_session_of_an_image_that_changed_is_left_as_it_is(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     desk.close()
     content = (session_path(image_path) / "session.json").read_bytes()
     write_stack(image_path, 255 - tifffile.imread(image_path))
@@ -491,8 +488,7 @@ def test_a_session_of_an_image_that_changed_is_left_as_it_is(open_, image_path) 
 
 
 def test_new_labels_begin_a_session_beside_the_first(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     open_.save(desk)
     image, first = desk.bridge.image, desk.bridge.labels
     desk._attach(image, Labels(np.zeros_like(first.data)))
@@ -550,8 +546,7 @@ def test_a_demonstration_leaves_nothing_behind(open_, tmp_path) -> None:
 
 
 def test_a_dropped_session_brings_image_and_labels(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     labels, prompts = labels_of(desk), all_prompts(desk)
     desk.close()
 
@@ -574,8 +569,7 @@ def test_a_dropped_session_brings_image_and_labels(open_, image_path) -> None:
 
 
 def test_a_session_moved_with_its_image_finds_it(open_, image_path, tmp_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     labels = labels_of(desk)
     desk.close()
     moved = image_path.parent.rename(tmp_path / "moved")
@@ -588,8 +582,7 @@ def test_a_session_moved_with_its_image_finds_it(open_, image_path, tmp_path) ->
 
 
 def test_without_its_image_a_session_shows_its_objects(open_, image_path) -> None:
-    desk = open_.image(image_path)
-    desk.click(1, FIRST, (8, 8))
+    desk = open_.clicked(image_path)
     labels = labels_of(desk)
     desk.close()
     image_path.unlink()

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_sam.model import PocketConfig
 from napari_sam.training.clicks import bounding_box
-from napari_sam.training.loop import TrainingConfig
+from napari_sam.training.options import TrainingConfig
 
 from .crops import SourcePool, random_crop
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_sam.engine import ModelError
 from napari_sam.model import Pocket, PocketFeatures
-from napari_sam.training.loop import TrainingConfig
+from napari_sam.training.options import TrainingConfig
 
 from .batch import Batch, draw_batch
 from .crops import SourcePool

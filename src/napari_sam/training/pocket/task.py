@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model import Pocket, PocketFeatures, PromptTensors, click_kernel, stack_windows
-from napari_sam.training.loop import TrainingConfig
 from napari_sam.training.losses import decoder_loss, mask_loss
+from napari_sam.training.options import TrainingConfig
 from napari_sam.training.prompting import corrected, first_prompts, placed
 
 from .batch import Batch, draw_batch

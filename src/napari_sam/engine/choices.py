@@ -1,0 +1,110 @@
+"""The options that many jobs share: how an image is read, and which model runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .options import DeviceName, ModelName, about, check_options
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """How an image file is read.
+
+    Raises
+    ------
+    SamError
+        If a value is not allowed.
+    """
+
+    channel: tuple[int, ...] | None = field(
+        default=None,
+        metadata=about(
+            "Channels",
+            "Channel to look at, counted from 0; several: give it several times. All by default.",
+            least=0,
+            metavar="N",
+        ),
+    )
+    axes: str | None = field(
+        default=None,
+        metadata=about(
+            "Axes",
+            "One letter for each axis, if the file does not name its axes or is wrong: Y and X of "
+            "the frame, C for channels, T, Z and others.",
+            metavar="ZYX",
+        ),
+    )
+    series: str | None = field(
+        default=None,
+        metadata=about(
+            "Series",
+            "Which image of a file that holds several: its name, or its number from 0.",
+            metavar="NAME",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model runs, on which device, in which precision.
+
+    Raises
+    ------
+    SamError
+        If a value is not allowed.
+    """
+
+    model: ModelName = field(
+        default=ModelName("pocket"),
+        metadata=about(
+            "Model",
+            "A model of `napari-sam models list`, or a file of weights.",
+            metavar="NAME",
+        ),
+    )
+    device: DeviceName = field(
+        default=DeviceName("auto"),
+        metadata=about(
+            "Device",
+            "auto, cpu, cuda or mps; auto: the GPU if there is one.",
+            metavar="NAME",
+        ),
+    )
+    precision: str = field(
+        default="auto",
+        metadata=about(
+            "Precision",
+            "auto, fp32, or bf16: faster on some computers.",
+            metavar="NAME",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class EncodingChoice(ModelChoice):
+    """A model that encodes many frames, and which frames."""
+
+    compiled: bool = field(
+        default=False,
+        metadata=about(
+            "Compile",
+            "Compile the encoder on a GPU: the first frame takes a minute longer, the others are "
+            "faster.",
+            also=("--compile",),
+        ),
+    )
+    frames: str = field(
+        default="all",
+        metadata=about(
+            "Frames",
+            "Which time points or slices, counted from 0: 7, 0-20 or 0-20,35.",
+            metavar="all|0-20",
+        ),
+    )
