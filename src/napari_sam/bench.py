@@ -159,7 +159,7 @@ def recommend(figures: Sequence[Figures], present: Sequence[ModelEntry]) -> tupl
         chosen = min(candidates, key=lambda each: each.encode_seconds)
         words = f"Use {chosen}: none of the models here is ready within {PATIENCE:g} s."
     if slower := [str(each) for each in candidates if each.size > chosen.size]:
-        words += f" Larger, with finer borders, but one waits: {', '.join(slower)}."
+        words += f" Larger models have finer borders, but are slower: {', '.join(slower)}."
     if unknown:
         words += f" Not measured: {', '.join(unknown)}; add --model {unknown[0]}."
     return chosen.name, words

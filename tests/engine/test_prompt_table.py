@@ -127,7 +127,10 @@ WRONG_CASES = {
     "a column misspelt": ("object_id,kind,y,x,lable\n", "line 1: the column 'lable'"),
     "a column misplaced": ("object_id,y,x,kind\n", "line 1: the column 'y'"),
     "no object": (HEADER + ",0,point,3,4\n", "line 2: object_id is missing"),
-    "object 0": (HEADER + "0,0,point,3,4\n", "line 2: 0 is no object id. Give a whole number of 1"),
+    "object 0": (
+        HEADER + "0,0,point,3,4\n",
+        "line 2: 0 is not an object id. Give a whole number of 1",
+    ),
     "half an object": (HEADER + "1.5,0,point,3,4\n", "line 2: object_id is 1.5"),
     "a frame below 0": (HEADER + "1,-1,point,3,4\n", "line 2: frame is -1"),
     "an unknown kind": (HEADER + "1,0,points,3,4\n", "the kind is 'points'. Write point or box"),

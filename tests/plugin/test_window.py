@@ -276,7 +276,7 @@ def test_channels_and_contrast_are_told_in_the_panel(open_window, coins) -> None
     names = [layer.name for layer in user.viewer.layers]
     assert len(names) == len(set(names)) == 6, "the blank labels of before are gone"
     widget.source.input.entries["channel 1"].trigger()
-    widget.source.input.entries["as shown, by the layer's limits"].trigger()
+    widget.source.input.entries["as shown: the layer's contrast limits"].trigger()
     user.ready()
     assert widget.source.input.text() == "contrast as shown, channel 0"
     before = widget.bridge.session.stack

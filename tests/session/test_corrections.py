@@ -266,7 +266,7 @@ SETTLING = {
 @pytest.mark.parametrize("settle", SETTLING.values(), ids=list(SETTLING))
 def test_a_doubt_stands_until_it_is_settled_and_comes_back_by_undo(settle) -> None:
     session = new_session()
-    warning = "There are two like it now: it may have divided."
+    warning = "There are two similar objects now: it may have divided."
     session.land_propagated(propagated(1, 2, square(1, 1), warning=warning), session.new_run())
     assert session.annotation(1, frame(2)).warning == warning
     settle(session)

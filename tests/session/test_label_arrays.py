@@ -230,7 +230,7 @@ def test_what_is_no_object_id_is_refused_with_one_sentence(entrance: str, object
     session = Session(STACK, np.zeros(SHAPE, np.uint8))
     land(session, 1)
     before = session.labels.copy()
-    with pytest.raises(SamError, match=f"^{object_id} is no object id. Give a whole number"):
+    with pytest.raises(SamError, match=f"^{object_id} is not an object id. Give a whole number"):
         ENTRANCES[entrance](session, object_id)
     np.testing.assert_array_equal(session.labels, before)
     assert session.active == 1

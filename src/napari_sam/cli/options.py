@@ -82,7 +82,9 @@ Device = Annotated[str, typer_option(_OF_MODEL["device"])]
 Precision = Annotated[str, typer_option(_OF_MODEL["precision"])]
 LabelsOut = Annotated[
     Path,
-    typer.Option(metavar="FILE", help="Where the labels go: .tif (replaced if there) or .zarr."),
+    typer.Option(
+        metavar="FILE", help="File for the labels: .tif (an existing file is replaced) or .zarr."
+    ),
 ]
 LEFT_OUT = 3  # exit code: of several images some could not be used, the others were
 
@@ -110,7 +112,7 @@ def picture_format(path: Path) -> str:
 
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"):
-        raise FrameError(f"{path.name} is no kind of picture. Choose a name in .png.")
+        raise FrameError(f"{path.name} is not the name of a picture. Choose one that ends in .png.")
     return kind
 
 
@@ -200,7 +202,7 @@ def check_outputs(inputs: Iterable[Path | None], labels: Path | None, *others: P
             inside = given.is_dir() and any(_is_same(f, given) for f in output.resolve().parents)
             if inside:
                 raise SamError(
-                    f"{output} lies inside {given}, an input of this command. Write it elsewhere."
+                    f"{output} is inside {given}, an input of this command. Write it elsewhere."
                 )
         if output is not labels and output.is_dir():
             raise SamError(f"{output} is a folder. Give the name of a file.")

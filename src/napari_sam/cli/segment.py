@@ -47,7 +47,8 @@ def segment(
     point: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="Y,X[,LABEL]", help="A click: label 1 (or none) on the object, 0 beside it."
+            metavar="Y,X[,LABEL]",
+            help="A point: label 1 (or none) on the object, 0 on what does not belong to it.",
         ),
     ] = None,
     box: Annotated[
@@ -63,19 +64,19 @@ def segment(
         ),
     ] = None,
     each: Annotated[
-        bool, typer.Option("--each", help="Every point and box is an object of its own.")
+        bool, typer.Option("--each", help="Make a separate object of each point and each box.")
     ] = False,
     frame: Annotated[
         str | None,
-        typer.Option(metavar="T[,Z]", help="Frame of a stack, from 0; the first by default."),
+        typer.Option(
+            metavar="T[,Z]", help="Frame of a stack, counted from 0; the first by default."
+        ),
     ] = None,
     reading: ImageChoice,
     choice: ModelChoice,
     overlay: Annotated[
         Path | None,
-        typer.Option(
-            metavar="OUT.png", help="A picture of the frame with its objects, to look at."
-        ),
+        typer.Option(metavar="OUT.png", help="Also write a picture of the frame with its objects."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -122,7 +123,7 @@ def demo(
     ] = False,
     screenshot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Write a picture of the window, nothing else."),
+        typer.Option(metavar="FILE.png", help="Write a picture of the window only."),
     ] = None,
 ) -> None:
     """Segment sample images, and show what the window looks like.

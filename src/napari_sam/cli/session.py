@@ -15,7 +15,9 @@ from .printing import print_table, tell
 if TYPE_CHECKING:
     from napari_sam.session import Annotation, SessionFile
 
-app = typer.Typer(help="Look into saved sessions, and export what they hold.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show saved sessions, and export their labels, tracks and scores.", no_args_is_help=True
+)
 
 File = Annotated[
     Path,
@@ -77,7 +79,7 @@ def export(
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.csv", help="Where each mask is from, and how sure it is."),
+        typer.Option(metavar="FILE.csv", help="A table of the origin and the scores of each mask."),
     ] = None,
 ) -> None:
     """Write a session's labels, tracks and scores as files."""

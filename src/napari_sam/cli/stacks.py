@@ -34,8 +34,8 @@ Seeds = Annotated[
     Path,
     typer.Option(
         metavar="FILE",
-        help="The objects to begin with: labels of that one frame, or of the whole stack, of "
-        "which only that frame is used.",
+        help="The objects to propagate: labels of that frame, or of the whole stack (only that "
+        "frame is used).",
     ),
 ]
 Ids = Annotated[
@@ -46,7 +46,8 @@ Scores = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.csv",
-        help="A table of how sure each mask is, from 0 to 1: where to look for mistakes.",
+        help="A table of scores from 0 to 1, one for each mask. Look for mistakes where they are "
+        "low.",
     ),
 ]
 
@@ -60,7 +61,7 @@ def propagate(
     *,
     labels: Seeds,
     frame: Annotated[
-        str, typer.Option(metavar="T[,Z]", help="The frame in which they are, counted from 0.")
+        str, typer.Option(metavar="T[,Z]", help="The frame of these labels, counted from 0.")
     ],
     out: LabelsOut,
     ids: Ids = None,
@@ -121,7 +122,10 @@ def track(
     ],
     labels_out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Labels in which a track has one number: .tif or .zarr."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write labels in which each track has one number: .tif or .zarr.",
+        ),
     ] = None,
     options: LinkRules,
     axes: Axes = None,
@@ -139,7 +143,8 @@ def track(
     check_outputs([labels], labels_out, out)
     if names and len(names) != len(pixels.shape):
         raise FrameError(
-            f"The axes {names} do not fit labels of shape {pixels.shape}. Give one letter an axis."
+            f"The axes {names} do not fit labels of shape {pixels.shape}. Give one letter "
+            "for each axis."
         )
     time_axis = names.index("T") if names and "T" in names else 0
     regions = find_tracks(pixels, time_axis=time_axis)
@@ -176,8 +181,8 @@ def with_through(
     named = named_through(stack, along)
     if named is None:
         tell(
-            f"The file does not say whether axis {along} is time or depth. It is taken for time, "
-            "in which objects move. For a volume give --through depth."
+            f"The file does not say whether axis {along} is time or depth. Time is assumed, "
+            "in which objects move. For a volume, give --through depth."
         )
     return replace(options, through=named or "time")
 

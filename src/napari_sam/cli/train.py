@@ -70,10 +70,10 @@ def train(
 ) -> None:
     """Make a model better on your images, or make one from scratch.
 
-    DATA is as for evaluate; every fifth image is kept out to judge by. Of pocket all is trained, of
-    Segment Anything the decoder. What is better than the start is written to --out, with a log and
-    a plot beside it; exit code 4 if nothing was, 3 if images were left out. Ctrl-C stops, --resume
-    goes on.
+    DATA is as for evaluate; every fifth image is kept out for validation. Of pocket all is
+    trained, of Segment Anything the decoder. What is better than the start is written to --out,
+    with a log and a plot beside it; exit code 4 if nothing was, 3 if images were left out. Ctrl-C
+    stops, --resume goes on.
     """
     from napari_sam import training
     from napari_sam.engine import write_options
@@ -181,9 +181,9 @@ def conclude(last: Report, out: Path, *, as_json: bool) -> None:
     if better:
         tell(f"{out} holds the best weights, of step {last.best.step}.")
         return
-    left = "is left as it was" if out.exists() else "was not written"
+    left = "was not changed" if out.exists() else "was not written"
     tell(
-        f"No judged state was better than the start, mean IoU {last.start.figures.mean:.3f}: "
+        f"No validated state was better than the start, mean IoU {last.start.figures.mean:.3f}: "
         f"{out} {left}. Train longer, annotate more images, or stay with the model you began from."
     )
     raise typer.Exit(NOT_BETTER)

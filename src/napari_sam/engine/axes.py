@@ -13,7 +13,8 @@ def checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None
         return None
     if not isinstance(axes, str):
         raise FrameError(
-            f"The axes {axes!r} are no text. Give one letter an axis in one word, such as TZYX."
+            f"The axes {axes!r} are not text. Give one letter for each axis in one word, "
+            "such as TZYX."
         )
     letters = axes.upper()
     if rgb and len(letters) == ndim - 1 and not set(letters) & {"C", "S"}:
@@ -21,8 +22,8 @@ def checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None
     twice = [letter for letter in "YXCS" if letters.count(letter) > 1]
     if len(letters) != ndim or twice:
         raise FrameError(
-            f"The axes {axes!r} do not fit an array of {count(ndim, 'axis', 'axes')}. Give one "
-            "letter an axis, such as TZYX or YXC, with Y, X, C and S at most once."
+            f"The axes {axes!r} do not fit an array of {count(ndim, 'axis', 'axes')}. Give "
+            "one letter for each axis, such as TZYX or YXC, with Y, X, C and S at most once."
         )
     return letters
 
@@ -41,7 +42,7 @@ def find_colours(
         looks_rgb = any(shape[a] in (3, 4) and (letters[a] == "S" or a == last) for a in named[:1])
     if rgb and (axis is None or shape[axis] not in (3, 4)):
         raise FrameError(
-            f"An image of shape {shape} with axes {letters or 'unnamed'} was said to be RGB, but "
+            f"An image of shape {shape} with axes {letters or 'unnamed'} was declared as RGB, but "
             "has no colour axis of 3 or 4. Say rgb=False, or name the colour axis C."
         )
     if len(shape) - (axis is not None) < 2:
@@ -60,7 +61,7 @@ def checked_channels(
     channels = tuple(channel) if isinstance(channel, Sequence) else (channel,)
     if not all(hasattr(each, "__index__") for each in channels):
         raise FrameError(
-            f"The channel {channel!r} is no whole number. Give its position, counted from 0, or "
+            f"The channel {channel!r} is not a whole number. Give its position, counted from 0, or "
             "several of them."
         )
     wanted = ", ".join(map(str, channels)) or "none"

@@ -36,7 +36,8 @@ def checked_object_id(object_id: Any, highest: int = HIGHEST_ID) -> int:
     is_whole = isinstance(object_id, (int, np.integer)) and not isinstance(object_id, bool)
     if not is_whole or not 1 <= object_id <= highest:
         raise PromptError(
-            f"{object_id} is no object id. Give a whole number of 1 or more (0 is the background) "
+            f"{object_id} is not an object id. Give a whole number of 1 or more (0 is the "
+            "background) "
             f"and of {highest} or less, which is what these labels can hold."
         )
     return int(object_id)
@@ -138,7 +139,7 @@ class Prompts:
         """Points evenly along a path ``(N, 2)``, both ends included, at most ``spacing`` apart."""
         path = _checked_vertices(vertices, 1, "scribble")
         if not spacing > 0:
-            raise PromptError(f"A spacing of {spacing} pixels is none. Give one above 0.")
+            raise PromptError(f"The spacing is {spacing} pixels. Give one above 0.")
         with np.errstate(over="ignore"):
             steps = np.hypot(*np.diff(path, axis=0).T)
         walked = np.concatenate([[0.0], np.cumsum(steps)])  # length of the path at each vertex

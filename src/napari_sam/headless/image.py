@@ -68,8 +68,8 @@ def group(
     for y, x, label in ((*point, 1)[:3] for point in points):
         if label not in (0, 1):
             raise PromptError(
-                f"The label {label:g} of the point {y:g},{x:g} says nothing. "
-                "Write 1 on the object, 0 on what does not belong to it."
+                f"The label {label:g} of the point {y:g},{x:g} is not 1 or 0. Write 1 on the "
+                "object, 0 on what does not belong to it."
             )
         if each:
             objects.append(Prompts())
@@ -98,7 +98,7 @@ def blank_notices(stack: FrameStack, frames: Iterable[FrameIndex]) -> Iterator[s
             at = ",".join(str(position) for position in frame if position is not None)
             yield (
                 f"There is nothing to see in {f'frame {at}' if at else 'this image'}: all pixels "
-                "have one value, or none (NaN). Masks mean nothing there. Is it the right frame, "
+                "have one value, or none (NaN). A mask would mean nothing. Is it the right frame, "
                 "the right channel?"
             )
 
@@ -202,7 +202,7 @@ def _smallest_around(objects: Sequence[Prompts], y: float, x: float) -> int:
     }
     if not areas:
         raise PromptError(
-            f"The point {y:g},{x:g} lies in none of the {len(objects)} boxes: which object is it? "
+            f"The point {y:g},{x:g} is in none of the {len(objects)} boxes: which object is it? "
             "Give each object its number in a table of prompts, or make each prompt an object."
         )
     return areas[min(areas)]

@@ -21,15 +21,14 @@ class Preferences:
 
     prefetch: bool = field(
         default=True,
-        metadata=about(
-            "Look ahead", "Embed the neighbours of the shown frame while nothing else is to do"
-        ),
+        metadata=about("Look ahead", "Embed neighbouring frames in the background"),
     )
     limit_gb: int = field(
         default=10,
         metadata=about(
             "Space on disk (GB)",
-            "Embeddings are kept for the next time, and those used longest ago go first. They "
+            "Embeddings are kept for the next time; the least recently used are removed "
+            "first. They "
             "never take more than a quarter of the free disk. 0 keeps none. To clear them, see "
             "the widget, or type napari-sam cache --clear.",
             least=0,
@@ -41,7 +40,7 @@ class Preferences:
         metadata=about(
             "Folder",
             "Where embeddings are kept, for instance on a larger disk; empty for the usual place. "
-            "The environment variable NAPARI_SAM_EMBEDDINGS, where it is set, goes before this.",
+            "The environment variable NAPARI_SAM_EMBEDDINGS, if set, takes precedence.",
         ),
     )
 

@@ -220,7 +220,7 @@ class SamWidget(QWidget):
         self.propagation.stop()
         self.downloads.cancel()
         self.answering.give_up()
-        self.status.show_idle("Cancelled. The next click or frame goes on.")
+        self.status.show_idle("Cancelled. Click, or go to another frame, to continue.")
 
     def _show_pages(self, stack: FrameStack) -> None:
         """A single frame has no others to propagate to."""

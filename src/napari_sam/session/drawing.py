@@ -31,8 +31,9 @@ class Drawing:
         vertices = np.asarray(Prompts.from_points(self.vertices).points)
         if self.kind not in KINDS or not len(vertices) or self.label not in (0, 1):
             raise PromptError(
-                f"A {self.kind} of {len(vertices)} points with the label {self.label} is no "
-                f"drawing. Give one of {', '.join(KINDS)}, at least one point y, x, and the label "
+                f"A {self.kind} of {len(vertices)} points with the label {self.label} is not "
+                f"a drawing. Give one of {', '.join(KINDS)}, at least one point y, x, and "
+                "the label "
                 "1 or 0."
             )
 

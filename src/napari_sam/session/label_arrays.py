@@ -15,8 +15,8 @@ from napari_sam.engine import HIGHEST_ID, FrameError, SamError, decoding
 MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
 MOST_AT_ONCE = 2**24  # pixels of a frame that is copied in one piece
 CHUNK_SIDE = 512
-UNREADABLE = "Save them again from where they came, or choose “New labels”."
-ELSEWHERE = "What you annotate is not written to where they came from."
+UNREADABLE = "Save them again with the program that made them, or choose “New labels”."
+ELSEWHERE = "Your changes are not written to the original."
 
 
 @dataclass(frozen=True, eq=False)

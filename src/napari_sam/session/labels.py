@@ -244,7 +244,7 @@ class AnnotatedLabels:
             except OSError as error:
                 raise SamError(
                     f"The labels could not be written to: {error.strerror or error}. Make room or "
-                    "ask for permission, or go on with new labels."
+                    "ask for permission, or continue with new labels."
                 ) from error
 
     def _record(self, change: Change, run: int | None = None) -> None:

@@ -158,7 +158,8 @@ def divide(
     if len(set(daughters)) < 2:
         raise SamError(
             f"Object {mother} divides into two daughters at least. Go to the first frame in which "
-            "they are two, and choose both. If it only goes on with another number, join the two."
+            "they are two, and choose both. If it only continues under another number, join "
+            "the two."
         )
     later = set(frames_in(session.stack.shape, frame, "from here", axis))
     here = session.ids_in(frame)
@@ -174,7 +175,8 @@ def divide(
         )
     if mother not in daughters and mothers & later:
         raise SamError(
-            f"Object {mother} goes on after this frame. Name it as one of the daughters, or delete "
+            f"Object {mother} continues after this frame. Name it as one of the daughters, "
+            "or delete "
             "it from here on."
         )
     earlier = [d for d in daughters if d == mother or _frames_like(session, d, frame) - later]
@@ -194,7 +196,7 @@ def unlink(session: Session, object_id: int) -> None:
     """Forget what an object came from."""
     if object_id in session.parents:
         parents = {child: p for child, p in session.parents.items() if child != object_id}
-        action = f"forgetting what object {object_id} came from"
+        action = f"removing the parent of object {object_id}"
         session.make(Change((), {}, {}, session.parents, parents, action))
 
 

@@ -167,11 +167,12 @@ class Change:
     def _parts(self, rules: EndRules) -> dict[str, float]:
         """Each change, weighted, by the reason it gives."""
         return {
-            "Its outline has become another one on the way": rules.outline * self.outline,
-            "It is not as bright or dark there any more as where it set out": (
+            "Its outline has changed too much since the first slice": rules.outline * self.outline,
+            "Its brightness differs too much from that in the first slice": (
                 rules.brightness * self.brightness
             ),
-            "What is found there lies beside where it set out": rules.place * self.place,
+            "The mask found there is beside its position in the first slice": rules.place
+            * self.place,
         }
 
 

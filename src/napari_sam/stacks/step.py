@@ -35,7 +35,7 @@ from .motion import Picture, drift, follow, shifted
 SLACK = 1  # pixels around its place in the first slice that are home to an object, too
 NO_REGION = Region.empty()
 LEFT = "It left the frame"
-TWO = "There are two like it now: it may have divided"
+TWO = "There are two similar objects now: it may have divided"
 MEMORY = 0.9  # of earlier disagreements, in the next frame
 LEAST_AGREEMENT = 0.02
 DIVIDED = 0.25  # of the score is left to a daughter that keeps the mother's id
@@ -245,9 +245,9 @@ def _weigh(
     if growth < 1 / rules.most_growth:
         return score, "It shrank too much in one frame: it may have divided, or vanished"
     if overlap < rules.least_overlap:
-        return score, "What is found there lies elsewhere: it may have moved too far, or divided"
+        return score, "The mask found there is elsewhere: it may have moved too far, or divided"
     if score < rules.least_score:
-        return score, "It cannot be told from its surroundings any more"
+        return score, "It cannot be distinguished from its surroundings any more"
     return score, ""
 
 

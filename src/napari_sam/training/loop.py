@@ -130,9 +130,10 @@ class Training:
         value = float(loss.detach())
         if not math.isfinite(value + float(norm)):
             raise ModelError(
-                f"The training broke down in step {self.step + 1}: its loss is {value}, the "
-                f"gradient's norm {float(norm)}. What was good before is kept. Go on from there "
-                "with other prompts and crops: the same command with --resume and another --seed."
+                f"The training failed in step {self.step + 1}: its loss is {value}, the "
+                f"gradient's norm {float(norm)}. Earlier good weights are kept. Continue "
+                "from there with other prompts and crops: the same command with --resume and "
+                "another --seed."
             )
         self.optimiser.step()
         self._update_average()

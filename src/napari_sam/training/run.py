@@ -309,7 +309,8 @@ class Run:
         there = self.checkpoint.exists()
         if there and not resume:
             raise ModelError(
-                f"{self.checkpoint} is of a run that was stopped. Go on with --resume, or delete "
+                f"{self.checkpoint} is of a run that was stopped. Continue with --resume, or "
+                "delete "
                 "it to begin again."
             )
         if not there:
@@ -322,8 +323,8 @@ class Run:
         begun = read_checkpoint(self.checkpoint)
         if not {"start", "training", "history", "validated_at", "pause"} <= begun.keys():
             raise ModelError(
-                f"{self.checkpoint} was written by another version of this program, and cannot be "
-                "gone on from. Delete it to begin again."
+                f"{self.checkpoint} was written by another version of this program, and "
+                "cannot be continued. Delete it to begin again."
             )
         if begun["start"] != self.start.hash:
             raise ModelError(

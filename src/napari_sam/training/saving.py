@@ -20,7 +20,7 @@ from napari_sam.engine import ModelError, SamError, written
 from napari_sam.model import Network, Pocket
 
 REMEDY = (
-    "Make room on the disk, or choose a folder that can be written to; then go on with --resume."
+    "Make room on the disk, or choose a folder that can be written to; then continue with --resume."
 )
 
 
@@ -59,7 +59,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
         raise ModelError(
-            f"{path} is no whole checkpoint ({type(error).__name__}). Delete it, and begin the "
+            f"{path} is not a complete checkpoint ({type(error).__name__}). Delete it, and "
+            "begin the "
             "training again without --resume."
         ) from error
     return state

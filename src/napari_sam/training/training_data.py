@@ -25,11 +25,11 @@ MANY_FRAMES = 48  # of all stacks together: of a single stack more frames are ta
 
 ONE_STACK = (
     "There is one stack only: its last frames are kept out. They resemble the others, so the "
-    "figures flatter; another stack would tell more."
+    "figures are too optimistic; another stack is a better test."
 )
 ONE_IMAGE = (
-    "There is one image only: a quarter of it is kept out. It resembles the rest, so the figures "
-    "flatter; another image would tell more."
+    "There is one image only: a quarter of it is kept out. It resembles the rest, so the "
+    "figures are too optimistic; another image is a better test."
 )
 NOTHING_KEPT = (
     "There is one image only, with too few objects to keep any out: the figures are of the objects "
@@ -143,14 +143,14 @@ def _checked(data: TrainingData) -> TrainingData:
     if n < MIN_OBJECTS or not data.validation:
         raise FrameError(
             f"There {'is' if n == 1 else 'are'} {_count(n, 'object')} of {MIN_AREA} pixels or more "
-            f"to learn from; at least {MIN_OBJECTS} are needed, and some images besides to judge "
-            f"by. Annotate more: {FEW_OBJECTS} objects in several images are a beginning."
+            f"to learn from; at least {MIN_OBJECTS} are needed, and some other images for "
+            f"validation. Annotate more: {FEW_OBJECTS} objects in several images are a beginning."
         )
     if n >= FEW_OBJECTS:
         return data
     few = (
-        f"{_count(n, 'object')} to learn from are few: the figures will jump about, and other "
-        "images may gain little. Annotate more when it pays."
+        f"{_count(n, 'object')} to learn from are few: the figures will vary, and other "
+        "images may gain little. Annotate more if you can."
     )
     return replace(data, notes=(*data.notes, few))
 
@@ -160,7 +160,7 @@ def _summary(training: Sequence[AnnotatedFrame], validation: Sequence[AnnotatedF
         f"{_count(n_objects(frames), 'object')} in {_count(len(frames), 'frame')}"
         for frames in (training, validation)
     )
-    return f"{learned} to learn from; {judged} kept out to judge by."
+    return f"{learned} to learn from; {judged} kept out for validation."
 
 
 def _count(number: int, noun: str) -> str:

@@ -171,7 +171,7 @@ class Bytes:
         return bytearray, (10**12,)
 
 
-NOT_WHOLE = r"is no whole checkpoint.*Fetch it again"
+NOT_WHOLE = r"is not a complete checkpoint.*Fetch it again"
 NO_NUMBERS = r"no finite numbers, such as in mask_decoder\.iou_token.*earlier checkpoint"
 UNKNOWN = r"holds no network known here.*SAM 2"
 NO_FIT = r"nearly a vit network, but its weights do not fit: .*"

@@ -113,7 +113,7 @@ def test_an_own_model_under_a_name(wrapping: Wrapping, tmp_path: Path, user_fold
 
 @pytest.mark.parametrize("name", ["", "a/b", "../hela", ".hidden", "he la"])
 def test_what_is_no_name(name: str, checkpoint: Path) -> None:
-    with pytest.raises(ModelError, match=r"is no name for a model. Use letters"):
+    with pytest.raises(ModelError, match=r"is not a name for a model. Use letters"):
         register(checkpoint, name)
 
 

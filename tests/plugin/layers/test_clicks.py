@@ -74,7 +74,7 @@ def test_a_click_inside_an_object_says_which_it_is(scene: Scene) -> None:
     before = scene.bridge.labels.data.copy()
     scene.bridge.next_object()
     scene.click(10, 10)
-    assert scene.said == ["That is object 1: Shift-click to go on with it."]
+    assert scene.said == ["That is object 1: Shift-click to continue with it."]
     assert scene.listed == [1]
     assert len(scene.bridge.points.data) == 0, "the click goes"
     np.testing.assert_array_equal(scene.bridge.labels.data, before)
@@ -136,7 +136,7 @@ def test_undo_says_what_was_undone(scene: Scene) -> None:
     scene.bridge.undo()
     assert scene.said == [
         "Undone: prompt of object 1.",
-        "Done again: prompt of object 1.",
+        "Redone: prompt of object 1.",
         "Undone: prompt of object 1.",
         "There is nothing to undo.",
     ]

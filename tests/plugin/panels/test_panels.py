@@ -239,7 +239,7 @@ def test_the_menu_names_the_objects(qtbot) -> None:
     menu.name_objects({"chosen": "objects 3 and 7", "first": "object 3", "second": "object 7"})
     menu.allow({"swap", "join"})
     assert menu.entries["swap"].text() == "Swap objects 3 and 7 from here on"
-    assert menu.entries["join"].text() == "Object 7 goes on as object 3 from here"
+    assert menu.entries["join"].text() == "Object 7 continues as object 3 from here"
     titles = {action.text(): action.isEnabled() for action in menu.actions() if action.menu()}
     assert titles == {"Delete objects 3 and 7": False, "Merge objects 3 and 7": False}
 

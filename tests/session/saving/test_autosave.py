@@ -91,7 +91,7 @@ def rich_session() -> Session:
     run = session.new_run()
     for t in (1, 2):
         mask = Region.from_mask(square(t, t))
-        warning = "There are two like it now: it may have divided."
+        warning = "There are two similar objects now: it may have divided."
         propagated = Propagated(
             1, frame(t), mask, 0.7, 0.6, 0.5, "pocket", frame(0), warning=warning
         )

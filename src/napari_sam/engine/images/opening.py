@@ -118,7 +118,7 @@ def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:
     if suffix in NPY_SUFFIXES:
         return [npy_series(path, masks=indexed)], False
     raise FrameError(
-        f"{path.name} is of no kind that can be read. Save it as TIFF, PNG, JPEG or Zarr."
+        f"{path.name} is not in a format that can be read. Save it as TIFF, PNG, JPEG or Zarr."
     )
 
 
@@ -134,8 +134,8 @@ def _check_size(path: Path, array: Any, axes: str | None) -> None:
     if is_large and max(nbytes / MOST_GAIN, n_chunks * LEAST_CHUNK) > (stored := _stored(path)):
         raise FrameError(
             f"{path} says that a frame of it takes {nbytes / 2**20:.0f} MB in {n_chunks} pieces, "
-            f"but holds {stored / 2**20:.1f} MB: it is damaged, or empty. Save it again from the "
-            "program it is from."
+            f"but holds {stored / 2**20:.1f} MB: it is damaged, or empty. Save it again with "
+            "the program that wrote it."
         )
 
 

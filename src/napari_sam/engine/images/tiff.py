@@ -48,7 +48,7 @@ def tiff_series(path: Path) -> list[Series]:
             for number, series in enumerate(file.series)
         ]
     if not found:
-        raise FrameError(f"{path} holds no image. Save it again from the program it is from.")
+        raise FrameError(f"{path} holds no image. Save it again with the program that wrote it.")
     return found
 
 
@@ -134,7 +134,7 @@ def _check_segments(path: Path, page: Any) -> None:
     if found < wanted:
         raise FrameError(
             f"{path} says that a frame of it lies in {wanted} pieces, but tells where {found} are: "
-            "it is damaged. Save it again from the program it is from."
+            "it is damaged. Save it again with the program that wrote it."
         )
 
 

@@ -79,7 +79,7 @@ CATALOGUE = (
     ModelEntry(
         name="vit_l_lm",
         config="vit_l",
-        suits="Light microscopy where vit_b_lm misses fine borders; slower, wants a GPU.",
+        suits="Light microscopy where vit_b_lm misses fine borders; slower, needs a GPU.",
         size_bytes=1_250_000_000,
         licence="CC-BY-4.0",
         file_name="vit_l_lm.pt",
@@ -109,7 +109,7 @@ CATALOGUE = (
     ModelEntry(
         name="vit_l_em_organelles",
         config="vit_l",
-        suits="Electron microscopy where vit_b_em_organelles misses borders; wants a GPU.",
+        suits="Electron microscopy where vit_b_em_organelles misses borders; needs a GPU.",
         size_bytes=1_250_000_000,
         licence="CC-BY-4.0",
         file_name="vit_l_em_organelles.pt",
@@ -149,7 +149,7 @@ CATALOGUE = (
     ModelEntry(
         name="vit_l",
         config="vit_l",
-        suits="Photographs with fine detail; wants a GPU.",
+        suits="Photographs with fine detail; needs a GPU.",
         size_bytes=1_249_524_607,
         licence="Apache-2.0",
         file_name="sam_vit_l_0b3195.pth",

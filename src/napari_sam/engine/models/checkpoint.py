@@ -107,7 +107,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:
         raise ModelError(
-            "This is no whole checkpoint: cut off, in PyTorch's format of before 2020, or "
+            "This is not a complete checkpoint: cut off, in PyTorch's format of before 2020, or "
             "something else. Fetch it again, or save it again with torch.save or as safetensors. "
             f"It is {path}"
         ) from error
@@ -213,8 +213,9 @@ def _check_numbers(state: Mapping[str, Tensor], path: Path) -> None:
             low, high = torch.aminmax(tensor)
             if not (torch.isfinite(low) and torch.isfinite(high)):
                 raise ModelError(
-                    f"Some weights are no finite numbers, such as in {key}: the training that made "
-                    "them went astray, or the file is damaged. Take an earlier checkpoint, or "
+                    f"Some weights are not finite numbers, for example in {key}: the "
+                    "training that made them failed, or the file is damaged. Use an earlier "
+                    "checkpoint, or "
                     f"fetch it again. It is {path}"
                 )
 

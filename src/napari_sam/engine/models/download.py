@@ -289,8 +289,8 @@ def _status_error(job: Download, answer: _Answer) -> ModelError:
 def _connection_error(job: Download, error: _LineError) -> ModelError:
     if job.part_bytes:
         return ModelError(
-            f"The download of {job.target.name} broke off after {readable_size(job.part_bytes)}. "
-            f"Ask for it again and it goes on from there; if it keeps breaking, {job.by_hand}"
+            f"The download of {job.target.name} stopped after {readable_size(job.part_bytes)}. "
+            f"Start it again to resume it; if it keeps stopping, {job.by_hand}"
         )
     host = urlsplit(job.url).netloc
     return ModelError(

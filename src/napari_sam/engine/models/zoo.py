@@ -199,7 +199,7 @@ def register(path: str | Path, name: str) -> Path:
 
 def _register_own(path: Path, name: str) -> Path:
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ModelError(f"{name!r} is no name for a model. Use letters, digits, - and _.")
+        raise ModelError(f"{name!r} is not a name for a model. Use letters, digits, - and _.")
     read_network(path)  # refuses what could not be loaded later
     state = {key: value.contiguous() for key, value in read_state(path).items()}
     target = writable_folder() / f"{name}.safetensors"

@@ -169,5 +169,5 @@ class Answering(Controller):
         elif bridge is not None and (unseen := bridge.obstacle):
             text = f"⚠ {unseen}"
         elif bridge is not None and not bridge.tools.active:
-            text = "Choose a tool to go on clicking."
+            text = "Choose a tool to continue."
         self._status.show_idle(text)

@@ -145,7 +145,7 @@ class EmbeddingAhead:
     def cancel_all(self) -> None:
         """Stop embedding all frames; what is done stays, and the next time goes on from there."""
         self._worker.cancel(ALL)
-        self._show_end("Stopped. “Embed all frames” goes on from here.")
+        self._show_end("Stopped. “Embed all frames” resumes from here.")
 
     def stop(self) -> None:
         """Another image, another model, or nobody there any more: let go of everything."""

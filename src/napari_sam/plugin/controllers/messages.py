@@ -39,7 +39,7 @@ class Messages:
             return
         self._status.show_idle("Something went wrong; see the notification.")
         log.error("unexpected error", exc_info=error)
-        show_error(f"{type(error).__name__}: {error}. What was annotated so far is kept.")
+        show_error(f"{type(error).__name__}: {error}. Your annotations so far are kept.")
 
     def inform(self, sentence: str, is_warning: bool) -> None:
         """Show a sentence as a notification."""

@@ -192,13 +192,13 @@ class ObjectActions(Controller):
             return f"The parts are {names_of([first, *objects.split(session, first, frame)])} now."
         if action == "swap":
             objects.swap(session, first, chosen[1], frame, axis)
-            return f"{names_of(chosen).capitalize()} have exchanged their ids from here on."
+            return f"{names_of(chosen).capitalize()} swapped their ids from here on."
         if action == "join":
             objects.join(session, first, chosen[1], frame, axis)
-            return f"Object {chosen[1]} goes on as object {first} from here."
+            return f"Object {chosen[1]} continues as object {first} from here."
         if action == "orphan":
             objects.unlink(session, first)
-            return f"Object {first} comes from no other."
+            return f"Object {first} has no parent now."
         return self._divide(action, session, frame, chosen)
 
     def _divide(

@@ -163,7 +163,7 @@ class Propagation(Controller):
         if self._panel.chosen_through(axis) is not None:
             return ""
         name = _axis_name(bridge, axis)
-        return f"The {name} was taken for time. If it is depth, choose that above and repeat."
+        return f"The {name} was assumed to be time. If it is depth, choose that above and repeat."
 
     def begin(self, steps: Plan, slot: Hashable, note: str = "", number: int | None = None) -> None:
         """Go through a plan, in place of an earlier one in the same slot.

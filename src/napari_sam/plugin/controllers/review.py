@@ -22,7 +22,7 @@ SETTLE_MS = 300  # nothing landed for so long before the list is made again
 MOST_ROWS = 200
 PAUSE_MS = 4000  # nothing was corrected for so long: the correction is done
 CORRECTING = "Corrected so far. U, N or a pause propagates it from here."
-SETTLED = "This one is settled. Go on with the next."
+SETTLED = "This one is done. Continue with the next."
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .world import to_other
 
 NEAR = 0.5  # pixels by which labels may lie beside the image's
 MULTISCALE = "are multiscale, and napari cannot write into such"
-MOVED = "They lay elsewhere than the image, and were moved onto it."
+MOVED = "They were not aligned with the image, and were moved onto it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,8 @@ def _moved(labels: Labels, image: Image) -> str:
         one, other = (np.round((*each.scale, *each.translate), 6) for each in (labels, image))
         raise SamError(
             f"“{labels.name}” lies elsewhere than “{image.name}”: scale and translate are "
-            f"{one.tolist()} against {other.tolist()}. Choose labels that lie on the image, or "
+            f"{one.tolist()} against {other.tolist()}. Choose labels that are aligned with "
+            "the image, or "
             "“New labels”."
         )
     for name, value in placement(image, labels.ndim).items():

@@ -40,7 +40,7 @@ class Replay:
     def redo(self) -> Replayed:
         """Do again what was undone last."""
         what = self._session.next_step
-        said = f"Done again: {what}." if what else "There is nothing to do again."
+        said = f"Redone: {what}." if what else "There is nothing to redo."
         return self._run(self._session.redo, said)
 
     def _run(self, step: Callable[[], bool], said: str) -> Replayed:

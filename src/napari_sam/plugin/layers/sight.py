@@ -42,14 +42,17 @@ def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) 
     above = covering(viewer, image)
     if above is not None:
         return (
-            f"“{above.name}” lies over “{image.name}”, which clicks mean. "
-            "Hide it, or choose it under Image."
+            f"“{above.name}” lies over “{image.name}”, the image you annotate. Hide it, or "
+            "choose it under Image."
         )
     if not image.visible:
-        return f"“{image.name}” is hidden, but clicks mean it. Show it, or choose another image."
+        return (
+            f"“{image.name}” is hidden, but it is the image you annotate. Show it, or choose "
+            "another image."
+        )
     layers = viewer.layers
     if labels in layers and layers.index(labels) < layers.index(image) and hides(image):
-        return f"The masks lie below “{image.name}”: drag the layer “{labels.name}” above it."
+        return f"The masks are below “{image.name}”: drag the layer “{labels.name}” above it."
     if not labels.visible:
         return f"The masks are hidden: show the layer “{labels.name}”."
     if not prompts.visible:

@@ -52,7 +52,8 @@ class CandidatePanel(QWidget):
     def _add_candidate(self, position: int) -> None:
         button = QPushButton()
         button.setToolTip(
-            "Take this mask (K: the next one). The number is how sure the model is of it"
+            "Choose this mask (K: the next one). The number is the model's own estimate of "
+            "its quality"
         )
         button.setCheckable(True)
         button.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))

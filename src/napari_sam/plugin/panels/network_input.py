@@ -23,8 +23,8 @@ class InputButton(QPushButton):
         super().__init__()
         self.entries: dict[str, QAction] = {}
         self.setToolTip(
-            "What the network is given of the image: contrast, and which channels.\n"
-            "Automatic contrast leaves out the darkest and brightest 0.1 % of each frame"
+            "Contrast and channels that the network sees.\n"
+            "Automatic contrast ignores the darkest and brightest 0.1 % of each frame"
         )
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(LEAST_WIDTH)  # long texts are cut
@@ -60,7 +60,10 @@ class InputButton(QPushButton):
         self.entries.clear()
         self._heading("Contrast")
         self._choice(
-            (("automatic", not as_shown), ("as shown, by the layer's limits", bool(as_shown))),
+            (
+                ("automatic", not as_shown),
+                ("as shown: the layer's contrast limits", bool(as_shown)),
+            ),
             lambda n: self.contrast_chosen.emit(n == 1),
             enabled=as_shown is not None,
         )

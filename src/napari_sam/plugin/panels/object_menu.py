@@ -22,10 +22,10 @@ MENU = (  # name, as shown, submenu; filled in with the names of the objects
     ("zoom", "Zoom to {first}  ( / )", ""),
     ("split", "Split {first} into its parts", ""),
     ("swap", "Swap {chosen} from here on", ""),
-    ("join", "{second} goes on as {first} from here", ""),
+    ("join", "{second} continues as {first} from here", ""),
     ("mother", "{first} divides …", ""),
     ("daughters", "Daughters of {mother}: {chosen}", ""),
-    ("orphan", "Forget what {first} came from", ""),
+    ("orphan", "Remove the parent of {first}", ""),
     ("link", "Link the labels of all frames into tracks", ""),
 )
 

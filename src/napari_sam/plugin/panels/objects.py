@@ -15,10 +15,11 @@ from .controls import LEAST_HEIGHT, Table
 from .object_menu import ObjectMenu
 
 COLUMN_TIPS = (
-    "Its number, which is the value of its pixels in the labels. Click to sort",
-    "The frame it is in, or how many it is in. Click to sort",
-    "How sure the model is of it, from 0 to 1; of several frames the lowest. Click to sort",
-    "Clicks, boxes and other drawings it was made of. Click to sort",
+    "Its number: the value of its pixels in the labels. Click to sort",
+    "Its frame, or the number of its frames. Click to sort",
+    "Its score, from 0 to 1: how sure the model is, in the frame where it is least sure. "
+    "Click to sort",
+    "The number of its prompts: clicks, boxes and other drawings. Click to sort",
 )
 SORT_KEYS: tuple[Callable[[ObjectSummary], Any], ...] = (
     lambda each: each.object_id,
@@ -44,7 +45,7 @@ class ObjectPanel(QWidget):
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.next = QPushButton("Next object (N)")
         self.next.setToolTip(
-            "Begin a new object: one more than the highest number in the whole stack"
+            "Begin a new object. Its number is one more than the highest in the whole stack"
         )
         self.next.clicked.connect(self.next_clicked)
         self.menu = ObjectMenu(self)
@@ -58,8 +59,8 @@ class ObjectPanel(QWidget):
         self._active = 0
         self._shown_row: tuple[int, int] | None = None  # the active object, and where it stood
         self.table.setToolTip(
-            "Click an object to get its prompts back and go on with it. "
-            "Ctrl+click chooses several, double click zooms, Del deletes, right click lists more"
+            "Click an object to get its prompts back and continue with it. Ctrl+click "
+            "selects several, double click zooms, Del deletes, right click opens a menu"
         )
         self.table.setMinimumHeight(LEAST_HEIGHT)
         self.table.let_sort(*COLUMN_TIPS)

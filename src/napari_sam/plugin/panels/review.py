@@ -29,18 +29,18 @@ class ReviewPanel(QWidget):
         self.table.liked_height = 2 * LEAST_HEIGHT
         self.table.settled.connect(self._on_settled)
         self.next = QPushButton("Next  (U)")
-        self.next.setToolTip("Go to the next one: its frame is shown, it is the object in hand")
+        self.next.setToolTip("Go to the next low-confidence frame, and select its object")
         self.next.clicked.connect(self.next_clicked)
         self.right = QPushButton("Looks right  (0)")
-        self.right.setToolTip("Keep it as if you had drawn it, and go to the next one")
+        self.right.setToolTip("Confirm this mask, and go to the next one")
         self.right.clicked.connect(self.right_clicked)
         self.propagate = QPushButton("Propagate")
         self.propagate.setToolTip("Propagate the object you corrected to its next annotated frame")
         self.propagate.clicked.connect(self.propagate_clicked)
         self.by_itself = QCheckBox("after each correction")
         self.by_itself.setToolTip(
-            "Propagate a correction by itself: with the next entry (U), the next object (N), or "
-            "after a pause"
+            "Propagate each correction automatically: when you go to the next entry (U) or "
+            "object (N), or after a pause"
         )
         self.by_itself.setChecked(True)
         layout = QVBoxLayout(self)

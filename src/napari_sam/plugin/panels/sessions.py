@@ -21,10 +21,10 @@ class SessionPanel(QWidget):
         self.warning.setStyleSheet("font-weight: bold;")
         self.warning.hide()
         self.save = QPushButton("Save as …")
-        self.save.setToolTip("Save the session somewhere else, and go on there")
+        self.save.setToolTip("Save the session in another place, and continue there")
         self.save.clicked.connect(self._ask_where_to_save)
         self.open = QPushButton("Open …")
-        self.open.setToolTip("Open a session saved before; dropping it into the window does too")
+        self.open.setToolTip("Open a saved session. You can also drop it into the window")
         self.open.clicked.connect(self._ask_what_to_open)
         self._place = ""
         row = QHBoxLayout()

@@ -21,7 +21,9 @@ class SourcePanel(QWidget):
         super().__init__()
         self.image = Choice("The image layer to annotate")
         self.input = InputButton()
-        self.labels = Choice("Where the masks land: new labels, or labels to go on with")
+        self.labels = Choice(
+            "The layer that gets the masks: new labels, or labels to continue with"
+        )
         self.model = Choice("The network. 'embedded' works at once and offline")
         self.about = ShortText(2)
         self.open = QPushButton("File …")
@@ -31,9 +33,9 @@ class SourcePanel(QWidget):
         self.fetch.clicked.connect(self.fetch_clicked)
         self.fetch.hide()
         self.cell_size = Number(
-            "How large your cells are, in pixels of the image. It decides between candidates, and "
-            "how closely the embedded model looks.\n"
-            "0, automatic: as large as those you segmented lately",
+            "Diameter of your cells, in pixels of the image. It decides between candidates, "
+            "and the scale at which the embedded model looks.\n"
+            "0, automatic: the size of the cells you segmented last",
             " px across",
         )
         self.cell_size.setRange(0, LARGEST_CELL)

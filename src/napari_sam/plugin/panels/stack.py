@@ -64,7 +64,9 @@ class StackPanel(QWidget):
         self.button.clicked.connect(self.propagate_clicked)
         self.outcome = ShortText(2)
         self.tracks = QCheckBox("Tracks")
-        self.tracks.setToolTip("A Tracks layer of where the objects were, and of their divisions")
+        self.tracks.setToolTip(
+            "Show the paths of the objects and their divisions in a Tracks layer"
+        )
         self.tracks.toggled.connect(self.tracks_toggled)
         self._lay_out()
 

@@ -17,7 +17,8 @@ TOOLS = (  # name, button, tooltip
     (
         "point",
         "Point",
-        "Click an object (Q). Right click or Ctrl+click: not this. Shift+click: choose",
+        "Click an object (Q). Right click or Ctrl+click: negative point. Shift+click: select "
+        "an object",
     ),
     ("rectangle", "Box", "Drag a box around an object (W)"),
     ("ellipse", "Ellipse", "Drag an ellipse over an object: the model corrects its outline"),
@@ -48,10 +49,11 @@ class ToolPanel(QWidget):
             self.buttons[name] = button
         self.negative = QCheckBox("Not this (G)")
         self.negative.setToolTip(
-            "Points and scribbles say what the object is not; red in the image"
+            "Points and scribbles mark what does not belong to the object: negative prompts, "
+            "red in the image"
         )
         self.single = QCheckBox("One per prompt (J)")
-        self.single.setToolTip("Each box and each positive point begins an object of its own")
+        self.single.setToolTip("Each box and each positive point begins a new object")
         self.protect = QCheckBox("Protect neighbours")
         self.protect.setToolTip("Neither a mask nor napari's brush takes pixels of another object")
         self.protect.setChecked(True)

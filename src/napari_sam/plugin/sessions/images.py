@@ -43,8 +43,8 @@ def read_again(file: SessionFile) -> tuple[Path, Any, dict[str, Any]]:
     path = image_of(file)
     if path is None:
         raise SamError(
-            f"The image of {file.folder.name} is not where it was. Open it from where it is now, "
-            "then the session with “Open …” in the panel."
+            f"The image of {file.folder.name} was moved or deleted. Open it from its new "
+            "place, then the session with “Open …” in the panel."
         )
     record = file.manifest["image"]
     rgb = bool(file.manifest["preprocessing"]["rgb"])

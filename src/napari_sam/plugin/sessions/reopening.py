@@ -186,7 +186,7 @@ def find(folders: Sequence[Path], stack: FrameStack, report: Report) -> Found:
         try:
             found = read(folder, stack, report)
         except SamError as error:
-            problem = problem or f"{error} It is left as it is."
+            problem = problem or f"{error} It is not changed."
             continue
         if found.session is not None and found.session.is_of_image:
             return found

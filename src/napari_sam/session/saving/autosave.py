@@ -237,7 +237,7 @@ class Autosave:
             self._saved = None
         elif self._saved is None:
             raise SamError(
-                f"{self.folder} holds a session already. Open it to go on with it, or save this "
+                f"{self.folder} holds a session already. Open it to continue with it, or save this "
                 "one in another place."
             )
         elif SessionFile(self.folder).revision != self._saved.revision:

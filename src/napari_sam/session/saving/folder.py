@@ -108,11 +108,11 @@ class SessionFolder:
         with self._place(name) as (directory, base):
             looked_at = directory.status(base)
             if not stat.S_ISREG(looked_at.st_mode):
-                raise OSError(errno.EINVAL, "it is no regular file")
+                raise OSError(errno.EINVAL, "it is not a regular file")
             with open(directory.open(base, READ), "rb") as file:
                 opened = os.fstat(file.fileno())
                 if not os.path.samestat(looked_at, opened):
-                    raise OSError(errno.EAGAIN, "it was exchanged while it was read")
+                    raise OSError(errno.EAGAIN, "it was replaced while it was read")
                 if opened.st_size <= most_bytes:
                     content = file.read(opened.st_size + 1)
                     if len(content) <= most_bytes:
@@ -164,7 +164,7 @@ class SessionFolder:
     def _place(self, name: str) -> Iterator[tuple[_Directory, str]]:
         part, _, base = name.rpartition("/")
         if part not in ("", FRAMES) or base in ("", ".", "..") or {"/", "\\", "\0"} & set(base):
-            raise OSError(errno.EINVAL, f"{name!r} is no name of a session's file")
+            raise OSError(errno.EINVAL, f"{name!r} is not a name of a session file")
         with self._directory(part) as directory:
             yield directory, base
 
@@ -194,7 +194,7 @@ def _check_directory(status: os.stat_result) -> None:
     """Refuse links and their like on Windows, with a reason that can be read."""
     reparses = getattr(status, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT
     if stat.S_ISLNK(status.st_mode) or reparses:
-        raise OSError(errno.ELOOP, "a link stands in the place of the folder, and is not followed")
+        raise OSError(errno.ELOOP, "the folder was replaced by a link, which is not followed")
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 

@@ -234,7 +234,7 @@ def _read_manifest(files: SessionFolder, budget: Budget) -> Record:
         file_format, file_version = read_heading(content)
         if file_format != FORMAT:
             raise SamError(
-                f"{path} is no session of this program. Give a folder ending in {SUFFIX}."
+                f"{path} is not a session of this program. Give a folder ending in {SUFFIX}."
             )
         if file_version > VERSION:
             raise SamError(
