@@ -28,7 +28,7 @@ GFLOP = {"vit_b": 972, "vit_l": 2986, "vit_h": 5961}  # of their encoders, all o
 
 @dataclass(frozen=True)
 class Figures:
-    """What one model needs here. Memory is what the step added to this program's own, in MB."""
+    """Speed and memory of one model here. Memory is the growth of this process, in MB."""
 
     model: str
     config: str
@@ -168,7 +168,7 @@ def recommend(figures: Sequence[Figures], present: Sequence[ModelEntry]) -> tupl
 def _candidates(
     figures: Sequence[Figures], present: Sequence[ModelEntry]
 ) -> tuple[list[Candidate], list[str]]:
-    """What was measured, what can be estimated from it; and the names of what cannot."""
+    """Models measured, models estimated from these, and the names of the others."""
     measured = [Candidate(f.model, f.config, f.encode_seconds, measured=True) for f in figures]
     rates = [GFLOP[f.config] / f.encode_seconds for f in figures if f.config in GFLOP]
     estimated, unknown = [], []
@@ -209,7 +209,7 @@ def _count(action: Callable[[], object], seconds: float) -> int:
 
 @dataclass
 class Watched:
-    """What a block of code took; filled when it ends."""
+    """Time and memory of a block of code, filled in when it ends."""
 
     seconds: float = 0.0
     megabytes: float | None = None

@@ -1,4 +1,4 @@
-"""What `napari-sam demo` shows: real images that come with scikit-image, clicks, boxes, masks."""
+"""The scenes of `napari-sam demo`: real images from scikit-image, clicks, boxes, masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What else is installed under this package's name."""
+"""Other distributions that use this package's name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def rival_distribution() -> str | None:
 
 
 def rival_warning(rival: str) -> str:
-    """What is wrong and how to fix it, for the user."""
+    """A warning for the user, with the remedy."""
     return (
         f"{rival} is installed beside {DISTRIBUTION}, and both use the package name napari_sam: "
         f"one hides the other. To fix it: pip uninstall {rival} {DISTRIBUTION}, "

@@ -32,7 +32,7 @@ app.add_typer(sessions, name="session")
 
 
 def main() -> None:
-    """What the user can fix is said in one line on stderr, without a traceback; exit code 1."""
+    """Run the command. Errors that the user can fix are one line on stderr; exit code 1."""
     from napari_sam.engine import SamError
 
     quiet_libraries()

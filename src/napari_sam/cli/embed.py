@@ -42,7 +42,7 @@ TOLD_EVERY_S = 60  # how often a log without a terminal hears how far it is
 
 @dataclass(frozen=True)
 class Done:
-    """What was done for one image."""
+    """The result for one image."""
 
     image: str
     frames: int
@@ -255,7 +255,7 @@ def tell_progress(title: str) -> Iterator[Callable[[int, int, int], None]]:
 def report(
     results: list[Done], predictor: Predictor, store: EmbeddingStore, *, as_json: bool
 ) -> None:
-    """What was done, on stdout."""
+    """Print the results on stdout."""
     if as_json:
         model = predictor.model
         about = {"model": model.name, "hash": model.hash, "precision": model.precision}

@@ -165,7 +165,7 @@ def weights_file(model: str) -> Path | None:
 
 
 def files_of(data: Path, items: Iterable[Item]) -> tuple[Path, ...]:
-    """What is read of a folder of annotated images, in which other files may be written."""
+    """The files of a folder of annotated images that are read, and must not be overwritten."""
     return (data / "index.json", *(path for item in items for path in (item.image, item.labels)))
 
 

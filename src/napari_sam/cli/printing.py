@@ -1,4 +1,4 @@
-"""What the commands say: tables on stdout, progress and sentences on stderr."""
+"""Output of the commands: tables on stdout, progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as what stands in them; columns in which nothing stands are left out."""
+    """Print a table with columns as wide as their content; empty columns are left out."""
     columns = [c for c in zip(header, *rows, strict=True) if not rows or any(c[1:])]
     widths = [max(map(len, column)) for column in columns]
     for row in zip(*columns, strict=True):
@@ -48,7 +48,7 @@ def one_line(error: Exception) -> str:
 
 
 def quiet_libraries() -> None:
-    """What libraries log and warn does not stand beside our own lines; our own warnings are told.
+    """Silence logs and warnings of libraries; the program's own warnings are printed.
 
     Warnings stay where Python was asked for them, as by ``-W``.
     """
@@ -62,7 +62,7 @@ def quiet_libraries() -> None:
 
 
 class _Told(logging.Handler):
-    """What the program itself logs, as a line for the person."""
+    """Prints the program's own log records as lines for the user."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tell(" ".join(record.getMessage().split()))

@@ -104,7 +104,7 @@ def export(
 
 
 def _tell_problems(session: SessionFile) -> None:
-    """What of a session could not be read; the rest is worth having."""
+    """Print which parts of a session could not be read."""
     for problem in session.problems:
         tell(problem)
 

@@ -1,4 +1,4 @@
-"""What the axes of an array mean: which span the frame, which holds colours or channels."""
+"""The meaning of the axes of an array: which span the frame, which holds colours or channels."""
 
 from __future__ import annotations
 

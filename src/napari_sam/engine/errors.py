@@ -1,4 +1,4 @@
-"""What can go wrong, in the user's words: what was given, what is wanted, how to fix it."""
+"""Errors in the user's words: what was given, what is expected, how to fix it."""
 
 
 class SamError(Exception):

@@ -228,7 +228,7 @@ class FrameStack:
         return to_rgb(pixels, limits, mean=self.mean)
 
     def limits(self, index: FrameIndex, *, long_side: int | None = LONG_SIDE) -> Limits:
-        """What :meth:`frame` shows as 0 and 255: the fixed limits, or robust ones of this frame.
+        """Values that :meth:`frame` shows as 0 and 255: fixed limits, or robust ones of this frame.
 
         Robust limits leave out 0.1 % of the pixels at either end, NaN and infinity.
         """

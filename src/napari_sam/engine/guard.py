@@ -44,7 +44,7 @@ def decoding(what: object, remedy: str = WHOLE) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What a library said, as a part of a sentence."""
+    """The message of a library's error, as part of a sentence."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     line = " ".join(said.split()).rstrip(".")[:LONGEST_REASON]
     if line and isinstance(error, (OSError, ValueError, ImportError, NotImplementedError)):

@@ -26,7 +26,7 @@ OPTION = "option"  # in the metadata of a field
 
 @dataclass(frozen=True)
 class Option:
-    """What people read of a field, and what it can be."""
+    """The texts of a field for people, and its allowed values."""
 
     label: str  # beside a row of a form
     help: str  # sentences
@@ -66,7 +66,7 @@ class OptionField:
 
     @property
     def wanted(self) -> str:
-        """What can be given, in words."""
+        """The allowed values, in words."""
         option = self.option
         if option.choices is not None:
             *others, last = map(str, option.choices)
@@ -100,7 +100,7 @@ class OptionField:
 
 
 def about(label: str, help: str, **more: Any) -> dict[str, Option]:
-    """What is said of an option, as the metadata of its field.
+    """Describe an option: the metadata of its field.
 
     Parameters
     ----------

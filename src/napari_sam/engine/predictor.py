@@ -346,7 +346,7 @@ def _tokens(multimask: bool | None, ambiguous: bool) -> tuple[int, ...]:
 
 
 def _steps(prompts: Prompts) -> list[Prompts]:
-    """What was known after each click: the box and mask first, then one point more each time."""
+    """The prompts known after each click: box and mask first, then one more point each time."""
     counts = range(len(prompts.points) + 1)
     steps = [
         Prompts(prompts.points[:n], prompts.labels[:n], prompts.box, prompts.mask) for n in counts

@@ -204,7 +204,7 @@ class Prompts:
         return hash((self.points, self.labels, self.box, pixels))
 
     def fitted(self, frame_shape: tuple[int, int]) -> tuple[Prompts, tuple[str, ...]]:
-        """What of the prompts can be decoded in a frame ``(H, W)``, and sentences on what cannot.
+        """The prompts that can be decoded in a frame ``(H, W)``, and notes on those that cannot.
 
         Points outside the frame are left out; of points in one pixel the last one counts; a box is
         cut at the frame's border and left out if nothing of it remains, as is an empty mask.

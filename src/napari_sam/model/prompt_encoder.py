@@ -88,7 +88,7 @@ class PromptEncoder(nn.Module):
         return pe.unsqueeze(0)
 
     def _embed_points(self, points: Tensor, labels: Tensor, pad: bool) -> Tensor:
-        # Without a box, a point that is none stands where its corners would be
+        # Without a box, a padding point takes the place of its corners
         if pad:
             points = torch.cat([points, torch.zeros_like(points[:, :1])], dim=1)
             labels = torch.cat([labels, -torch.ones_like(labels[:, :1])], dim=1)

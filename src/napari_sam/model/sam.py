@@ -29,7 +29,7 @@ __all__ = [
 
 
 class NetworkConfig(Protocol):
-    """What every network's config tells."""
+    """Fields that the config of every network has."""
 
     @property
     def name(self) -> str: ...
@@ -40,7 +40,7 @@ class NetworkConfig(Protocol):
 
 
 class Network(Protocol):
-    """What every network does, Segment Anything or the embedded one; each is an `nn.Module` too."""
+    """Methods of every network, Segment Anything or the embedded one; each is an `nn.Module`."""
 
     @property
     def config(self) -> NetworkConfig: ...

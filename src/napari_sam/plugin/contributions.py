@@ -1,4 +1,4 @@
-"""What napari.yaml names: sample data that come inside scikit-image, and saved sessions."""
+"""Contributions named in napari.yaml: sample data from scikit-image, and saved sessions."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preferences:
-    """What napari.yaml declares under ``configurations``, in the same words."""
+    """Preferences, declared in napari.yaml under ``configurations`` with the same texts."""
 
     prefetch: bool = field(
         default=True,

@@ -1,4 +1,4 @@
-"""What is asked for one object in one frame, what a network answers, and what stands."""
+"""Request, answer and annotation of one object in one frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_PROMPTS, NO_REGION, NO_FOOTPRINT = Prompts(), Region.empty(), Footprint.empty
 
 @dataclass(frozen=True)
 class Annotation:
-    """One object in one frame as it stands in the labels."""
+    """One object in one frame, as it is in the labels."""
 
     prompts: Prompts = NO_PROMPTS  # what was decoded: the drawings on the base
     drawings: tuple[Drawing, ...] = ()
@@ -45,7 +45,7 @@ class Annotation:
 
     @classmethod
     def of_answer(cls, answer: Answer, footprint: Footprint) -> Annotation:
-        """What a network answered to prompts; the footprint is that of before."""
+        """The annotation of a network's answer to prompts; the footprint is the one before."""
         request = answer.request
         return cls(
             prompts=request.prompts,
@@ -65,7 +65,7 @@ class Annotation:
     def of_propagated(
         cls, propagated: Propagated, model_hash: str, precision: str, footprint: Footprint
     ) -> Annotation:
-        """What was propagated to a frame, or ended before it; the footprint is that of before."""
+        """The annotation of a propagated mask, or of an end; the footprint is the one before."""
         if propagated.stopped:
             return cls(source=propagated.source, stopped=propagated.stopped)
         return cls(
@@ -102,7 +102,7 @@ def names_of(object_ids: Sequence[int]) -> str:
 
 
 def as_found(region: Region) -> Annotation:
-    """An object as it stands in the labels without any prompt, ready to be corrected."""
+    """An object in the labels without any prompt, ready to be corrected."""
     return Annotation(base=region, footprint=Footprint.found(region))
 
 
@@ -127,7 +127,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the network makes of a request."""
+    """The network's answer to a request."""
 
     request: Request
     prediction: Prediction

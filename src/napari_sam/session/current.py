@@ -1,4 +1,4 @@
-"""What stands in the labels for each object in each frame, and the list of objects."""
+"""The current annotation of each object in each frame, and the list of objects."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class CurrentAnnotations:
         self._summaries: dict[int, ObjectSummary] = {}  # of objects that did not change since
 
     def __iter__(self) -> Iterator[tuple[Key, Annotation]]:
-        """All that stands, object by object."""
+        """All current annotations, object by object."""
         for object_id, frames in self._objects.items():
             for frame, annotation in frames.items():
                 yield (object_id, frame), annotation
 
     def get(self, key: Key) -> Annotation | None:
-        """What stands for an object in a frame, if anything."""
+        """The current annotation of an object in a frame, or ``None``."""
         return self._objects.get(key[0], {}).get(key[1])
 
     def of(self, object_id: int) -> Mapping[FrameIndex, Annotation]:
-        """What stands for an object, by frame."""
+        """The current annotations of an object, by frame."""
         return self._objects.get(object_id, {})
 
     def within(self, frame: FrameIndex) -> list[tuple[int, Annotation]]:
-        """What stands in a frame, by object."""
+        """The current annotations of a frame, by object."""
         objects = sorted(self._objects.items())
         return [(object_id, frames[frame]) for object_id, frames in objects if frame in frames]
 
@@ -59,7 +59,7 @@ class CurrentAnnotations:
         return [self._summaries[i] for i in sorted(self._summaries) if self._summaries[i].frames]
 
     def weakest(self, n: int | None) -> list[tuple[int, FrameIndex, float]]:
-        """What was propagated, by rising score: ``(object, frame, score)``."""
+        """Propagated masks by rising score: ``(object, frame, score)``."""
         scored = [
             (annotation.score, object_id, frame)
             for (object_id, frame), annotation in self

@@ -106,7 +106,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What one object covers in one frame, and which part of that is the annotator's own hand."""
+    """The pixels of one object in one frame, and those of them painted or erased by hand."""
 
     landed: Region  # all pixels that propagated the id after the last edit
     painted: Region  # of these, painted by hand: kept whatever the network says
@@ -281,7 +281,7 @@ def edits_of_stroke(
     shape: tuple[int, ...],
     displayed: tuple[int, int],
 ) -> list[LabelEdit]:
-    """What was painted elsewhere, as one edit a frame.
+    """A stroke painted by another tool, as one edit for each frame.
 
     Parameters
     ----------

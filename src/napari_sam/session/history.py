@@ -80,7 +80,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What was done: "prompt of object 3", "propagation of objects 1 and 2 over 12 frames"."""
+        """Name of the step: "prompt of object 3", "propagation of object 1 over 12 frames"."""
         keys = {key for change in self.changes for key in change.concerned}
         ids, frames = {object_id for object_id, _ in keys}, {frame for _, frame in keys}
         whose = f" of {names_of(sorted(ids))}" if ids else ""
@@ -89,7 +89,7 @@ class Run:
 
 
 class History:
-    """What was done and what was undone, a run a step."""
+    """Undo and redo; a run is one step."""
 
     def __init__(self, bytes_kept: int = BYTES_KEPT) -> None:
         self.bytes_kept = bytes_kept

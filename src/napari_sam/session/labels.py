@@ -1,4 +1,4 @@
-"""Labels, what stands in them for each object, and every change as a step of undo."""
+"""Labels, the annotation of each object in them, and every change as a step of undo."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
 
 
 class AnnotatedLabels:
-    """What a session knows and how it changes; how prompts become changes, it does not know.
+    """The data of a session and its changes; it does not know how prompts become changes.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class AnnotatedLabels:
         return self._current.objects()
 
     def ids_in(self, frame: FrameIndex) -> tuple[int, ...]:
-        """The ids found in the labels of a frame, whoever wrote them there."""
+        """The ids in the labels of a frame, from any source."""
         return tuple(int(i) for i in np.unique(read_frame(self.labels, frame)) if i > 0)
 
     def region(self, object_id: int, frame: FrameIndex) -> Region:
@@ -117,22 +117,22 @@ class AnnotatedLabels:
         frames = self.stack.indices()
         return [f for f in frames if (read_frame(self.labels, f) == object_id).any()]
 
-    # What was asked and what stands
+    # Requests and annotations
 
     def current(self, object_id: int, frame: FrameIndex) -> Annotation | None:
-        """What stands for an object in a frame; ``None`` if the user never touched it there."""
+        """The current annotation of an object in a frame; ``None`` if there is none."""
         return self._current.get((object_id, frame))
 
     def annotation(self, object_id: int, frame: FrameIndex) -> Annotation:
-        """What stands in the labels for an object in a frame."""
+        """The annotation of an object in a frame, as it is in the labels."""
         return self.current(object_id, frame) or Annotation()
 
     def annotations_in(self, frame: FrameIndex) -> list[tuple[int, Annotation]]:
-        """What stands in a frame, by object."""
+        """The annotations of a frame, by object."""
         return self._current.within(frame)
 
     def annotations(self) -> Iterator[tuple[Key, Annotation]]:
-        """All that stands, object by object."""
+        """All annotations, object by object."""
         return iter(self._current)
 
     def prompts(self, object_id: int, frame: FrameIndex) -> Prompts:
@@ -159,7 +159,7 @@ class AnnotatedLabels:
         return self._current.weakest(n)
 
     def answer(self, object_id: int, frame: FrameIndex) -> Answer | None:
-        """What landed for an object lately, with its candidates to choose from."""
+        """The latest answer for an object, with its candidates."""
         return self._pending.answer((object_id, frame))
 
     def pending(self) -> tuple[Request, ...]:
@@ -196,12 +196,12 @@ class AnnotatedLabels:
 
     @property
     def last_step(self) -> str:
-        """What :meth:`undo` would take back, in words; "" if there is nothing."""
+        """The step that :meth:`undo` would undo, in words; "" if there is none."""
         return "" if self._history.last is None else self._history.last.name
 
     @property
     def next_step(self) -> str:
-        """What :meth:`redo` would do again, in words; "" if there is nothing."""
+        """The step that :meth:`redo` would redo, in words; "" if there is none."""
         return "" if self._history.next is None else self._history.next.name
 
     def undo(self) -> bool:

@@ -1,8 +1,8 @@
-"""What can be done with whole objects: delete, trim, merge, split, swap, join, divide.
+"""Operations on whole objects: delete, trim, merge, split, swap, join, divide.
 
 Each is one step of undo over all frames it concerns. Ids, parents and annotations go along: an
 annotation moves with its object's id; where pixels of several objects become one, or one is
-split, what results is the user's own and the next click corrects it as it stands.
+split, the result is the user's own and the next click corrects it as it is.
 """
 
 from __future__ import annotations

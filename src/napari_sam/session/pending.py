@@ -52,7 +52,7 @@ class PendingRequests:
         return True
 
     def answer(self, key: Key) -> Answer | None:
-        """What came lately for an object in a frame."""
+        """The latest answer for an object in a frame."""
         return self._answers.get(key)
 
     def remember(self, answer: Answer) -> None:

@@ -11,7 +11,7 @@ Matrix: TypeAlias = tuple[Vector, ...]
 
 @dataclass(frozen=True)
 class Placement:
-    """What a napari layer of ``n`` axes is told of its place; a session keeps it for its image."""
+    """The placement of a napari layer of ``n`` axes; a session keeps it for its image."""
 
     scale: Vector  # (n,) units a pixel
     translate: Vector  # (n,)
@@ -37,7 +37,7 @@ class Placement:
 
     @classmethod
     def read(cls, record: dict[str, Any]) -> Placement:
-        """What :meth:`write` wrote."""
+        """Read a record of :meth:`write`."""
         return cls(**{name: _frozen(value) for name, value in record.items()})
 
     def write(self) -> dict[str, Any]:

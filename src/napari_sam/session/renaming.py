@@ -1,4 +1,4 @@
-"""The change that gives objects other ids: their pixels, what stands for them, their lineage."""
+"""The change that gives objects other ids: their pixels, annotations and lineage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def change_to(
 def renamed_annotations(
     session: Session, ids: Mapping[int, int], frame: FrameIndex
 ) -> dict[Key, Annotation | None]:
-    """What stands in a frame under each id concerned once the ids are given."""
+    """The annotations of a frame under the new ids."""
     current = read_frame(session.labels, frame)
 
     def is_there(object_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""What of a session is on disk."""
+"""The part of a session that is on disk."""
 
 from __future__ import annotations
 

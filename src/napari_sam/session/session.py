@@ -1,6 +1,6 @@
 """Prompts per object and frame become labels: what was asked, what came back, what landed, undo.
 
-A prompt edit becomes a :class:`Request`; whoever has a predictor turns it into an :class:`Answer`
+A prompt edit becomes a :class:`Request`; a predictor turns it into an :class:`Answer`
 with :func:`decode`, now or later, in this thread or another; :meth:`Session.land` writes the
 answer unless a newer request has overtaken it. The session itself runs no network and starts no
 thread.
@@ -84,7 +84,7 @@ class Session(AnnotatedLabels):
         self._sizes = CellSizes()
         self._active = self._highest + 1
 
-    # The object in hand
+    # The current object
 
     @property
     def active(self) -> int:
@@ -144,7 +144,7 @@ class Session(AnnotatedLabels):
         """Write the answer to a request; ``None`` if a newer request has overtaken it.
 
         A mask without a pixel, or with only what other objects leave over, does not land either:
-        what stood before stands, and ``refused`` is emitted.
+        the annotation before is kept, and ``refused`` is emitted.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Session(AnnotatedLabels):
         return self._apply(key, Annotation.of_answer(answer, self._footprint(key)), answer.mask)
 
     def fail(self, request: Request) -> None:
-        """Give up a request that could not be decoded: what stood before stands."""
+        """Give up a request that could not be decoded; the annotation before is kept."""
         if self._pending.drop(request):
             self._mark(())
             self.landed.emit(*request.key)
@@ -201,7 +201,7 @@ class Session(AnnotatedLabels):
         return on_base(prompts, self._base(key), self.stack.frame_shape_of(key[1]))
 
     def _base(self, key: Key) -> Region:
-        """What the user found in the labels and corrects: of another tool, or propagated."""
+        """The mask that the user corrects: from another tool, or propagated."""
         request, current = self._pending.get(key), self.current(*key)
         if request is not None:
             return request.base
@@ -259,7 +259,7 @@ class Session(AnnotatedLabels):
         return self._sizes.usual() if self.learns_diameter else None
 
     def _diameter(self, key: Key) -> float | None:
-        """What an object is decoded with: as at its first prompt, so that later ones refine it."""
+        """The diameter that an object is decoded with, the same as at its first prompt."""
         newest = self._newest(key)
         if newest.prompts:
             return newest.diameter
@@ -293,7 +293,7 @@ class Session(AnnotatedLabels):
         return edit
 
     def _bereft(self, edit: LabelEdit, object_id: int) -> dict[Key, Annotation]:
-        """What stands for other objects whose pixels an edit takes; none are where protected."""
+        """Annotations of other objects whose pixels an edit takes; none if they are protected."""
         if self.protect_neighbours or not edit:
             return {}
         after: dict[Key, Annotation] = {}

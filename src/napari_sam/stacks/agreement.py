@@ -20,7 +20,7 @@ from .motion import Picture, follow, shifted
 
 
 class Step(NamedTuple):
-    """What an object was in the last frame, and what was found in this one."""
+    """An object in the last frame, and the mask found in this one."""
 
     before: Region
     now: Region

@@ -1,4 +1,4 @@
-"""What an object looks like in the slice it set out from, and how far it has become something else.
+"""The appearance of an object in its first slice, and how much it has changed since.
 
 Nothing moves along depth: an object stays where it is, grows, shrinks and ends, and under its
 place another one may begin. So every slice is compared with the first one rather than with the
@@ -152,7 +152,7 @@ class Change:
         return replace(changed, n_sure=self.n_sure + (not unsure), n_unsure=self.n_unsure + unsure)
 
     def is_over(self, rules: EndRules) -> bool:
-        """Whether this is another object, or has been in doubt for too long."""
+        """Whether this is another object, or has been uncertain for too long."""
         return self.total(rules) > 1 or self.n_unsure > rules.patience * self.n_sure
 
     def total(self, rules: EndRules) -> float:
@@ -160,7 +160,7 @@ class Change:
         return sum(self._parts(rules).values())
 
     def reason(self, rules: EndRules) -> str:
-        """What speaks most against being the same."""
+        """The strongest evidence against being the same object."""
         parts = self._parts(rules)
         return max(parts, key=lambda reason: parts[reason])
 

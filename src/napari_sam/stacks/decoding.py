@@ -1,4 +1,4 @@
-"""What the network says of objects whose place in a frame is known, before anything is decided.
+"""The network's answers for objects whose place in a frame is known, before any decision.
 
 Every object is asked for three times, each time by clicks in the middle of where it should be: with
 its mask there, with a loose box, and with nothing else. The mask's answer keeps to the mask, the
@@ -53,7 +53,7 @@ class Place(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the network says of one object, prompted in one way."""
+    """The network's answer for one object, prompted in one way."""
 
     values: NDArray[np.float32]  # logits in the object's window
     iou_prediction: float
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What an object would have of a frame: the higher the value of a pixel, the more its own."""
+    """The logits of one object in a frame: the higher, the more likely a pixel is its own."""
 
     window: Window
     values: NDArray[np.float32]  # logits
@@ -77,7 +77,7 @@ Asking: TypeAlias = Callable[[Place, tuple[int, int]], Prompts]
 def decode_objects(
     regions: Sequence[Region], embedding: Embedding, predictor: Predictor
 ) -> Iterator[Decoded]:
-    """What the network says of each object by where it should be."""
+    """The network's answers for all objects, prompted where each should be."""
     places = [Place(region, clicks_in(region)) for region in regions]
     windows = [
         _grown(region.window, MARGIN * diameter_of(region), embedding.frame_shape)

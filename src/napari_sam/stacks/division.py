@@ -34,7 +34,7 @@ KNOWN = 0.7  # likeness of her picture from which it is that of a neighbour in t
 
 
 class Parting(NamedTuple):
-    """What an object was in the last frame, and what it is now."""
+    """An object in the last frame, and in this one."""
 
     before: Region
     now: Region

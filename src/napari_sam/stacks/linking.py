@@ -25,7 +25,7 @@ from .tracking import Tracks, find_tracks, link
 
 @dataclass(frozen=True, eq=False)
 class Links:
-    """What the labels of many frames are as tracks, and what has to change for it."""
+    """The labels of many frames as tracks, and the changes of ids this needs."""
 
     tracks: Tracks
     ids: Mapping[FrameIndex, Mapping[int, int]]  # in each frame, those that change

@@ -78,7 +78,7 @@ class Picture:
     def brightness(
         self, window: Window, sigma: float, *, stretched: bool = False
     ) -> NDArray[np.float32]:
-        """What a window of the frame shows, a little smoothed: one value a pixel of the frame.
+        """A window of the frame, slightly smoothed: one value for each pixel.
 
         In the image's own units, or ``stretched`` by the frame's own limits, 0 to 255.
         """

@@ -1,4 +1,4 @@
-"""What can be said of a propagation and of links: for Python, files, commands and the window."""
+"""Options of propagation and of linking, for Python, files, commands and the window."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class PropagationOptions:
 
 @dataclass(frozen=True)
 class LinkRules:
-    """What may be one object in two frames. Lengths are in diameters of the median region.
+    """Rules for linking regions of two frames. Lengths are in diameters of the median region.
 
     Raises
     ------

@@ -54,7 +54,7 @@ class Leg:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be propagated where. Read from a session once; the work needs no session."""
+    """Objects to propagate, and where to. Read from a session once, then independent of it."""
 
     legs: tuple[Leg, ...]
 

@@ -56,7 +56,7 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """An object as it stands in the frame last looked at."""
+    """An object as it is in the latest frame."""
 
     object_id: int
     region: Region
@@ -170,7 +170,7 @@ def _move(track: Track, before: Picture, scene: Scene, drifted: tuple[float, flo
 
 
 def _with_evidence(track: Track, decoded: Decoded, picture: Picture) -> Decoded:
-    """What the network says of an object and, along depth, what its brightness says."""
+    """The network's logits of an object, along depth with the evidence of its brightness."""
     if track.appearance is None or not track.appearance.weight:
         return decoded
     evidence = track.appearance.evidence(picture, decoded.window)
@@ -191,7 +191,7 @@ def _share(decoded_objects: Sequence[Decoded], frame_shape: tuple[int, int]) -> 
 
 
 class Judgement(NamedTuple):
-    """What becomes of an object in a frame."""
+    """The decision about an object in a frame."""
 
     region: Region
     score: float
@@ -289,7 +289,7 @@ def _with_divisions(
     scene: Scene,
     predictor: Predictor,
 ) -> list[Judgement]:
-    """What was found, and how little it is to be trusted where it may be a daughter only."""
+    """The masks found, with lower scores where a mask may be one daughter only."""
     sure = [
         n
         for n, (each, found) in enumerate(zip(moved, judged, strict=True))

@@ -210,7 +210,7 @@ def _regions(pixels: NDArray[Any]) -> Iterable[tuple[int, NDArray[np.float64], i
 
 
 def _link(regions: Tracks, rules: LinkRules) -> Tree:
-    """What every region becomes; regions are counted in their order within each frame."""
+    """The track of every region; regions are in their order within each frame."""
     from laptrack import LapTrack
 
     diameter = float(np.median(regions.areas)) ** (1 / regions.centres.shape[1])

@@ -1,4 +1,4 @@
-"""What Segment Anything's decoder learns: prompts and corrections on images encoded once.
+"""The training task of Segment Anything's decoder: prompts and corrections on images encoded once.
 
 The image encoder, where nearly all weights and all the time are, stays as it is (as in micro-sam's
 decoder-only finetuning, Archit et al. 2025, "Segment Anything for Microscopy").

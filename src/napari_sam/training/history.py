@@ -1,4 +1,4 @@
-"""What happened in a training run: its loss and figures over time."""
+"""The history of a training run: its loss and figures over time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LossBin:
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """What a state of the network reached on the objects kept out."""
+    """Figures of one state of the network on the objects kept out."""
 
     step: int
     minutes: float
@@ -37,7 +37,7 @@ class ValidationResult:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `as_json` made plain."""
+        """Read a record of `as_json`."""
         figures = Figures.from_json(values)
         return cls(values["step"], values["minutes"], figures, values["kept"])
 
@@ -77,7 +77,7 @@ class History:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `as_json` made plain."""
+        """Read a record of `as_json`."""
         return cls(
             [LossBin(**loss) for loss in values["losses"]],
             [ValidationResult.from_json(validation) for validation in values["validations"]],

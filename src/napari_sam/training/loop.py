@@ -27,7 +27,7 @@ from .options import TrainingConfig
 
 @dataclass(frozen=True)
 class Progress:
-    """What one step did."""
+    """The result of one step."""
 
     step: int
     done: float  # 0 to 1, share of the run
@@ -35,7 +35,7 @@ class Progress:
 
 
 class TrainingTask(Protocol):
-    """What is learned in a step, and by which part of a network."""
+    """The loss of a step, and the part of a network that learns."""
 
     @property
     def trained(self) -> nn.Module: ...  # all of its parameters change

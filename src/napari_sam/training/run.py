@@ -75,7 +75,7 @@ DECODER_ONLY = replace(
 
 @dataclass(frozen=True)
 class Report:
-    """Where a run stands."""
+    """Progress of a run."""
 
     step: int
     done: float  # 0 to 1, share of the run
@@ -124,7 +124,7 @@ def _random_pocket(seed: int) -> Network:
 
 
 def config_for(start: LoadedModel, *, maps_only: bool = False) -> TrainingConfig:
-    """What suits a start: all of a small network learns, of Segment Anything the decoder does."""
+    """The config that suits a start: a small network learns as a whole, of a Sam the decoder."""
     if isinstance(start.network, Sam):
         return DECODER_ONLY
     if maps_only:
@@ -200,7 +200,7 @@ def train(
 
 
 class Run:
-    """What `train` goes through, and its files."""
+    """The stages of `train`, and its files."""
 
     def __init__(
         self,
@@ -279,7 +279,7 @@ class Run:
             shutil.rmtree(self.views, ignore_errors=True)
 
     def report(self, loss: float | None) -> Report:
-        """Where the run stands."""
+        """The progress of the run."""
         training, latest = self.training, self.history.validations[-1]
         done, remaining = min(1.0, training.done), None
         if self.config.steps is None:
@@ -297,7 +297,7 @@ class Run:
         )
 
     def reported(self, loss: float) -> Iterator[Report]:
-        """The report of a step; whoever goes away at it leaves a checkpoint behind."""
+        """Yield the report of a step; if the caller stops there, write a checkpoint."""
         try:
             yield self.report(loss)
         except GeneratorExit:
@@ -336,7 +336,7 @@ class Run:
     def _task(
         self, data: TrainingData, progress: Callable[[int, int], None] | None
     ) -> TrainingTask:
-        """What the start's network is trained to do with the data."""
+        """The training task for the start's network and the data."""
         network, seed = self.start.network, self.config.seed
         if isinstance(network, Sam):
             views = encode_views(

@@ -83,13 +83,13 @@ def _polyline(
 
 
 def _at(box: Box, point: Point, below: float = 0) -> Point:
-    """Where a point, from 0 to 1 on both axes, stands in a box."""
+    """The position in a box of a point from 0 to 1 on both axes."""
     left, top, right, bottom = box
     return left + point[0] * (right - left), bottom - point[1] * (bottom - top) + below
 
 
 def _beside(taken: list[float], y: float) -> float:
-    """A height near the one wanted where no other name stands."""
+    """A height near the one wanted that no other name takes."""
     free = min(
         (y + sign * shift for shift in range(0, 400, 4) for sign in (1, -1)),
         key=lambda at: (any(abs(at - other) < 1.2 * TEXT for other in taken), abs(at - y)),

@@ -39,7 +39,7 @@ class Figures:
 
     @classmethod
     def from_json(cls, numbers: dict[str, float]) -> Self:
-        """What `as_json` made plain."""
+        """Read a record of `as_json`."""
         return cls(numbers["iou_click_1"], numbers["iou_box"], numbers["iou_click_3"])
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What an embedding is found by, and what of it goes to disk."""
+"""The key of an embedding, and the part of it that is stored on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EmbeddingKey:
 
 @dataclass(frozen=True, eq=False)
 class StoredEmbedding:
-    """What of an embedding goes to disk; whose it is, its key says."""
+    """The part of an embedding that is stored on disk, under its key."""
 
     arrays: tuple[NDArray[np.floating], ...]  # the tensors, the image embedding first
     frame_shape: tuple[int, int]

@@ -1,7 +1,7 @@
 """Embeddings on disk, found by what they were made from, shared by all windows and batch jobs.
 
 One embedding is one file: a zipped Zarr group, written under another name and then renamed. So it
-is there whole or not at all, whoever else writes the same one and however the writer ends; and
+is complete or absent, even if several processes write it or a writer is killed; and
 removing it is one step too. Tensors are stored as they are, compressed without loss.
 """
 
@@ -41,7 +41,7 @@ SHARE_OF_DISK = 0.25  # of what would be free without these files: never more, w
 LEFT_BEHIND_S = 3600  # a part not touched for so long is of a writer that was killed
 DIGEST_BYTES = 16
 LARGEST_BYTES = 2**30  # of a file, and of what is in it: 200 times those of the large networks
-CODECS = {"bytes", "blosc"}  # what is written here; others could run code of whoever wrote a file
+CODECS = {"bytes", "blosc"}  # what is written here; others could run code from the file's author
 BLOSC_HEADER = struct.Struct("<4xIII")  # bytes in all, of a block, and of the chunk itself
 ENTRY, PART = ".zarr.zip", ".part"
 COMPRESSOR = BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")  # half of it is zeros in bf16
@@ -284,7 +284,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _unpack(content: bytes | None) -> StoredEmbedding | None:
-    """What :func:`_pack` wrote, from memory: the file may be gone by now; else ``None``."""
+    """Unpack the bytes of :func:`_pack`, read into memory; ``None`` if they are not intact."""
     if content is None or not _is_whole(content):
         return None
     try:
@@ -294,7 +294,7 @@ def _unpack(content: bytes | None) -> StoredEmbedding | None:
 
 
 def _unpack_whole(content: bytes) -> StoredEmbedding:
-    """What :func:`_pack` wrote.
+    """Unpack the bytes of :func:`_pack`.
 
     Raises
     ------

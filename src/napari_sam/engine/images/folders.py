@@ -16,7 +16,7 @@ from .series import Series, size_of
 
 
 class Opened(Protocol):
-    """What opening one of the files gives."""
+    """An opened file."""
 
     @property
     def data(self) -> Any: ...

@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]  # (bytes done, bytes in all)
 
 @dataclass(frozen=True)
 class Download:
-    """What is fetched, how it is known to be whole, and what helps where the network does not."""
+    """A file to download: its address, size, hash, and a remedy if the network fails."""
 
     url: str
     target: Path
@@ -93,7 +93,7 @@ def is_disk_full(error: OSError) -> bool:
 
 
 def disk_error(error: OSError, folder: Path) -> ModelError:
-    """What the operating system refused, in the user's words."""
+    """The operating system's error, in the user's words."""
     if is_disk_full(error):
         problem = "The disk of the models is full; nothing was left behind there."
     else:
@@ -149,7 +149,7 @@ class _Answer:
 
 
 class _LineError(Exception):
-    """What the network, or whatever answers there, did instead of sending the file."""
+    """A failure of the network or the server."""
 
 
 class _Line:

@@ -23,7 +23,7 @@ def content_hash(path: Path, algorithm: str = "sha256") -> str:
 
 
 def algorithm_of(known_hash: str) -> str:
-    """What stands before the colon: "sha256" or "xxh128"."""
+    """The algorithm, before the colon: "sha256" or "xxh128"."""
     return known_hash.partition(":")[0]
 
 
@@ -65,7 +65,7 @@ def record_hash(path: Path, known_hash: str) -> None:
 
 
 def _stamps() -> dict[str, list[object]]:
-    """What was verified: path and algorithm → [size in bytes, time in ns, hash]."""
+    """Verified files: path and algorithm → [size in bytes, time in ns, hash]."""
     try:
         stamps = json.loads((user_folder() / "verified.json").read_text())
     except (OSError, ValueError):

@@ -224,7 +224,7 @@ def _written(target: Path, n_bytes: int) -> Iterator[Path]:
 
 
 def _as_os_error(error: OSError | SafetensorError) -> OSError:
-    """What the operating system said; safetensors has it as words: "… (os error 28)"."""
+    """The operating system's error; safetensors has it as text: "… (os error 28)"."""
     if isinstance(error, OSError):
         return error
     number = re.search(r"os error (\d+)", str(error))

@@ -232,7 +232,7 @@ def _draw_boxes(
 
 
 def box_prior(prompts: PromptTensors, like: Tensor) -> Tensor:
-    """What to add to logits (B, M, h, w), like features of stride 2, where a box is all there is.
+    """A prior to add to logits (B, M, h, w), at the stride of features 2, if there is only a box.
 
     Cells are round: the ellipse in the box tips what the image leaves open. With clicks or a mask
     the user has said more, and it is 0.

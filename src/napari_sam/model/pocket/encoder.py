@@ -45,7 +45,7 @@ POCKET = PocketConfig()
 
 
 class PocketFeatures(NamedTuple):
-    """What the encoder hands to the decoder, all (B, C, H / stride, W / stride)."""
+    """Output of the encoder for the decoder, all (B, C, H / stride, W / stride)."""
 
     coarse: Tensor  # stride 16: the image embedding
     middle: Tensor  # stride 8

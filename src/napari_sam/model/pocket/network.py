@@ -28,7 +28,7 @@ PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
 STRIDES = (16, 8, 4, 2, 4)  # of the tensors of PocketFeatures
 EDGES = 2  # stride of the logits
 STEP = 16  # pixels of a level between places where a window may begin
-COARSE = 2  # from this level on a click is decoded only if the finer ones leave it in doubt
+COARSE = 2  # from this level on a click is decoded only if the finer ones are uncertain
 OUTSIDE = -16.0  # logit where an object was not looked for
 
 
@@ -46,7 +46,7 @@ class Pocket(nn.Module):
 
     It sees a frame at several sizes, and each object in a window of the one at which the object has
     a size the network knows. An object of which nothing is known but a click is decoded at the
-    finer sizes, and at the coarsest if they leave it in doubt; the highest IoU prediction stands.
+    finer sizes, and at the coarsest if they are uncertain; the highest IoU prediction is kept.
     """
 
     def __init__(self, config: PocketConfig = POCKET) -> None:
@@ -104,7 +104,7 @@ class Pocket(nn.Module):
         return tuple(pyramid)
 
     def map_objects(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """What belongs to objects, at every level, without any prompt.
+        """Maps of objects at every level, without any prompt.
 
         Args:
             features: what `encode` returned.
@@ -190,7 +190,7 @@ def _pyramid(features: tuple[Tensor, ...]) -> list[PocketFeatures]:
 
 
 class _Look(NamedTuple):
-    """What one object looks like in one view."""
+    """One object in one view."""
 
     view: View
     logits: Tensor  # (4, h, w) of the window
@@ -287,7 +287,7 @@ def stack_windows(
     starts: list[tuple[int, int]],
     shape: tuple[int, int],
 ) -> PocketFeatures:
-    """What B windows of features see, one for each object.
+    """Stack B windows of features, one for each object.
 
     Args:
         features: of one or more images.

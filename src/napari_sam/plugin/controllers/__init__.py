@@ -1,1 +1,1 @@
-"""What the dock widget does: one capability a file, attached to the layers in hand."""
+"""Controllers of the dock widget: one capability in each file, attached to the current layers."""

@@ -94,7 +94,7 @@ class ActiveImage(QObject):
             self._defer(partial(self._follow, layer))
 
     def _follow(self, image: Image) -> None:
-        """What is on top is what is annotated, unless objects are on their way in another image."""
+        """Annotate the image on top, unless objects of another image are still being computed."""
         before = self.bridge
         if before is None or before.image is image or self.is_busy():
             return

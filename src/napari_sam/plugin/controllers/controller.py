@@ -1,4 +1,4 @@
-"""What all controllers have in common: one life, and one window."""
+"""The base class of all controllers, and the window that they use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What a controller may use of the window it belongs to."""
+    """The parts of the window that a controller may use."""
 
     viewer: ViewerModel  # the raw one, not a proxy
     worker: Worker  # computes; its thread owns the cache

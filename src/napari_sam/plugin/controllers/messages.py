@@ -1,4 +1,4 @@
-"""What the user is told: in the panel, or in a notification where the panel is not seen."""
+"""Messages to the user: in the panel, or in a notification if the panel is not visible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network is given of the image: chosen in the panel, followed in the layer."""
+"""Contrast and channels for the network: chosen in the panel, followed in the layer."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class ObjectActions(Controller):
         session = bridge.session
         if bridge is not self._bridge:
             return
-        if session.n_changes != n_changes:  # what was read is not what stands now
+        if session.n_changes != n_changes:  # the labels have changed since they were read
             self.link()
             return
         try:
@@ -161,7 +161,7 @@ class ObjectActions(Controller):
         return {name: names_of(object_ids) for name, object_ids in meant.items() if object_ids}
 
     def _chosen(self, session: Session) -> Sequence[int]:
-        """The object in hand, then the others that are chosen."""
+        """The current object, then the other selected ones."""
         others = [each for each in self._panel.chosen() if each != session.active]
         return [session.active, *others]
 

@@ -1,4 +1,4 @@
-"""The object in hand with its candidates, and the list of all objects."""
+"""The current object with its candidates, and the list of all objects."""
 
 from __future__ import annotations
 
@@ -107,18 +107,18 @@ class ObjectList(Controller):
             self._bridge.next_object()
 
     def select(self, object_id: int) -> None:
-        """Take an object in hand, and show a frame in which it stands."""
+        """Select an object, and show a frame that holds it."""
         self.take(object_id)
         if self._bridge is not None:
             self._bridge.go_to(object_id)
 
     def take(self, object_id: int) -> None:
-        """Take an object in hand; the frame stays."""
+        """Select an object; the frame stays."""
         if self._bridge is not None:
             self._bridge.select(object_id)
 
     def next_candidate(self) -> None:
-        """Take the candidate after the one in hand."""
+        """Choose the next candidate."""
         shown = self._shown_answer()
         if shown is not None:
             n_candidates = len(shown.prediction.tokens)
@@ -132,7 +132,7 @@ class ObjectList(Controller):
             self._bridge.session.choose(*shown.request.key, token)
 
     def _shown_answer(self) -> Answer | None:
-        """What landed last for the object in hand in the frame on screen."""
+        """The latest answer for the current object in the frame shown."""
         if self._bridge is None or self._bridge.frame is None:
             return None
         return self._bridge.session.answer(self._bridge.session.active, self._bridge.frame)

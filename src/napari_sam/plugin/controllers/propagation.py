@@ -45,7 +45,7 @@ class Run:
 
     @property
     def summary(self) -> str:
-        """What it came to so far, in a sentence."""
+        """The result so far, in a sentence."""
         n, m = len(self.objects), len(self.frames)
         objects, frames = f"{n} object{'s' * (n != 1)}", f"{m} frame{'s' * (m != 1)}"
         return f"Propagated {objects} over {frames}." if m else "Nothing was propagated."
@@ -303,7 +303,7 @@ def through_of(layer: Layer, axes: Iterable[int]) -> Iterator[tuple[int, Through
 
 
 def _axis_name(bridge: LayerBridge, axis: int) -> str:
-    """What the slider of an axis is called: ``t``, ``slider -3``."""
+    """The name of an axis' slider: ``t``, ``slider -3``."""
     dims = bridge.viewer.dims
     name = str(dims.axis_labels[axis + dims.ndim - bridge.session.stack.ndim])
     return f"slider {name}" if name.lstrip("-").isdigit() else name

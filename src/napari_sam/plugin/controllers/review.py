@@ -127,13 +127,13 @@ class Review(Controller):
         self.listed.emit(len(self.entries))
 
     def _about_current(self) -> str:
-        """What is the matter with one that is in the list no more."""
+        """The state of an entry that is no longer in the list."""
         if self._correcting is not None:
             return CORRECTING
         return "" if self.current is None else SETTLED
 
     def _found(self, session: Session) -> list[Entry]:
-        """What ended first, then the weakest."""
+        """Entries to review: ended objects first, then the lowest scores."""
         entries = [
             Entry(*key, annotation.source, None, annotation.stopped)
             for key, annotation in session.annotations()
@@ -161,7 +161,7 @@ class Review(Controller):
             self.look_at((self._row + stays) % len(keys))
 
     def look_at(self, row: int) -> None:
-        """Show a frame of the list, with the object in hand."""
+        """Show a frame of the list, and select its object."""
         if self._bridge is None:
             return
         entry = self.entries[row]

@@ -124,7 +124,7 @@ class TracksView(Controller):
             self.layer = new_tracks(bridge.image, data)
             active = bridge.viewer.layers.selection.active
             bridge.viewer.layers.append(self.layer)
-            bridge.viewer.layers.selection.active = active  # the tool stays in hand
+            bridge.viewer.layers.selection.active = active  # the tool stays selected
             began = perf_counter()  # the next time it is there
         else:
             self.layer.data = data
@@ -150,7 +150,7 @@ class TracksView(Controller):
 
 
 def features_of(session: Session) -> pd.DataFrame:
-    """What is known of each object, a row an object; ``index`` is its id in the labels."""
+    """Properties of the objects, one row each; ``index`` is the id in the labels."""
     import pandas as pd
 
     known: dict[int, list[Annotation]] = {}
@@ -189,6 +189,6 @@ def _changed_since(session: Session, number: int) -> list[int]:
 
 
 def _changes(bridge: LayerBridge) -> tuple[SignalInstance, ...]:
-    """What says that objects, their ids or their parents may be others now."""
+    """A value that changes when objects, their ids or their parents may have changed."""
     session = bridge.session
     return (bridge.frame_changed, session.landed, session.relabelled, session.parents_changed)

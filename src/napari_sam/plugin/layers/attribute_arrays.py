@@ -1,4 +1,4 @@
-"""What OpenGL still reads once a layer is gone, and does not have to.
+"""Vertex arrays that OpenGL would still read after their layer is removed.
 
 napari frees the vertex buffers of a layer that leaves the viewer, but the vertex attribute arrays
 that pointed into them stay enabled in the canvas' context. The next draw, of whatever layer, reads

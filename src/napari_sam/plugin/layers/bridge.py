@@ -121,12 +121,12 @@ class LayerBridge(ImageView):
 
     @property
     def is_drawing(self) -> bool:
-        """Whether a shape is being drawn: napari bears no other frame until it is done."""
+        """Whether a shape is being drawn: napari cannot change the frame until it is done."""
         return self._drawing.is_drawing
 
     @property
     def obstacle(self) -> str:
-        """What keeps the user from seeing what a click means; "" if nothing does."""
+        """Why the user cannot see the image or the masks, as a sentence; "" if they are visible."""
         return obstacle(self.viewer, self.image, self.labels, self.tools.layer)
 
     def _on_dims(self, event: object = None) -> None:

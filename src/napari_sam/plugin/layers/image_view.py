@@ -1,4 +1,4 @@
-"""What of an image is on screen, and how to get to the rest of it."""
+"""The part of an image on screen, and how to move to the rest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ImageView:
 
     @property
     def is_drawing(self) -> bool:
-        """Whether a shape is being drawn: napari bears no other frame until it is done."""
+        """Whether a shape is being drawn: napari cannot change the frame until it is done."""
         raise NotImplementedError
 
     def shown_frame(self) -> FrameIndex | None:
@@ -39,7 +39,7 @@ class ImageView:
         return point_in_frame(self.viewer, self.image, self.session.stack, self.frame, point_world)
 
     def go_to(self, object_id: int) -> None:
-        """Move the sliders to a frame in which an object stands, unless one is shown."""
+        """Move the sliders to a frame that holds an object, unless one is shown."""
         frames = self.session.prompted_frames(object_id)
         if not frames:
             found = (each.frames for each in self.session.objects() if each.object_id == object_id)
@@ -92,6 +92,6 @@ def canvas_size(viewer: ViewerModel) -> np.ndarray[tuple[int], np.dtype[np.float
 
 
 def camera_of(viewer: ViewerModel) -> Camera:
-    """What a viewer looks through; part of its scene since napari 0.9."""
+    """The camera of a viewer; part of its scene since napari 0.9."""
     camera: Camera = getattr(viewer, "scene", viewer).camera
     return camera

@@ -1,4 +1,4 @@
-"""What of an image the network is given: which axis holds channels, which of them, what contrast.
+"""The network's input: which axis of an image holds channels, which of them, what contrast.
 
 It is kept in the metadata of the image's layer. Labels have no axis of channels: one mask is for
 all of them. napari lets the last axes of layers coincide, so channels come first in the image.
@@ -24,7 +24,7 @@ CHANNEL_NAMES = re.compile(r"c|ch|channels?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """What the network is given of an image."""
+    """The network's input of an image."""
 
     channel_axis: int | None = None  # where it was before it was brought to the front
     channels: tuple[int, ...] = ()  # positions on it that are seen; none: all
@@ -33,7 +33,7 @@ class NetworkInput:
 
 
 def input_of(image: Image) -> NetworkInput:
-    """What the network is given of an image; channels are looked for the first time."""
+    """The network's input of an image; its channel axis is detected the first time."""
     if not isinstance(image.metadata.get(INPUT), NetworkInput):
         tell_channel_axis(image, found_channel_axis(image))
     known: NetworkInput = image.metadata[INPUT]
@@ -85,7 +85,7 @@ def found_channel_axis(image: Image) -> int | None:
 
 
 def axis_names(image: Image) -> list[str]:
-    """What the axes are called that may hold channels, in the order the image was opened with."""
+    """Names of the axes that may hold channels, in the order of the opened image."""
     shape = list((image.data[0] if image.multiscale else image.data).shape[: image.ndim])
     named = [
         f"{'slider ' * label.lstrip('-').isdigit()}{label} ({size})"

@@ -1,4 +1,4 @@
-"""The outline of the object in hand, so that it is seen which of many it is."""
+"""The outline of the current object, which shows which of many it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What napari says while prompts are drawn, moved, pasted and deleted."""
+"""napari's events while prompts are drawn, moved, pasted and deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class PromptEvents:
     clicked = Signal()  # a box or an ellipse was begun and not dragged
 
     def __init__(self, prompts: PromptLayers, tools: Tools) -> None:
-        self.is_drawing = False  # a shape was begun: napari bears no other frame until it is done
+        self.is_drawing = (
+            False  # a shape was begun: napari cannot change the frame until it is done
+        )
         self._prompts, self._tools = prompts, tools
         for layer in (prompts.points, prompts.shapes):
             layer.events.data.connect(self._on_data)

@@ -100,7 +100,7 @@ class PromptLayers:
             self.is_filling = False
 
     def set_defaults(self, object_id: int, frame: FrameIndex, *, negative: bool) -> None:
-        """What the next point or shape will belong to and mean."""
+        """Set the object and the polarity of the next point or shape."""
         polarity, view = NEGATIVE if negative else POSITIVE, write_view(frame)
         for layer in (self.points, self.shapes):
             layer.feature_defaults = row_features([object_id], [polarity], [view])

@@ -12,7 +12,7 @@ from napari_sam.session import Session
 
 @dataclass(frozen=True)
 class Replayed:
-    """What was undone or done again."""
+    """A step that was undone or redone."""
 
     said: str  # in a sentence
     frames: set[FrameIndex] = field(default_factory=set)  # in which something changed

@@ -36,7 +36,7 @@ def is_on_top(viewer: ViewerModel, image: Image) -> bool:
 
 
 def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) -> str:
-    """What keeps the user from seeing what is clicked, and what helps; "" if nothing does."""
+    """Why the user cannot see what is clicked, and the remedy; "" if it is visible."""
     if image not in viewer.layers:
         return ""
     above = covering(viewer, image)

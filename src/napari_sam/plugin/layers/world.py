@@ -70,7 +70,7 @@ def world_units(viewer: ViewerModel, layer: Layer) -> tuple[Any, ...]:
 
 
 def factors(units: Sequence[Any], others: Sequence[Any]) -> NDArray[np.float64]:
-    """What numbers in some units are multiplied with to be in others; 1 where these differ in kind.
+    """Factors that convert some units into others; 1 where they are of different kinds.
 
     Parameters
     ----------

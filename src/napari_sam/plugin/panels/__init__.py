@@ -1,1 +1,1 @@
-"""What the dock widget shows: widgets and their layout, no logic."""
+"""Panels of the dock widget: widgets and their layout, no logic."""

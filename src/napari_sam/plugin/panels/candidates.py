@@ -1,4 +1,4 @@
-"""What the network has to offer for the object in hand, as pictures to choose from."""
+"""The candidates for the current object, as pictures to choose from."""
 
 from __future__ import annotations
 

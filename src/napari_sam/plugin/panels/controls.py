@@ -195,7 +195,7 @@ class Table(QTableWidget):
             self.scrollToItem(self.item(row, 0))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 Qt's name
-        """What was in sight is so again."""
+        """Keep the visible part in view."""
         super().resizeEvent(event)
         self.reveal(self._revealed)
 

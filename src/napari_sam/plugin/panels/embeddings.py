@@ -1,4 +1,4 @@
-"""What the dock widget shows of embeddings kept for the next time. Widgets and layout, no logic."""
+"""The panel of stored embeddings. Widgets and layout, no logic."""
 
 from __future__ import annotations
 

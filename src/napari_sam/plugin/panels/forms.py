@@ -139,7 +139,7 @@ def _choices(field: OptionField) -> list[tuple[str, Any]]:
 
 
 def _lowest(field: OptionField) -> float:
-    """The lowest number of a row: one below those allowed stands for None."""
+    """The lowest number of a row: one below those allowed means None."""
     least = 0 if field.option.least is None else field.option.least
     return least - 1 if field.is_optional else least
 

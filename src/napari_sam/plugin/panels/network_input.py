@@ -1,4 +1,4 @@
-"""What of the image the network is given, as a button that says it and a menu to change it."""
+"""The network's input: a button that shows it, and a menu to change it."""
 
 from __future__ import annotations
 

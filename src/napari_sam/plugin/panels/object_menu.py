@@ -34,7 +34,7 @@ NOBODY = {"chosen": "the chosen", "first": "it", "second": "another one", "mothe
 
 
 class ObjectMenu(QMenu):
-    """What can be done with the objects that are chosen; each entry names them."""
+    """Menu of operations on the selected objects; each entry names them."""
 
     picked = Signal(str)
 

@@ -1,4 +1,4 @@
-"""What the dock widget shows of the objects. Widgets and layout, no logic."""
+"""The panel of objects. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SORT_KEYS: tuple[Callable[[ObjectSummary], Any], ...] = (
 
 
 class ObjectPanel(QWidget):
-    """The object in hand, its candidates, and the list of all objects, to choose one or several."""
+    """The current object, its candidates, and the list of all objects, to select one or several."""
 
     next_clicked = Signal()
-    object_clicked = Signal(int)  # to be taken in hand and shown
-    object_taken = Signal(int)  # to be taken in hand, in the frame that is shown
-    zoom_clicked = Signal()  # the object in hand is to be seen large
+    object_clicked = Signal(int)  # to be selected and shown
+    object_taken = Signal(int)  # to be selected, in the frame shown
+    zoom_clicked = Signal()  # zoom to the current object
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class ObjectPanel(QWidget):
         layout.addWidget(self.table, stretch=1)
 
     def show_active(self, object_id: int, colour: Sequence[float] | None) -> None:
-        """Name the object in hand, in its colour (RGBA, 0 to 1)."""
+        """Name the current object, in its colour (RGBA, 0 to 1)."""
         self.title.setText(f"<b>Object {object_id}</b>")
         rgb = "transparent"
         if colour is not None:
@@ -138,7 +138,7 @@ class ObjectPanel(QWidget):
             self._take_chosen()
 
     def _take_chosen(self) -> None:
-        """What is highlighted is what is meant: the object in hand is always one of them."""
+        """Operations apply to the highlighted objects: the current object is always one of them."""
         chosen = self.chosen()
         if not chosen:
             self._highlight([self._active])

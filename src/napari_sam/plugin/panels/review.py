@@ -1,4 +1,4 @@
-"""What the dock widget shows of the frames to look at first. Widgets and layout, no logic."""
+"""The panel of low-confidence frames. Widgets and layout, no logic."""
 
 from __future__ import annotations
 

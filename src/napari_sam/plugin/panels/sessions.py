@@ -1,4 +1,4 @@
-"""What the dock widget shows of the saved session. Widgets and layout, no logic."""
+"""The panel of the saved session. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SessionPanel(QWidget):
         layout.addLayout(row)
 
     def show_place(self, text: str, place: str = "") -> None:
-        """What was saved when; the whole path as a tool tip."""
+        """Show what was saved and when; the tool tip is the whole path."""
         self.warning.hide()
         self.text.say(text, place)
         self._place = place

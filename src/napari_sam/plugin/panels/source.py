@@ -1,4 +1,4 @@
-"""What the dock widget shows of image, labels and model. Widgets and layout, no logic."""
+"""The panel of image, labels and model. Widgets and layout, no logic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dock widget shows of other frames: where to propagate to. Widgets, layout, no logic."""
+"""The panel of propagation to other frames. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .forms import Form
 
 @dataclass(frozen=True)
 class PageOptions(PropagationOptions):
-    """What the page says: which objects are propagated, and where to."""
+    """Options of the page: which objects are propagated, and where to."""
 
     which: Literal["active", "chosen", "all"] = field(
         default="active",
@@ -116,5 +116,5 @@ class StackPanel(QWidget):
         self.show_outcome("")
 
     def show_outcome(self, text: str) -> None:
-        """What the last run came to."""
+        """Show the result of the last run."""
         self.outcome.say(text)

@@ -1,4 +1,4 @@
-"""What the dock widget says: what it waits for, what went wrong. Widgets and layout, no logic."""
+"""The status panel: current work and errors. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .controls import ShortText, keep_place, thin_bar
 
 
 class StatusPanel(QWidget):
-    """What is going on now, how far it is, and Cancel."""
+    """Current work, its progress, and Cancel."""
 
     cancel_clicked = Signal()
 

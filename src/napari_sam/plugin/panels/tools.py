@@ -1,4 +1,4 @@
-"""What the dock widget shows of the tools to prompt with. Widgets and layout, no logic."""
+"""The panel of prompt tools. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ToolPanel(QWidget):
         more.addWidget(self.protect)
 
     def show_tool(self, tool: str) -> None:
-        """Mark the tool in hand; none ("") where a click in the image would be no prompt."""
+        """Mark the current tool; "" for none: a click in the image is not a prompt then."""
         for name, button in self.buttons.items():
             if group := button.group():
                 group.setExclusive(bool(tool))

@@ -82,7 +82,7 @@ def _stack(levels: list[Any], *, rgb: bool, has_channels: bool) -> FrameStack:
 
 
 def _ways_to_read(path: Path, reader: str | None) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """What the plugin that read it gives, then every series of the file as it is read here."""
+    """Data of the plugin that read the file, then every series as it is read here."""
     from napari_sam.engine import read_image  # brings in zarr, which a new panel need not
 
     problem: SamError | None = None

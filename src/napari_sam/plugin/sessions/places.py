@@ -80,7 +80,7 @@ def image_of(file: SessionFile) -> Path | None:
 
 
 def arguments_of(place: Placement) -> dict[str, Any]:
-    """What a layer is told so that it lies in this place."""
+    """Keyword arguments that put a layer in this place."""
     return {**place.write(), "rotate": np.array(place.rotate), "affine": np.array(place.affine)}
 
 

@@ -116,7 +116,7 @@ class Reopening:
             self._start(image, partial(find, folders, stack))
 
     def open(self, folder: Path, image: Image | None) -> None:
-        """Go on with a session the user chose: on the image in hand if it is its own.
+        """Continue a session the user chose: on the current image if it belongs to it.
 
         Raises
         ------
@@ -241,7 +241,7 @@ def _waits_for(layer: object, found: Found) -> bool:
 
 
 def _last_frame(session: Session) -> FrameIndex | None:
-    """Where to go on: the frame that was shown last, or one that holds the object in hand."""
+    """The frame to continue in: the one shown last, or one that holds the current object."""
     annotated = (frame for (each, frame), _ in session.annotations() if each == session.active)
     return session.shown or next(annotated, None)
 
@@ -262,7 +262,7 @@ def _adopt(session: Session, labels: Labels) -> None:
 
 
 def _welcome(found: Found) -> str:
-    """What to say about a session that came back, or did not."""
+    """The message about a session that was opened, or could not be."""
     if found.session is None or found.folder is None or found.saved is None:
         return " ".join(found.notices)
     n = len(found.session.objects())

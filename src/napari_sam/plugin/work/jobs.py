@@ -159,7 +159,7 @@ class Worker(QObject):
                 self._ended.emit(job, outcome)
 
     def _outcome(self, job: Job) -> Any:
-        """What a job comes to; whatever goes wrong goes to the GUI thread, which tells the user."""
+        """The result of a job; errors go to the GUI thread, which tells the user."""
         try:
             result = job.work(partial(self._report, job))
             if job.each is None:

@@ -1,4 +1,4 @@
-"""What runs in a worker's thread: models, embeddings, masks.
+"""Tasks of a worker's thread: models, embeddings, masks.
 
 torch's number of threads holds only in the thread that sets it, so each task sets its own: one
 for the many small steps of a decoder, all cores but one for an encoder.
@@ -118,7 +118,7 @@ def link(
     parents: Mapping[int, tuple[int, ...]],
     report: Report,
 ) -> Links:
-    """What the labels of all frames are as tracks. Numbers from ``first_id`` on are free."""
+    """Link the labels of all frames into tracks. Numbers from ``first_id`` on are free."""
     return find_links(labels, frame, axis, first_id, progress=report, parents=parents)
 
 

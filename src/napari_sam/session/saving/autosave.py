@@ -5,7 +5,7 @@ each frame that holds anything. Files are never changed: a save writes those of 
 changed under new names, then replaces session.json at once, then removes what it named before. So a
 save costs as much as what changed.
 
-A session may come from someone else: only files are removed that carry a session's own names and
+A session may come from someone else: only files with a session's own names are removed and
 that its session.json names, or that a save left behind which was killed before it was there.
 """
 
@@ -41,7 +41,7 @@ from .session_file import MANIFEST, SessionFile, folder_of
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What is to be saved, as it was at one moment. Nothing in it changes any more."""
+    """The state to save at one moment. It is immutable."""
 
     n_changes: int
     is_whole: bool  # all that the session holds, not what changed since the last save only
@@ -63,7 +63,7 @@ class Autosave:
     path
         The session's folder, made where there is none.
     image_path
-        The image's file, for whoever opens the session.
+        The image's file, for those who open the session.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class Autosave:
         return self._saved is None or self.session.n_changes > self._saved.n_changes
 
     def snapshot(self) -> Snapshot | None:
-        """What changed since the last save; ``None`` if nothing did."""
+        """The changes since the last save; ``None`` if there are none."""
         if not self.is_due:
             return None
         session, since = self.session, -1 if self._saved is None else self._saved.n_changes

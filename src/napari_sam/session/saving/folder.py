@@ -150,7 +150,7 @@ class SessionFolder:
                 directory.remove(base)
 
     def remove_parts(self) -> None:
-        """Remove what writers left behind that were killed. Only for whoever owns the folder."""
+        """Remove files left behind by killed writers. Only the owner of the folder may do this."""
         with self._directory() as directory:
             for name in filter(PART.fullmatch, directory.names()):
                 self.remove(name)

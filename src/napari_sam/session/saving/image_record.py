@@ -1,4 +1,4 @@
-"""What of an image is saved, to know it again."""
+"""The record by which an image is recognised."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def write_labels(labels: NDArray[Any]) -> bytes:
 
 
 def read_labels(content: bytes, frame_shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """What :func:`write_labels` wrote; no more is asked for than the frame takes.
+    """Read a file of :func:`write_labels`, with no more memory than the frame needs.
 
     Raises
     ------

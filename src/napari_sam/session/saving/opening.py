@@ -80,7 +80,7 @@ def _intact(file: SessionFile) -> dict[str, FrameFiles]:
 
 
 def _about_lost(file: SessionFile) -> list[str]:
-    """What is missing, in few words however much it is."""
+    """A short message about missing parts."""
     if not file.problems:
         return []
     n = len(file.problems) - 1

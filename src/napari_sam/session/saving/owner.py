@@ -30,7 +30,7 @@ Line = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f]*$")]
 
 @with_config(STRICT)
 class OwnerRecord(TypedDict):
-    """owner.json: for whoever finds the session in use."""
+    """owner.json: who has the session open."""
 
     computer: Line
     process: int
@@ -116,7 +116,7 @@ def now() -> str:
 
 
 def unwritable(folder: Path, error: OSError) -> SamError:
-    """What the operating system refused, in the user's words."""
+    """The operating system's error, in the user's words."""
     untouched = "; what was saved before is untouched" if is_session(folder) else ""
     return SamError(
         f"The session cannot be saved in {folder}: {error.strerror or error}. Choose a folder that "

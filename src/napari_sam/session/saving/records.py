@@ -53,7 +53,7 @@ def _finite(value: Any) -> Any:
 
 
 def read_annotation(record: Record) -> tuple[int, Annotation]:
-    """What :func:`write_annotation` wrote, now or in an earlier version."""
+    """Read a record of :func:`write_annotation`, of this or an earlier version."""
     record = BEFORE_VERSION_2 | record
     footprint = Footprint(*(read_region(record[n]) for n in ("landed", "painted", "erased")))
     annotation = Annotation(
@@ -80,7 +80,7 @@ def write_request(request: Request) -> Record:
 
 
 def read_request(record: Record) -> Request:
-    """What :func:`write_request` wrote."""
+    """Read a record of :func:`write_request`."""
     return Request(
         record["object_id"],
         read_frame_name(record["frame"]),
@@ -93,7 +93,7 @@ def read_request(record: Record) -> Request:
 
 
 def _write_given(given: Annotation | Request) -> Record:
-    """What the user gave, and what it was given on."""
+    """The user's prompts, and the mask they started from."""
     prompts = given.prompts
     return {
         "points": prompts.points,
@@ -142,7 +142,7 @@ def write_region(region: Region) -> Record | None:
 
 
 def read_region(record: Record | None) -> Region:
-    """What :func:`write_region` wrote."""
+    """Read a record of :func:`write_region`."""
     if record is None:
         return Region.empty()
     shape = (record["height"], record["width"])
@@ -159,7 +159,7 @@ def write_mask(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Record:
 
 
 def read_mask(record: Record) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """What :func:`write_mask` wrote."""
+    """Read a record of :func:`write_mask`."""
     height, width = record["shape"]
     mask = read_region(record["region"]).within((0, 0, height, width))
     mask.flags.writeable = False  # prompts keep it as it is: rows without a pixel take no memory
@@ -173,5 +173,5 @@ def write_frame(frame: FrameIndex) -> str:
 
 
 def read_frame_name(name: str) -> FrameIndex:
-    """What :func:`write_frame` wrote."""
+    """Read a name of :func:`write_frame`."""
     return tuple(None if part in ("y", "x") else int(part) for part in name.split("_"))

@@ -1,4 +1,4 @@
-"""What may be in a session's JSON files, checked once, before anything is made of it.
+"""The schema of a session's JSON files, checked once, before they are used.
 
 The same as session.schema.json, which is for people and other programs, with limits: a session may
 come from someone else. Regions lie in their frame and masks have its shape, so that nothing asks
@@ -48,7 +48,7 @@ Matrix = Annotated[list[Vector], Field(max_length=40)]
 
 @with_config(STRICT)
 class Heading(TypedDict):
-    """What is read first: whether the rest can be understood."""
+    """The first entries to read: they tell whether the rest can be read."""
 
     format: Text
     version: int
@@ -144,7 +144,7 @@ class DrawingRecord(TypedDict):
 
 @with_config(STRICT)
 class GivenRecord(TypedDict):
-    """What the user gave for an object, and on what."""
+    """The user's prompts for an object, and the mask they started from."""
 
     object_id: ObjectId
     points: list[Point]
@@ -166,7 +166,7 @@ class RequestRecord(GivenRecord):
 
 @with_config(STRICT)
 class AnnotationRecord(GivenRecord):
-    """What stands for an object in a frame."""
+    """The annotation of an object in a frame."""
 
     iou_prediction: Number | None
     stability: Number | None
@@ -254,7 +254,7 @@ def read_heading(content: bytes) -> tuple[str, int]:
 
 
 def read_manifest(content: bytes, budget: Budget) -> Record:
-    """What is in a session.json.
+    """Read and check a session.json.
 
     Raises
     ------

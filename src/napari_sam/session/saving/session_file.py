@@ -74,7 +74,7 @@ class SessionFile:
 
     @property
     def problems(self) -> list[str]:
-        """What of the session could not be read so far, a sentence each."""
+        """Parts of the session that could not be read so far, one sentence each."""
         return list(self._problems.values())
 
     @property

@@ -37,7 +37,7 @@ def chart(entrants: Sequence[Entrant], source: str | None, width: int, height: i
     left, right, top, bottom = 30, 12, 10, 24
 
     def at(column: float, value: float) -> tuple[float, float]:
-        """Where a value stands; column 0 is the box, 1 the first click."""
+        """The position of a value; column 0 is the box, 1 the first click."""
         x = left + (width - left - right) * (column + 0.5) / (n_clicks + 1)
         return round(x, 1), round(top + (height - top - bottom) * (1 - value), 1)
 

@@ -19,7 +19,7 @@ CLASSICAL = "classical tools"
 
 @dataclass(frozen=True)
 class ModelScores:
-    """What a model, or the classical tools, reached: on average over the sources, and in each."""
+    """Scores of a model or of the classical tools: the mean over the sources, and each source."""
 
     name: str
     overall: Score
@@ -61,12 +61,12 @@ class Evaluation:
 
     @property
     def scores(self) -> ModelScores:
-        """What the model reached."""
+        """Scores of the model."""
         return ModelScores.of(self.model, [trial.score for trial in self.trials])
 
     @property
     def classical(self) -> ModelScores:
-        """What the classical tools reach with the same prompts."""
+        """Scores of the classical tools with the same prompts."""
         return ModelScores.of(CLASSICAL, [classical_score(trial) for trial in self.trials])
 
     @property
@@ -146,7 +146,7 @@ def empty_items(evaluation: Evaluation, items: Sequence[Item]) -> list[Item]:
 
 
 def classical_score(trial: Trial) -> ObjectScore:
-    """What a user has anyway: Otsu's regions for the clicks, the filled ellipse for the box."""
+    """Scores of simple tools: Otsu's regions for the clicks, the filled ellipse for the box."""
     return replace(
         trial.score,
         iou_clicks=trial.otsu_clicks,

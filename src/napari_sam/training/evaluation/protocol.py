@@ -31,7 +31,7 @@ CORRECTED = 5  # clicks after which a mask is kept to be looked at
 
 @dataclass(frozen=True)
 class ObjectScore:
-    """What the prompts of one object led to, and what classical tools make of the same ones."""
+    """Scores of one object, of the model and of classical tools with the same prompts."""
 
     source: str
     iou_clicks: tuple[float, ...]  # after 1, 2, … clicks
@@ -103,7 +103,7 @@ class EncodedFrame:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What was clicked so far, and the answer to it."""
+    """The clicks so far, and the answer to them."""
 
     prompts: Prompts
     prediction: Prediction
@@ -149,7 +149,7 @@ def drawn_ids(frame: AnnotatedFrame, n: int, rng: np.random.Generator) -> NDArra
 
 
 def encode(predictor: Predictor, frame: AnnotatedFrame) -> EncodedFrame:
-    """What is done once a frame."""
+    """Encode a frame, once for all its objects."""
     started = perf_counter()
     embedding = predictor.encode(frame.image)
     float(embedding.features.flatten()[0])  # waits for the GPU

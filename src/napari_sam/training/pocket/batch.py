@@ -1,4 +1,4 @@
-"""What one step of the training sees: crops, and objects in them to be prompted."""
+"""The batch of one training step: crops, and objects in them to be prompted."""
 
 from __future__ import annotations
 

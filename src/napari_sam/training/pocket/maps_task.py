@@ -1,4 +1,4 @@
-"""What the maps of objects learn: where labelled objects are, their outlines, how deep in them."""
+"""The training task of the maps of objects: objects, their outlines, the depth inside."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def maps_loss(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def map_targets(labels: Tensor, complete: Tensor) -> tuple[Tensor, Tensor]:
-    """What the maps should be for labels (N, S, S).
+    """The target maps of labels (N, S, S).
 
     Returns:
         targets (N, 3, S / 4, S / 4): the share of each pixel that objects cover; the share within

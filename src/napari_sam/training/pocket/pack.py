@@ -2,7 +2,7 @@
 
 ``python -m napari_sam.training.pocket.pack DATA FOLDER``. The folder holds the same sources, and
 ``napari-sam train`` takes it as it takes DATA. To train elsewhere in pieces, stop a run with Ctrl-C
-or SIGTERM, carry its ``.checkpoint`` along, and go on with ``--resume``.
+or SIGTERM, copy its ``.checkpoint`` along, and continue with ``--resume``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What the embedded network learns: click kernels first, prompts and corrections afterwards.
+"""The training task of the embedded network: click kernels first, prompts and corrections
+afterwards.
 
 An object is prompted by a click, a box or a rough mask, and then corrected by clicks where the
 prediction was most wrong, each round seeded with the logits of the one before (Sofiiuk et al. 2021,

@@ -1,4 +1,4 @@
-"""What a microscope shows of the objects of a synthetic image."""
+"""How a microscope images the objects of a synthetic image."""
 
 from __future__ import annotations
 

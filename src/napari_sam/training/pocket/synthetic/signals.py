@@ -1,4 +1,4 @@
-"""What synthetic images are made of: smooth noise, textures, distances, profiles, detection."""
+"""The components of synthetic images: smooth noise, textures, distances, profiles, detection."""
 
 from __future__ import annotations
 
