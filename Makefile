@@ -1,13 +1,13 @@
 # make demo         real images, clicks and boxes, masks, the window: results in demo/
-# make test         everything that has to hold: style, types, layers, manifest, tests
+# make test         all checks: style, types, layers, manifest, tests
 #
-# make quick        the tests that need neither a window nor patience, in about three minutes
+# make quick        the fast tests that need no window, in about three minutes
 # make test-oldest  the same tests with the lowest versions that pyproject.toml allows
 # make test-pyside  those that open a window, with PySide6 in place of PyQt6
-# make dist         wheel and source archive in dist/, checked, installed and used as by a stranger
+# make dist         wheel and source archive in dist/, checked, installed and used in a fresh environment
 # make site         the documentation as a website, in site/
 # make docs         the pictures of the documentation, made again from the running program; PICTURES="labels"
-# make fuzz         damaged inputs by the ten thousand: none may hang, grow or end in a traceback
+# make fuzz         thousands of damaged inputs: none may hang, use much memory or end in a traceback
 # make bench        speed against segment-anything 1.0, into docs/benchmarks.md; ROWS="click frames"
 # make pocket       the embedded model, made again from the images in DATA: runs/, in MINUTES
 # make setup        only the environment in .venv, with the versions of constraints.txt
@@ -42,14 +42,14 @@ system:
 
 demo: setup
 	@test -n "$$DISPLAY" || .ci/system-packages "The picture of the window needs" || \
-	  echo "The demo goes on without a picture of the window." >&2
+	  echo "The demo continues without a picture of the window." >&2
 	$(BIN)/napari-sam demo
 
 test: lint system
 	$(PYTEST)
 
 quick: setup
-	@.ci/system-packages || echo "The tests go on with what is there." >&2
+	@.ci/system-packages || echo "The tests continue without these packages." >&2
 	$(PYTEST) -m "not window and not slow" --no-xvfb
 
 lint: setup
