@@ -73,5 +73,5 @@ def state(session: Session) -> tuple[object, ...]:
 
 
 def waiting(session: Session) -> list[Request]:
-    """The masks that are wanted, whenever they were asked for."""
+    """The masks that are wanted, whenever they were requested."""
     return [replace(request, generation=0) for request in session.pending()]

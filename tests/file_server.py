@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class FileServer:
-    """What is served, how, and which ranges were asked for."""
+    """What is served, how, and which ranges were requested."""
 
     content: bytes
     ranges: bool = True

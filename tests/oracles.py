@@ -41,7 +41,7 @@ class Pair(NamedTuple):
 
 
 class StandIn(ModuleType):
-    """A module in which every name that is asked for is an empty class."""
+    """A module in which every name that is requested is an empty class."""
 
     __path__: ClassVar[list[str]] = []  # marks it as a package
 

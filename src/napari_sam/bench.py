@@ -1,4 +1,4 @@
-"""How quick models are on this computer, and which of those present fits it."""
+"""The speed of models on this computer, and which of them to use."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def measure(name_or_path: str | Path, *, device: str = "auto", precision: str = 
 
     def encode_one() -> Embedding:
         embedding = predictor.encode(image)
-        wait()  # a GPU goes on by itself
+        wait()  # a GPU works asynchronously
         return embedding
 
     with _watched() as encode:

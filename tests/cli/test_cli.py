@@ -70,4 +70,4 @@ def test_an_error_is_one_line_whatever_libraries_log(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("napari-sam: a.tif says that a frame of it lies in 100000000 pieces")
+    assert line.startswith("napari-sam: a.tif says that a frame of it is in 100000000 pieces")

@@ -106,7 +106,7 @@ REFUSALS = (
     Refusal(
         "in a Zarr image",
         "segment coins.zarr --point 54,45 --out coins.zarr/labels.zarr",
-        "coins.zarr/labels.zarr lies inside coins.zarr, an input",
+        "coins.zarr/labels.zarr is inside coins.zarr, an input",
         coins_zarr,
     ),
     Refusal(

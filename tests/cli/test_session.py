@@ -54,11 +54,11 @@ def saved(session: Session, tmp_path: Path) -> Path:
 
 REFUSALS = (
     Refusal("the image", "--labels movie.tif", "movie.tif, an input of this command"),
-    Refusal("in the session", "--labels movie.tif.napari-sam/labels.tif", "lies inside"),
+    Refusal("in the session", "--labels movie.tif.napari-sam/labels.tif", "is inside"),
     Refusal(
         "the session",
         "--labels labels.tif --scores movie.tif.napari-sam/session.json",
-        "movie.tif.napari-sam/session.json lies inside",
+        "movie.tif.napari-sam/session.json is inside",
     ),
     Refusal("tracks over labels", "--labels a.tif --tracks a.tif", "Two results"),
     Refusal("labels as text", "--labels labels.csv", "Choose a name in .tif or .zarr"),

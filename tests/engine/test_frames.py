@@ -53,7 +53,7 @@ class CountingArray:
     def __getitem__(self, where: Any) -> np.ndarray:
         part = self.data[where]
         self.read.append(part.size)
-        assert sum(self.read) <= self.most, "more was read than the frame asked for"
+        assert sum(self.read) <= self.most, "more was read than the frame requested"
         return part
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:

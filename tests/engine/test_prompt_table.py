@@ -153,7 +153,7 @@ WRONG_CASES = {
     "a thousand and a half": ("object_id;kind;y;x\n1;point;1.000,5;4\n", "y is '1.000,5'"),
     "a point of napari before the first frame": (
         "index,axis-0,axis-1,axis-2\n0,-3,4,5\n",
-        "line 2: the point lies before the first frame",
+        "line 2: the point is before the first frame",
     ),
     "a point of napari on one axis": ("index,axis-0\n0,3\n", "the columns are index, axis-0"),
     "a column of two lines": ('"a\nb",kind\n', "the columns are a b, kind"),

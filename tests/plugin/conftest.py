@@ -34,7 +34,7 @@ class User:
     # What the user sees
 
     def ready(self) -> None:
-        """Wait until everything asked for has landed."""
+        """Wait until everything requested has landed."""
         self.qtbot.waitUntil(self._is_ready, timeout=PATIENCE_MS)
 
     def _is_ready(self) -> bool:

@@ -151,7 +151,7 @@ def test_the_slider_is_followed(no_looking_ahead, open_window, coins) -> None:
     user.viewer.dims.set_current_step(0, 0)
     user.ready()
     assert bridge.frame == (0, None, None)
-    assert len(user.widget.cache) == 2, "the shown frames are embedded, the one passed over is not"
+    assert len(user.widget.cache) == 2, "the shown frames are embedded, the one skipped is not"
     flipped = (2, COIN[0], coins.shape[1] - 1 - COIN[1])
     user.viewer.dims.set_current_step(0, 2)
     user.click(bridge.image.data_to_world(flipped))
@@ -255,7 +255,7 @@ def test_another_image_brings_its_own_session(open_window, coins) -> None:
     user.widget.source.image.activated.emit(0)
     user.ready()
     assert user.widget.bridge.labels is kept
-    assert "“renamed” lies over “first”" in user.widget.status.text.text()
+    assert "“renamed” covers “first”" in user.widget.status.text.text()
     user.viewer.layers["renamed"].visible = False
     user.ready()
     assert user.widget.status.text.text().startswith("Ready")

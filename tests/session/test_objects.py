@@ -281,7 +281,10 @@ REFUSALS = [
         "not there before",
     ),
     Refusal(
-        "the mother goes on", "1.. 123", lambda s: objects.divide(s, 1, (2, 3), at(1)), "goes on"
+        "the mother continues",
+        "1.. 123",
+        lambda s: objects.divide(s, 1, (2, 3), at(1)),
+        "continues",
     ),
     Refusal(
         "trimmed where it is not",

@@ -53,7 +53,7 @@ def test_agreement() -> None:
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_what_was_lost_scores_low_in_the_frames_after_it(lost: bool) -> None:
-    """Object 1 comes to lie in a larger one for some frames; what is left of it there is not it."""
+    """Object 1 ends up in a larger one for some frames; what is left of it there is not it."""
     paths = {1: moving(32, 32, 0, 0, 8)}
     if lost:
         paths[2] = [None, None, *[(32, 34, 10)] * 2, *[None] * 4]

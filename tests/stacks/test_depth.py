@@ -279,7 +279,7 @@ def test_change_is_never_taken_back() -> None:
 
 
 def test_what_is_in_doubt_for_long_is_over() -> None:
-    """However slowly it changes, it goes on for no more than half as many slices again."""
+    """However slowly it changes, it continues for no more than half as many slices again."""
     sure = UNCHANGED
     for _ in range(4):
         sure = sure.after(END_RULES, overlap=1.0, fading=0.0)

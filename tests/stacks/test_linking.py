@@ -87,7 +87,7 @@ def test_divisions_marked_by_hand_stay_where_numbers_do() -> None:
 
 
 def test_divisions_marked_by_hand_are_linked_around() -> None:
-    """What linking makes of it by itself: the mother goes on as the daughter who is near."""
+    """What linking makes of it by itself: the mother continues as the daughter who is near."""
     gone = [None] * 3
     truth = film(
         {

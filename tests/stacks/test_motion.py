@@ -53,7 +53,7 @@ MOTION_CASES = (
     MotionCase("is large", (6, -12), blob(20, 30, 80, 80)),
     MotionCase("is long", (3, 5), blob(50, 20, 8, 110)),
     MotionCase("is small", (2, -2), blob(50, 60, 6, 6)),
-    MotionCase("lies at the border", (0, 5), blob(0, 0)),
+    MotionCase("is at the border", (0, 5), blob(0, 0)),
 )
 
 

@@ -15,7 +15,7 @@ from small_runs import disks, tiny_sam
 
 
 def square(source: str, size: int) -> AnnotatedFrame:
-    """A square around (15, 15), and a pixel of debris that is not asked for."""
+    """A square around (15, 15), and a pixel of debris that is not requested."""
     labels = np.zeros((SIZE, SIZE), np.int32)
     reach = size // 2
     labels[15 - reach : 16 + reach, 15 - reach : 16 + reach] = 1

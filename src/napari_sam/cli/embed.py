@@ -64,10 +64,10 @@ def embed(
 ) -> None:
     """Encode frames ahead, overnight or on a cluster.
 
-    A click needs its frame encoded, which takes a large model seconds. The window, and segment,
-    find on disk what was encoded here with the same model, precision and channel. What is there
-    is passed over: stopped, the same command goes on from there. An image that cannot be read is
-    left out; the others are encoded, a list at the end says why, and the exit code is 3.
+    A click needs an encoded frame, which takes a large model seconds. The window and segment use
+    these embeddings, for the same model, precision and channel. Existing embeddings are skipped:
+    after a stop, the same command resumes. An image that cannot be read is left out; the others
+    are encoded, a list at the end says why, and the exit code is 3.
     """
     from napari_sam.engine import EmbeddingCache, FrameError
 
@@ -159,7 +159,7 @@ def parse_frames(frames: str) -> list[range]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The frames of an image that are asked for, one after the other: there may be many."""
+    """The frames of an image that are requested, one after the other: there may be many."""
 
     stack: FrameStack
     spans: tuple[range, ...]  # of the first leading axis

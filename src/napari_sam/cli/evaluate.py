@@ -45,9 +45,9 @@ def evaluate(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Judge models on annotated images of yours.
+    """Evaluate models on your own annotated images.
 
-    How good is a mask (its IoU with your labels) after a click, a box, two and four corrections?
+    Report how good masks are (IoU with your labels) after a click, a box, two and four corrections.
     DATA holds NAME.image.tif and NAME.labels.tif, or image.tif and labels.tif in a folder for each
     image, or an index.json; stacks and time-lapses too. Images that cannot be read are left out; a
     list at the end says why, and the exit code is 3.

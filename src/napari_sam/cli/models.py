@@ -37,7 +37,7 @@ def get_model(
 ) -> None:
     """Download a model, or tell where it is.
 
-    Stopped, the same command goes on from there.
+    After a stop, the same command resumes.
     """
     from napari_sam.engine import fetch
 

@@ -105,7 +105,7 @@ def read_stack(path: Path, choice: ImageChoice) -> tuple[FrameStack, str | None]
 
 
 def picture_format(path: Path) -> str:
-    """The kind of picture that a file's name asks for, noticed before the work if there is none."""
+    """The picture format of a file's name; checked before the computation."""
     from PIL import Image
 
     from napari_sam.engine import FrameError
@@ -117,7 +117,7 @@ def picture_format(path: Path) -> str:
 
 
 def tell_left_out(reasons: Sequence[str], n_all: int) -> None:
-    """The list at the end of a run over many files, of those that could not be used."""
+    """Print, at the end of a run over many files, those that could not be used."""
     if reasons:
         tell(f"{len(reasons)} of {n_all} images were left out:")
         for reason in reasons:
@@ -170,15 +170,14 @@ def files_of(data: Path, items: Iterable[Item]) -> tuple[Path, ...]:
 
 
 def check_outputs(inputs: Iterable[Path | None], labels: Path | None, *others: Path | None) -> None:
-    """Notice before the work what could not be written after it, or would destroy an input.
+    """Check before the computation that the outputs can be written and destroy no input.
 
-    Files that are no inputs may be there: they are replaced, as when a script runs again.
+    Existing files that are not inputs are replaced, as when a script runs again.
 
     Parameters
     ----------
     inputs
-        Files and folders that are read, of a folder all that is in it: found to be there, and
-        what they are taken for.
+        Files and folders that are read, including everything in a folder.
     labels, others
         Files that will be written.
     """
@@ -211,7 +210,7 @@ def check_outputs(inputs: Iterable[Path | None], labels: Path | None, *others: P
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file or folder, by whatever links."""
+    """Whether two paths lead to one file or folder, through any links."""
     if one.exists() and other.exists():
         return one.samefile(other)
     return one.resolve() == other.resolve()

@@ -50,7 +50,7 @@ def one_line(error: Exception) -> str:
 def quiet_libraries() -> None:
     """Silence logs and warnings of libraries; the program's own warnings are printed.
 
-    Warnings stay where Python was asked for them, as by ``-W``.
+    Warnings that Python was started with, as by ``-W``, are not changed.
     """
     root, own = logging.getLogger(), logging.getLogger("napari_sam")
     if not any(isinstance(handler, logging.NullHandler) for handler in root.handlers):

@@ -161,7 +161,7 @@ def run_demo(out: Path, model: str, device: str) -> None:
 def gather(
     stack: FrameStack, frame: str | None, table: Path | None, objects: list[Prompts]
 ) -> dict[tuple[int, FrameIndex], Prompts]:
-    """All prompts of a call. Those without a frame of their own go to the one asked for."""
+    """All prompts of a call. Those without a frame of their own go to the one requested."""
     from napari_sam.engine import PromptError, read_prompts
 
     if frame is None:

@@ -133,8 +133,9 @@ def track(
 ) -> None:
     """Link labels over time into tracks, and find divisions.
 
-    For labels that were made frame by frame, such as Cellpose's or StarDist's, in which an object
-    has another number in every frame. Each track keeps the number that most of its labels had.
+    For labels that were made frame by frame, for example by Cellpose or StarDist, in which an
+    object has a different number in every frame. Each track keeps the number that most of its
+    labels had.
     """
     from napari_sam.engine import FrameError, read_labels, write_labels
     from napari_sam.stacks import find_tracks, link

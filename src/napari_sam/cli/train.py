@@ -70,10 +70,10 @@ def train(
 ) -> None:
     """Make a model better on your images, or make one from scratch.
 
-    DATA is as for evaluate; every fifth image is kept out for validation. Of pocket all is
-    trained, of Segment Anything the decoder. What is better than the start is written to --out,
-    with a log and a plot beside it; exit code 4 if nothing was, 3 if images were left out. Ctrl-C
-    stops, --resume goes on.
+    DATA is as for evaluate; every fifth image is kept out for validation. All of pocket is
+    trained; of Segment Anything, the decoder. Weights that are better than the start are written
+    to --out, with a log and a plot beside them; exit code 4 if none were better, 3 if images were
+    left out. Ctrl-C stops, --resume continues.
     """
     from napari_sam import training
     from napari_sam.engine import write_options
@@ -125,7 +125,7 @@ def follow(first: Report, reports: Generator[Report, None, None], *, as_json: bo
                 break
     if signals and last.done < 1:
         reports.close()
-        tell(f"Stopped in step {last.step}. The same command with --resume goes on from there.")
+        tell(f"Stopped in step {last.step}. The same command with --resume continues from there.")
         raise typer.Exit(128 + signals[0])
     return last
 

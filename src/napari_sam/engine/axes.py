@@ -67,7 +67,7 @@ def checked_channels(
     wanted = ", ".join(map(str, channels)) or "none"
     if n_channels is None:
         raise FrameError(
-            f"Channel {wanted} was asked for, but no axis of this image is known to hold channels. "
+            f"Channel {wanted} was requested, but no axis of this image is known to hold channels. "
             'Leave the channel out. Is there such an axis? Name it C in the axes, such as "CYX".'
         )
     if not channels or any(not 0 <= c < n_channels for c in channels):

@@ -15,7 +15,7 @@ Limits: TypeAlias = tuple[tuple[float, float], ...]
 
 TAIL = 0.001  # share of pixels at either end that may be hot, dead or dust
 SAMPLE_SIDE = 256  # limits are taken from about this many pixels squared
-MEAN_ROWS = 32  # rows of means made at once, so that what they are made of stays in the cache
+MEAN_ROWS = 32  # rows of means computed at once, so that their input stays in the cache
 BLOCK_ROWS = 256  # rows brought to 8 bit at once, so that memory stays flat
 
 
@@ -34,7 +34,7 @@ def frame_limits(pixels: NDArray[Any], *, rgb: bool) -> Limits:
 
 
 def robust_limits(values: NDArray[Any]) -> tuple[float, float]:
-    """Values ``(low, high)`` to show as black and white, whatever hot pixels there are.
+    """Values ``(low, high)`` to show as black and white, robust against hot pixels.
 
     A share of :data:`TAIL` is left out at either end, at least one pixel. Where nothing would be
     left between the limits, they are the lowest and the highest value; equal if there is but one.

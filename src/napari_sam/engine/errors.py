@@ -17,5 +17,5 @@ class ModelError(SamError, RuntimeError):
     """A model that cannot be found, fetched, verified or loaded."""
 
 
-class Cancelled(Exception):  # noqa: N818 it is none
+class Cancelled(Exception):  # noqa: N818 not an error
     """The user's own Cancel: not an error, nothing to show."""

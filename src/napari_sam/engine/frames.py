@@ -37,9 +37,9 @@ REDUCING_GAP = 2  # a mean may take a frame to twice the size wanted: the resize
 class FrameStack:
     """An image of any number of axes, seen as frames. Made by :meth:`from_array`.
 
-    Only the frame asked for is read, of one resolution level and of the channels in use. One
+    Only the frame requested is read, of one resolution level and of the channels in use. One
     channel is shown grey; two as red and green with their mean as blue; three as red, green and
-    blue; more, or any where asked for, as their mean in grey. Each channel is stretched by itself,
+    blue; more, or any where requested, as their mean in grey. Each channel is stretched by itself,
     RGB jointly; 8-bit RGB stays as it is, and an alpha channel is dropped.
     """
 
@@ -166,7 +166,7 @@ class FrameStack:
     def locate(
         self, point_data: Sequence[float], *, displayed: tuple[int, int] | None = None
     ) -> tuple[FrameIndex, tuple[float, float]]:
-        """The frame a point lies in, and where in it: the one rounding of coordinates.
+        """The frame a point is in, and where in it: the one rounding of coordinates.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class FrameStack:
         Raises
         ------
         FrameError
-            If the point has another number of axes, or lies in no frame of the stack.
+            If the point has another number of axes, or is in no frame of the stack.
         """
         point = [float(coordinate) for coordinate in point_data]
         if len(point) != self.ndim or not all(map(math.isfinite, point)):
@@ -258,7 +258,7 @@ class FrameStack:
             return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
 
     def _check_memory(self, level: int, y: int, x: int) -> None:
-        """Notice a frame that is too large to be read at once, before memory is asked for."""
+        """Notice a frame that is too large to be read at once, before memory is requested."""
         data = self.levels[level]
         if isinstance(data, np.ndarray):  # it is in memory, or mapped to it
             return
@@ -303,7 +303,7 @@ class FrameStack:
 
 
 def round_half_up(coordinate: float) -> int:
-    """The pixel a coordinate lies in: the nearest, the upper one of two that are equally near."""
+    """The pixel a coordinate is in: the nearest, the upper one of two that are equally near."""
     below = math.floor(coordinate)
     return below + (coordinate - below >= 0.5)
 

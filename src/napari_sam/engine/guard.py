@@ -1,4 +1,4 @@
-"""Foreign decoders: whatever goes wrong in them becomes one sentence, here and nowhere else."""
+"""Foreign decoders: every error in them becomes one sentence, in this file only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def decoding(what: object, remedy: str = WHOLE) -> Iterator[None]:
     Raises
     ------
     FrameError
-        Instead of whatever they raise; errors that are written for the user stay as they are.
+        In place of their errors; errors written for the user are not changed.
     """
     try:
         yield

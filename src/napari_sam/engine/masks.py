@@ -72,7 +72,7 @@ def mask_to_box(mask: Mask) -> Box | None:
 
 
 def polygon_mask(vertices: NDArray[np.float64], frame_shape: tuple[int, int]) -> Mask:
-    """The pixels ``(H, W)`` whose centres lie inside a polygon ``(N, 2)`` yx, by the even-odd rule.
+    """The pixels ``(H, W)`` whose centres are inside a polygon ``(N, 2)`` yx, by the even-odd rule.
 
     A centre on an upper or left edge is inside, one on a lower or right edge is not: polygons that
     share an edge share no pixel and leave none out.
@@ -98,7 +98,7 @@ def polygon_mask(vertices: NDArray[np.float64], frame_shape: tuple[int, int]) ->
 
 
 def ellipse_mask(corners: NDArray[np.float64], frame_shape: tuple[int, int]) -> Mask:
-    """The pixels ``(H, W)`` whose centres lie in the ellipse of a rectangle ``(4, 2)`` yx.
+    """The pixels ``(H, W)`` whose centres are in the ellipse of a rectangle ``(4, 2)`` yx.
 
     The corners come in the order one walks around the rectangle; it may be rotated or skewed.
     """
@@ -126,7 +126,7 @@ def _window_around(
 
 
 def interior_point(mask: Mask) -> tuple[float, float] | None:
-    """The pixel ``(y, x)`` of a mask that lies deepest in it, ``None`` if it has none.
+    """The pixel ``(y, x)`` of a mask that is deepest in it, ``None`` if it has none.
 
     Depth is the distance to the nearest pixel outside; beyond the frame's border all is outside.
     """

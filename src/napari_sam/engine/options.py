@@ -129,12 +129,12 @@ def options_of(config: Any) -> dict[str, OptionField]:
 
 
 def check_options(config: Any) -> None:
-    """Refuse a config whose options are not what they can be.
+    """Refuse a config with a value that is not allowed.
 
     Raises
     ------
     SamError
-        It names the option, what was given, and what can be given.
+        It names the option, the value, and the allowed values.
     """
     for name, each in options_of(config).items():
         value = getattr(config, name)
@@ -149,7 +149,7 @@ def read_options(config: type[Config], record: Mapping[str, Any]) -> Config:
     Raises
     ------
     SamError
-        If a name or a value is none.
+        If a name or a value is not valid.
     """
     known = options_of(config)
     if unknown := [name for name in record if name not in known]:

@@ -20,7 +20,7 @@ LONGEST_SIDE = 2**17  # pixels that a mask is computed in; 128 of these see one 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """All candidates for one object. Full-size masks are made when they are asked for."""
+    """All candidates for one object. Full-size masks are made when they are requested."""
 
     low_res_logits: NDArray[np.float32]  # (M, m, m)
     iou_predictions: NDArray[np.float32]  # (M,)

@@ -155,7 +155,7 @@ class Predictor:
         Raises
         ------
         PromptError
-            If nothing of the prompts lies in the frame, or the embedding is another model's.
+            If nothing of the prompts is in the frame, or the embedding is another model's.
         """
         (prediction,) = self._decode(
             embedding, [prompts.fitted(embedding.frame_shape)[0]], multimask, seed, diameter
@@ -195,7 +195,7 @@ class Predictor:
         Raises
         ------
         PromptError
-            When its turn comes, if nothing of an object's prompts lies in the frame.
+            When its turn comes, if nothing of an object's prompts is in the frame.
         """
         fitted = (each.fitted(embedding.frame_shape)[0] for each in prompts)
         for _, alike in groupby(fitted, key=_kind):

@@ -202,7 +202,7 @@ def _add_point(table: PromptTable, cells: Mapping[str, str], nth: int) -> None:
     given = _whole(cells, "object_id") if "object_id" in cells else nth
     frame = tuple(round_half_up(position) for position in leading)
     if any(position < 0 for position in frame):
-        raise PromptError(f"the point lies before the first frame, at {leading}.")
+        raise PromptError(f"the point is before the first frame, at {leading}.")
     key = checked_object_id(given), frame
     table[key] = table.get(key, Prompts()).with_point((y, x), 1)
 

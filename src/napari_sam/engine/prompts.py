@@ -31,7 +31,7 @@ def checked_object_id(object_id: Any, highest: int = HIGHEST_ID) -> int:
     Raises
     ------
     PromptError
-        If it is none.
+        If it is not an object id.
     """
     is_whole = isinstance(object_id, (int, np.integer)) and not isinstance(object_id, bool)
     if not is_whole or not 1 <= object_id <= highest:
@@ -110,7 +110,7 @@ class Prompts:
         corners
             The rectangle's corners ``(4, 2)``, in the order one walks around it.
         frame_shape
-            ``(H, W)``. What lies outside is cut off.
+            ``(H, W)``. What is outside is cut off.
 
         Raises
         ------

@@ -1,7 +1,8 @@
 """Files out: each is written under another name and then renamed, so that it is whole or not there.
 
-The other name cannot be guessed, is created exclusively, and is short whatever the target's is. A
-lock on it tells the next run whether its writer is still alive: what was left behind is removed.
+The other name cannot be guessed, is created exclusively, and is short even if the target's is
+long. A lock on it tells the next run whether its writer is still alive: what was left behind is
+removed.
 """
 
 from __future__ import annotations

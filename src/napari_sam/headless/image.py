@@ -62,7 +62,7 @@ def group(
     Raises
     ------
     PromptError
-        If a point lies in none of several boxes, or its label is neither 1 nor 0.
+        If a point is in none of several boxes, or its label is neither 1 nor 0.
     """
     objects = [Prompts.from_box(box) for box in boxes] or [Prompts()] * (bool(points) and not each)
     for y, x, label in ((*point, 1)[:3] for point in points):
@@ -126,7 +126,7 @@ def segment(
     Raises
     ------
     PromptError
-        If an object cannot be prompted so, or its id is none; raised before anything is encoded.
+        If prompts or an id are not valid; raised before anything is encoded.
     """
     cache = EmbeddingCache() if cache is None else cache
     keys = sorted(prompts, key=lambda key: ([i or 0 for i in key[1]], key[0]))

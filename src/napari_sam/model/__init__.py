@@ -57,7 +57,7 @@ def empty_network(config: SamConfig | PocketConfig) -> Network:
 
 
 def prepare(network: Network, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Features for `decode` that hold whatever all prompts in an image share.
+    """Features for `decode`, with the computation that all prompts in an image share.
 
     Args:
         network: any network.

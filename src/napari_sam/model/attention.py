@@ -166,7 +166,7 @@ def measured_fastest(
     shape: tuple[int, int, int, int],
     size: tuple[int, int],
 ) -> Way:
-    """The quickest of some ways for queries of a shape; one that fails there is passed over."""
+    """The quickest of some ways for queries of a shape; one that fails there is skipped."""
 
     def seconds(way: Way) -> float:
         q, k, v = torch.randn(3, *shape, device=device, dtype=dtype)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def compile_blocks(encoder: nn.Module) -> None:
     """Have the blocks of a ViT encoder compiled when the second image comes; it takes a minute.
 
-    Where the compiler is missing or fails, they go on as they are. Other encoders stay as they are.
+    If the compiler is missing or fails, they run uncompiled. Other encoders are not changed.
     """
     for block in getattr(encoder, "blocks", ()):
         block.forward = CompiledBlock(block.forward)
@@ -33,7 +33,7 @@ class CompiledBlock:
         if self.has_run and self.compiled is not None:
             try:
                 return self.compiled(x)
-            except (RuntimeError, ImportError, OSError) as error:  # whatever compilers raise
+            except (RuntimeError, ImportError, OSError) as error:  # any error of a compiler
                 log.info("torch.compile failed, the encoder runs without it: %s", error)
                 self.compiled = None
         self.has_run = True

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TOKENS_AT_ONCE = 1024  # through a perceptron: what lies between its layers is four times as wide
+TOKENS_AT_ONCE = 1024  # through a perceptron: what is between its layers is four times as wide
 FUSED: dict[type, str] = {NoneType: "none", nn.GELU: "gelu", nn.ReLU: "relu"}  # oneDNN's names
 
 

@@ -35,7 +35,7 @@ class TwoWayTransformer(nn.Module):
 
         Args:
             image: the image embedding with the dense prompt, (B, N_image, C), or (1, N_image, C)
-                as long as it is the same for all objects.
+                if it is the same for all objects.
             image_pe: its positional encoding (1, N_image, C).
             tokens: output tokens and sparse prompts (B, N, C).
             projected: what `project` returned for this image, if that is known.

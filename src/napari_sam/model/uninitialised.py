@@ -12,8 +12,8 @@ from torch.overrides import TorchFunctionMode
 class Uninitialised(TorchFunctionMode):
     """Inside, no parameter is initialised.
 
-    Random numbers take seconds for a large network; and on the meta device, where they are none,
-    PyTorch imports sympy for them: a second, and 75 MB.
+    Random numbers take seconds for a large network; and on the meta device, where there are no
+    numbers, PyTorch imports sympy for them: a second, and 75 MB.
     """
 
     def __torch_function__(

@@ -40,9 +40,9 @@ def session_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]
 
 
 def read_session(path: str) -> list[LayerData]:
-    """A saved session's image and labels. The widget, open or opened later, goes on with them.
+    """A saved session's image and labels. The widget continues with them, now or when it is opened.
 
-    Both lie in the world where the image lay when it was annotated.
+    Both have the placement of the image when it was annotated.
 
     Where the image is gone, the labels come alone, and it is said.
     """

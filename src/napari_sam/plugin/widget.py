@@ -178,7 +178,7 @@ class SamWidget(QWidget):
         for key, action in self._keys.items():
             self.viewer.bind_key(key, action, overwrite=True)
 
-    # What goes on
+    # Running work
 
     @property
     def bridge(self) -> LayerBridge | None:
@@ -259,7 +259,7 @@ class SamWidget(QWidget):
         for worker in (self.worker, self.downloads, self.saver):
             worker.shutdown()
         self._forget_preferences()
-        self.deferred.stop()  # letting go asked for more
+        self.deferred.stop()  # letting go requested more
         for timer in (self._unseen, self._autosave):
             timer.stop()
         for key in self._keys:

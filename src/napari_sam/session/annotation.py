@@ -38,7 +38,7 @@ class Annotation:
     precision: str = ""
     source: FrameIndex | None = None  # the frame it was propagated from; None: the user's own
     score: float | None = None  # of what was propagated, 0 to 1: how far it can be trusted
-    warning: str = ""  # what speaks against what was propagated, in a sentence
+    warning: str = ""  # a warning about a propagated mask, in a sentence
     stopped: str = ""  # why it was propagated up to the frame before only: it is not in this one
     base: Region = NO_REGION  # what was in the labels already when the first prompt was given
     footprint: Footprint = NO_FOOTPRINT
@@ -151,9 +151,9 @@ class Propagated:
     stability: float
     score: float  # 0 to 1: how far it can be trusted
     model: str
-    source: FrameIndex  # the annotated frame it set out from
+    source: FrameIndex  # the annotated frame it was propagated from
     stopped: str = ""  # a sentence: why it ends here
-    warning: str = ""  # a sentence: what speaks against it, though it goes on
+    warning: str = ""  # a sentence: a reason to distrust it, though it continues
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class CellSizes:
         self._diameters: OrderedDict[Key, float] = OrderedDict()
 
     def note(self, key: Key, area: int) -> None:
-        """Learn of an object that was segmented; with no area, that it is none any more."""
+        """Add a segmented object, or remove it if it has no area."""
         self._diameters.pop(key, None)
         if area:
             self._diameters[key] = 2 * math.sqrt(area / math.pi)

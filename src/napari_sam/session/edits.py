@@ -1,4 +1,4 @@
-"""From a mask to the label pixels that change: whose pixel is it, and what was painted by hand?"""
+"""From a mask to the label pixels that change: owners of pixels, and pixels painted by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Region:
 
     @classmethod
     def from_mask(cls, mask: NDArray[np.bool_], top: int = 0, left: int = 0) -> Region:
-        """The true pixels of a mask whose first pixel lies at ``(top, left)`` of the frame."""
+        """The true pixels of a mask whose first pixel is at ``(top, left)`` of the frame."""
         rows = np.flatnonzero(mask.any(axis=1))
         if not len(rows):
             return cls.empty()
@@ -109,8 +109,8 @@ class Footprint:
     """The pixels of one object in one frame, and those of them painted or erased by hand."""
 
     landed: Region  # all pixels that propagated the id after the last edit
-    painted: Region  # of these, painted by hand: kept whatever the network says
-    erased: Region  # taken away by hand: stays empty whatever the network says
+    painted: Region  # of these, painted by hand: always kept
+    erased: Region  # erased by hand: always stays empty
 
     @classmethod
     def empty(cls) -> Footprint:
@@ -332,7 +332,7 @@ def _edit_at(
 
 
 def writes(edits: Sequence[LabelEdit], labels: Any) -> Iterator[tuple[Any, NDArray[Any]]]:
-    """Indices and values that make edits, each to be written before the next are asked for.
+    """Indices and values that make edits, each to be written before the next are requested.
 
     A single edit names every pixel that changes, unless there are very many. Several edits of
     a frame are one window of the labels as it is to be: a hundred times faster than to list pixels.

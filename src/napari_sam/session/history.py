@@ -1,4 +1,4 @@
-"""Undo and redo: what belongs to one run is one step, wherever something came between."""
+"""Undo and redo: a run is one step, even if other steps came between."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Change:
     after: Mapping[Key, Annotation | None]
     parents_before: Parents | None = None  # None: they did not change
     parents_after: Parents | None = None
-    action: str = "change"  # what was done, as the user is told when it is undone
+    action: str = "change"  # name of the change for the user
 
     @property
     def nbytes(self) -> int:
@@ -136,7 +136,7 @@ class History:
     def add(self, change: Change, run: int) -> None:
         """Remember a change that was made just now. What was undone cannot be redone any more.
 
-        It joins its run also if something else was done since, as long as the two do not touch:
+        It also joins its run if there were other changes since, if the two do not touch:
         the user's click during a long propagation is undone first, and by itself.
         """
         self._nbytes += change.nbytes - sum(run.nbytes for run in self._undone)

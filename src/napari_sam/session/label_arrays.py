@@ -41,7 +41,7 @@ def writable_labels(given: Any, shape: Sequence[int], because: str = "") -> Writ
     shape
         Of the image without its colour axis.
     because
-        Why they are to be copied in any case, in words that go on from "These labels".
+        Why they must be copied in any case, as the end of a sentence "These labels …".
 
     Raises
     ------
@@ -103,7 +103,7 @@ def check_labels(labels: Any, shape: Sequence[int]) -> None:
 
 
 def why_not_writable(labels: Any) -> str:
-    """Why no pixels can be written into labels, in words that go on from "These labels"."""
+    """Why pixels cannot be written into labels, as the end of a sentence "These labels …"."""
     if isinstance(labels, np.ndarray) and not isinstance(labels, np.ma.MaskedArray):
         return "" if labels.flags.writeable else "are read-only"
     if _is_zarr(labels):
@@ -148,7 +148,7 @@ def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any
 
 
 def _pieces(shape: Sequence[int]) -> Iterator[tuple[int | slice, ...]]:
-    """Whole frames, so that what is computed when it is read is so once; of huge ones parts."""
+    """Whole frames, so that lazy data are computed once; parts of huge frames."""
     *leading, height, width = shape
     side = 2 * CHUNK_SIDE if height * width > MOST_AT_ONCE else max(height, width, 1)
     for frame in np.ndindex(*leading):

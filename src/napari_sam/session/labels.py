@@ -84,7 +84,7 @@ class AnnotatedLabels:
         Raises
         ------
         SamError
-            If the id is none, or does not fit.
+            If the id is not valid, or does not fit.
         """
         if self.widen is not None:
             checked_object_id(object_id)

@@ -120,13 +120,13 @@ def cut(session: Session, object_id: int, frame: FrameIndex, part: Region) -> in
     Raises
     ------
     SamError
-        If nothing of the object, or all of it, lies in that part.
+        If nothing of the object, or all of it, is in that part.
     """
     whole = session.region(object_id, frame)
     part = part.common(whole)
     if not part or not whole.without(part):
         raise SamError(
-            f"{'All' if part else 'Nothing'} of object {object_id} lies in the part drawn. "
+            f"{'All' if part else 'Nothing'} of object {object_id} is in the part drawn. "
             "Draw over the part of it that is another object."
         )
     return _take_out(session, object_id, frame, [part])[0]
@@ -152,7 +152,7 @@ def divide(
     Raises
     ------
     SamError
-        If there are fewer than two daughters, the mother is not there before, or goes on beside
+        If there are fewer than two daughters, the mother is not there before, or continues beside
         them, or a daughter is not in this frame.
     """
     if len(set(daughters)) < 2:

@@ -13,7 +13,7 @@ from napari_sam.engine.frames import round_half_up
 from .edits import Region
 
 NEARLY_ALL = 0.8  # of a mask that is others': what is left is their border
-MOST = 0.5  # the same, where each positive click lies on others
+MOST = 0.5  # the same, where each positive click is on others
 
 
 def owner_of(

@@ -1,4 +1,4 @@
-"""Where an image lies in the world, in the terms of napari's layers."""
+"""The placement of an image in the world, in the terms of napari's layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Placement:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is what napari takes where it is told nothing."""
+        """Whether it is napari's default."""
         n = len(self.scale)
         return self == Placement(
             scale=(1.0,) * n,

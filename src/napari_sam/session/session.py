@@ -77,7 +77,7 @@ class Session(AnnotatedLabels):
         self.placement: Placement | None = None  # of the image in the world, if it is known
         self.channel_axis: int | None = None  # of the image as it was opened; labels have none
         self.image_reader: str | None = None  # the plugin of napari that read the image
-        self.shown: FrameIndex | None = None  # the frame on screen, to go on there another day
+        self.shown: FrameIndex | None = None  # the frame on screen, to continue there later
         self.notices: list[str] = []  # what to tell the user about a session that was opened
         self.is_of_image = True  # False: it was saved with an image of other pixels
         self.models: dict[str, tuple[str, str]] = {}  # their hash and precision, by name
@@ -321,7 +321,7 @@ class Session(AnnotatedLabels):
             return None
         model = self.models.get(propagated.model, ("", ""))
         if not propagated.stopped and self._owner(key, propagated.mask, Prompts()) is not None:
-            others = f"Object {key[0]} would be nothing but pixels of others here."
+            others = f"Object {key[0]} would consist of pixels of other objects only."
             propagated = replace(propagated, mask=Region.empty(), stopped=others)
         annotation = Annotation.of_propagated(propagated, *model, self._footprint(key))
         if not propagated.stopped:

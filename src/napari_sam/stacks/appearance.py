@@ -4,7 +4,7 @@ Nothing moves along depth: an object stays where it is, grows, shrinks and ends,
 place another one may begin. So every slice is compared with the first one rather than with the
 last. Three things tell where an object has ended: how fast its outline changes from slice to slice;
 how far its brightness is from what it was, against its contrast in the first slice; and, of what
-can be told by its brightness, how much lies outside of where it set out.
+is recognised by brightness, how much of it is outside its first place.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Appearance:
         return min(max((self.separation - least) / (most - least), 0.0), 1.0)
 
     def evidence(self, picture: Picture, window: Window) -> NDArray[np.float32]:
-        """Logits: how much the brightness of each pixel of a window speaks for the object.
+        """Logits: the evidence of each pixel's brightness in a window for the object.
 
         Objects that fill space differ from their neighbours by their borders alone: there it says
         nothing, and the network everything.
@@ -133,7 +133,9 @@ class Change:
     recent: float = 0.0  # minus the logarithms of its overlaps from slice to slice, the last most
     outline: float = 0.0  # the most that was so far
     brightness: float = 0.0  # the most it had faded so far
-    place: float = 0.0  # minus the logarithm of its share within where it set out, the most so far
+    place: float = (
+        0.0  # minus the logarithm of its share inside its first place, the highest so far
+    )
     n_sure: int = 1  # slices, the first one included
     n_unsure: int = 0  # slices in which it may have ended already
 

@@ -1,8 +1,8 @@
 """The network's answers for objects whose place in a frame is known, before any decision.
 
-Every object is asked for three times, each time by clicks in the middle of where it should be: with
-its mask there, with a loose box, and with nothing else. The mask's answer keeps to the mask, the
-clicks' to the picture: their mean follows an outline that grows or retracts, and how much the
+Every object is prompted three times, each time with clicks in the middle of its expected place:
+with its mask there, with a loose box, and with nothing else. The mask's answer keeps to the mask,
+the clicks' to the picture: their mean follows an outline that grows or retracts, and how much the
 answers differ tells how far to trust it. Clicks alone may also mean a part of the object; an answer
 that is much smaller does not count.
 """
@@ -31,7 +31,7 @@ from .motion import diameter_of
 
 MARGIN = 0.5  # diameters around an object's place in which it is looked for
 SLACK = 0.1  # of a box's extent, on every side: the object may have grown
-SUREST = 8.0  # logits; an answer that is surer than that counts no more
+SUREST = 8.0  # logits; higher logits of an answer are clipped
 MOST_CLICKS = 3  # a round object is known by one, a long or branched one is not
 SHALLOWEST = 0.5  # of the first click's distance from the edge: thinner parts are not clicked
 APART = 2.0  # of the same distance, from click to click

@@ -1,7 +1,7 @@
-"""Whether an object has just divided: its sister lies on the other side of where their mother was.
+"""Whether an object has just divided: its sister is on the other side of where their mother was.
 
-What becomes of a mother is followed in one of her daughters, who is smaller, or lies to one side of
-her mother's place. So the network is asked, by a click, what lies as far to the other side.
+After a division, one daughter is followed in place of the mother; she is smaller, or to one side
+of her mother's place. So the network is prompted with a click as far to the other side.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from napari_sam.session.edits import Region
 from .motion import Picture, diameter_of, follow
 
 SMALLER = 0.8  # of her mother's area has a daughter at most,
-ASIDE = 0.3  # or she lies at least so many of her mother's diameters to one side
+ASIDE = 0.3  # or she is at least so many of her mother's diameters to one side
 LIKENESS = 0.25  # of the smaller daughter's area to the larger one's, at least
 TOGETHER = 2.0  # mothers' areas that both daughters have, at most
 SHARED = 0.1  # of the sister's pixels, at most, that are somebody's

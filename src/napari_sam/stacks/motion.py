@@ -151,7 +151,7 @@ def follow(
     region
         The object in the frame of ``before``.
     expected
-        How far it moves if it goes on as before, yx in frame pixels. Places near there are
+        Its predicted movement, yx in frame pixels. Places near there are
         preferred, and as much those near where it is.
     """
     diameter = diameter_of(region)

@@ -18,7 +18,7 @@ class PropagationOptions:
     Raises
     ------
     SamError
-        If an option is not what it can be.
+        If a value is not allowed.
     """
 
     direction: Direction = field(
@@ -78,7 +78,7 @@ class LinkRules:
     Raises
     ------
     SamError
-        If an option is not what it can be.
+        If a value is not allowed.
     """
 
     reach: float = field(
@@ -114,7 +114,7 @@ class LinkRules:
     )
     off_centre: float = 0.5  # of the middle between two daughters, from their mother
     likeness: float = 0.5  # of the smaller daughter's area to the larger one's at least
-    life: int = 3  # frames for which daughters are there, where the stack goes on for so long
+    life: int = 3  # frames in which daughters must be there, if the stack is long enough
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -31,14 +31,14 @@ from .step import Before, Rules, Scene, Track, step
 
 Progress: TypeAlias = Callable[[int, int], None]
 
-PARTS = 100  # progress is told in hundredths of a frame
+PARTS = 100  # progress is reported in hundredths of a frame
 RULES = Rules()
 AGREEING = 0.3  # IoU from which masks that come from both sides are taken for one object
 
 
 @dataclass(frozen=True, eq=False)
 class Leg:
-    """Neighbouring frames to walk through, and the objects that set out from the first one."""
+    """Neighbouring frames in order, and the objects that start in the first one."""
 
     frames: tuple[FrameIndex, ...]
     seeds: Mapping[int, Region]  # masks in the first frame

@@ -45,7 +45,7 @@ DIVIDED = 0.25  # of the score is left to a daughter that keeps the mother's id
 class Rules:
     """When an answer is believed, and when an object is given up."""
 
-    least_inside: float = 0.4  # of the moved mask that lies in the frame
+    least_inside: float = 0.4  # of the moved mask that is in the frame
     least_share: float = 0.4  # of the pixels it claims; neighbours that fit better have the others
     least_overlap: float = 0.3  # IoU with the moved mask
     most_growth: float = 3.0  # or shrinkage, from frame to frame
@@ -63,7 +63,7 @@ class Track:
     source: FrameIndex
     velocity: tuple[float, float] = (0.0, 0.0)  # yx, pixels from frame to frame
     low_confidence: int = 0  # frames in a row
-    appearance: Appearance | None = None  # where it set out, along depth
+    appearance: Appearance | None = None  # in the first slice, along depth
     home: Region = NO_REGION  # and its place there, with some slack
     change: Change = UNCHANGED  # since then
     unsure_from: FrameIndex | None = None  # the frame before which it may have ended already
@@ -73,7 +73,7 @@ class Track:
     def in_depth(
         cls, object_id: int, region: Region, source: FrameIndex, picture: Picture
     ) -> Track:
-        """An object that sets out along depth from a slice that looks so."""
+        """An object that starts along depth, with its appearance in the first slice."""
         grown = np.pad(region.pixels, SLACK)
         home = ndimage.binary_dilation(grown, iterations=SLACK)
         y0, x0 = region.top - SLACK, region.left - SLACK
@@ -107,10 +107,10 @@ class Moved:
 
     track: Track
     region: Region
-    still: Region  # where it would be if nothing but the whole frame had moved,
-    home: Region  # and where the place would be from which it set out
+    still: Region  # where it would be if only the whole frame had moved,
+    home: Region  # and where its first place would be then
     velocity: tuple[float, float]
-    inside: float  # how much of it lies in the frame
+    inside: float  # how much of it is in the frame
     at_border: bool  # whether it reaches the frame's border
 
 
@@ -121,7 +121,7 @@ def step(
     predictor: Predictor,
     rules: Rules,
 ) -> Iterator[tuple[Propagated, Track | None]]:
-    """Each object in the next frame, and how it goes on from there; ``None`` if it does not."""
+    """Each object in the next frame, and its state for the next step; ``None`` if it ends."""
     last = before.picture
     is_depth = any(track.appearance for track in tracks)
     drifted = drift(last, scene.picture) if is_depth else (0.0, 0.0)
@@ -195,9 +195,9 @@ class Judgement(NamedTuple):
 
     region: Region
     score: float
-    warning: str = ""  # what speaks against it
+    warning: str = ""  # a reason to distrust it
     is_bridge: bool = False  # the region is the moved mask, in place of what was found
-    change: Change = UNCHANGED  # along depth, since the object set out
+    change: Change = UNCHANGED  # along depth, since the first slice
     may_have_ended: bool = False
     lost: float = 0.0
 
@@ -231,7 +231,7 @@ def _weigh(
     expected: NDArray[np.bool_],
     rules: Rules,
 ) -> tuple[float, str]:
-    """How far an answer can be trusted, 0 to 1, and what speaks against it, if anything does."""
+    """How reliable an answer is, 0 to 1, and a reason to distrust it, if there is one."""
     share = _area(own) / max(_area(decoded.values > 0), 1)
     overlap = iou(found, expected)
     growth = max(_area(found), 1) / max(_area(expected), 1)
@@ -308,7 +308,7 @@ def _with_divisions(
 
 
 def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> Judgement:
-    """Whether what was found along depth is the object still that set out, or it has ended."""
+    """Whether the mask found along depth is still the same object, or the object has ended."""
     track = moved.track
     if track.appearance is None or not found.region:
         return found
@@ -332,7 +332,7 @@ def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> 
 
 
 def _at_home(moved: Moved, region: Region, weight: float) -> float:
-    """Which share of a region lies where it set out; what fills space may run aslant."""
+    """The share of a region inside its first place; structures that fill space may be oblique."""
     return float((region.common(moved.home).area / max(region.area, 1)) ** weight)
 
 

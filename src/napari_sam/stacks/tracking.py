@@ -156,7 +156,7 @@ def link(
     first_id: int = 1,
     known: Mapping[int, tuple[int, ...]] | None = None,
 ) -> Tracks:
-    """Link regions that look alike and lie near each other in successive frames.
+    """Link regions that look alike and are near each other in successive frames.
 
     A linear assignment from frame to frame, then one over whole tracks that closes gaps and finds
     divisions (Jaqaman et al. 2008, "Robust single-particle tracking in live-cell time-lapse

@@ -1,10 +1,10 @@
-"""A folder of annotated images: an ``index.json``, or images and labels that lie side by side.
+"""A folder of annotated images: an ``index.json``, or images and labels that are side by side.
 
 - ``NAME.image.tif`` (or ``NAME.tif``) and ``NAME.labels.tif``: the folder is their source.
 - ``image.tif`` and ``labels.tif``, each pair in a folder of its own: their source is the folder
   around these.
 
-Everything is looked at before anything is computed, so that what is wrong is said at once.
+Everything is checked before the computation, so that errors are reported at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LABELS = re.compile(r"(?:(?P<name>.+)\.)?labels\.tiff?", re.IGNORECASE)
 def find_items(folder: Path, left_out: list[FrameError] | None = None) -> list[Item]:
     """The annotated images of a folder and of the folders in it, sorted by their source.
 
-    Hidden files, which other systems leave, are passed over.
+    Hidden files, which other systems leave, are skipped.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def find_items(folder: Path, left_out: list[FrameError] | None = None) -> list[I
     Raises
     ------
     FrameError
-        If there are none, or an image and its labels do not fit.
+        If there is no annotated image, or an image and its labels do not fit.
     """
     if not folder.is_dir():
         raise FrameError(f"There is no folder {folder}. Check the path. {WANTED}")
@@ -103,7 +103,7 @@ def _pairs(folder: Path) -> Iterator[Callable[[], Item]]:
 
 
 def _pair(folder: Path, labels: Path, name: str | None) -> Item:
-    """Labels and their image, whatever the case of its suffix."""
+    """Labels and their image; the case of the suffix does not matter."""
     around = labels.parent
     suffix = labels.suffix.lower()
     wanted = ["image" + suffix] if name is None else [f"{name}.image{suffix}", name + suffix]

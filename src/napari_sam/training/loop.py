@@ -2,7 +2,7 @@
 
 The rate warms up and falls as a cosine over the run; what is kept is a running average of the
 weights. Workers of one process group train together, each on images of its own. Everything random
-is drawn again at every step, so that a resumed run goes on as an uninterrupted one.
+is drawn again at every step, so that a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Training:
             self.seconds = float(longest)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on."""
+        """Everything needed to resume."""
         return {
             "network": self.trained.state_dict(),
             "average": self.average.state_dict(),
@@ -185,6 +185,6 @@ def workers() -> tuple[int, int]:
 
 
 def wait_for_workers() -> None:
-    """Until all have come to this point."""
+    """Wait until all workers reach this point."""
     if distributed.is_initialized():
         distributed.barrier()

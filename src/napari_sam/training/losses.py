@@ -50,7 +50,7 @@ def decoder_loss(
 
     The single mask always learns; of the three candidates the best does, and the others a little,
     so that none dies (Kirillov et al. 2023, section 3). The IoU predictions of all four learn from
-    their true IoU; ``beyond`` (B,) is the area of each object that lies outside of the targets.
+    their true IoU; ``beyond`` (B,) is the area of each object that is outside of the targets.
     """
     targets = target[:, None].expand_as(logits)
     losses = mask_loss(logits, targets)  # (B, 4)

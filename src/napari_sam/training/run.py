@@ -1,7 +1,7 @@
 """One training run, from a start to a better model: prepare, train, validate, keep the best.
 
 Beside the weights lie the run's log (.json), its plot (.png) and, until it is complete, a
-checkpoint from which it goes on when it was stopped.
+checkpoint from which a stopped run resumes.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Report:
     loss: float | None  # of this step
     validation: ValidationResult | None  # of this state, where it was validated
     start: ValidationResult
-    best: ValidationResult  # the start's as long as nothing was better, and nothing was written
+    best: ValidationResult  # the start's until a better state is written
 
 
 def begin_from(
@@ -133,7 +133,7 @@ def config_for(start: LoadedModel, *, maps_only: bool = False) -> TrainingConfig
 
 
 def check_out(out: Path) -> None:
-    """Notice before the work what could not be written after it.
+    """Check before the training that the results can be written.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def train(
     config
         What `config_for` advises, with minutes or steps and a seed of one's own.
     resume
-        Go on from the checkpoint beside OUT, or begin where there is none yet.
+        Resume from the checkpoint beside OUT, or begin if there is none.
     progress
         Called as ``progress(done, total)`` while images are encoded, before the first report.
 
@@ -257,7 +257,7 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """Write what is needed to go on, and what the run looks like so far."""
+        """Write the checkpoint, the log and the plot."""
         if not self.leads:
             return
         state = {
@@ -305,7 +305,7 @@ class Run:
             raise
 
     def _begun(self, resume: bool) -> dict[str, Any] | None:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         there = self.checkpoint.exists()
         if there and not resume:
             raise ModelError(

@@ -51,7 +51,7 @@ class Figures:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A frame and the objects asked for in it."""
+    """A frame and the objects requested in it."""
 
     frame: AnnotatedFrame
     ids: tuple[int, ...]
@@ -59,7 +59,7 @@ class Case:
 
 
 class Validation:
-    """The same objects, asked for again and again.
+    """The same objects, requested again and again.
 
     Parameters
     ----------

@@ -29,12 +29,12 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 MAX_VIEWS = 80  # of all frames together, unless there are more frames
 VIEWS_PER_FRAME = 4
 MIN_SIDE = 0.5  # of a frame's shorter side that a part shows at least
-MIN_AREA = 64  # input pixels below which an object is not asked for
+MIN_AREA = 64  # input pixels below which an object is not requested
 
 
 @dataclass(frozen=True)
 class View:
-    """A view's file, and which of its objects are large enough to be asked for."""
+    """A view's file, and which of its objects are large enough to be requested."""
 
     path: Path
     ids: tuple[int, ...]

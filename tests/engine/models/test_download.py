@@ -110,7 +110,7 @@ MALFORMED = [
     ("a header without end", REACH, OK + b"X: " + b"x" * 200_000 + b"\r\n\r\n"),
     ("headers without end", REACH, OK + b"X: x\r\n" * 20_000 + b"\r\n"),
     ("chunks of no size", REACH, OK + b"Transfer-Encoding: chunked\r\n\r\nmuch\r\nabc"),
-    ("a part nobody asked for", "sends another part", b"HTTP/1.1 206 Partial Content\r\n\r\nabc"),
+    ("a part nobody requested", "sends another part", b"HTTP/1.1 206 Partial Content\r\n\r\nabc"),
     ("redirected to itself", REACH, b"HTTP/1.1 302 Found\r\nLocation: {url}\r\n\r\n"),
     ("redirected to a file", REACH, b"HTTP/1.1 302 Found\r\nLocation: file:///etc/x\r\n\r\n"),
     ("redirected nowhere", REACH, b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n"),

@@ -124,7 +124,7 @@ def test_a_click_goes_before_within_one_block(ahead: Ahead, predictor: Predictor
     finally:
         del network.encode
     assert blocks[:3] == ["block", "click", "block"]
-    assert len(ahead.cache) == 6, "and then it goes on"
+    assert len(ahead.cache) == 6, "and then it continues"
 
 
 def test_a_click_in_the_frame_being_embedded_waits_for_it(
@@ -176,7 +176,7 @@ def test_a_frame_that_cannot_be_read_is_passed_over(ahead: Ahead, predictor: Pre
     ahead.show(predictor, 5)
     ahead.settle()
     assert ahead.cache.asked == [6, 4, 7, 3, 8, 2]
-    assert ahead.errors == [], "nobody asked for it"
+    assert ahead.errors == [], "nobody requested it"
 
 
 def test_all_frames_from_the_shown_one_on(ahead: Ahead, predictor: Predictor) -> None:

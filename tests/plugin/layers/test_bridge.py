@@ -19,7 +19,7 @@ PICTURE = np.zeros((20, 30, 3), np.uint8)
 
 
 def disk(request: Request, shape: tuple[int, int]) -> np.ndarray:
-    """A mask around what was asked for: radius 2 at the last point, or the box."""
+    """A mask around what was requested: radius 2 at the last point, or the box."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     if request.prompts.box is not None:
         y0, x0, y1, x1 = request.prompts.box

@@ -47,7 +47,7 @@ class Scene:
             self.deferred.append(function)
 
     def settle(self) -> None:
-        """Do what was deferred, and answer what is asked for."""
+        """Do what was deferred, and answer what is requested."""
         session = self.bridge.session
         while self.deferred or session.pending():
             while self.deferred:

@@ -121,7 +121,7 @@ def test_what_lands_is_in_the_labels_whatever_they_were(name: str, tmp_path) -> 
         (np.full(SHAPE, 2**32 - 1, np.uint32), {}, "hold the id 4294967295.*Number them again"),
         (with_a_three()[::2, ::2], {"scale": (2, 2)}, "at its full resolution"),
         (with_a_three()[None], {}, r"the shape \(1, 16, 20\), the image \(16, 20\)"),
-        (with_a_three(), {"translate": (0, 5)}, "“mine” lies elsewhere than “picture”"),
+        (with_a_three(), {"translate": (0, 5)}, "“mine” is not aligned with “picture”"),
         (with_a_three(), {"scale": (2, 2)}, r"\[2.0, 2.0, 0.0, 0.0\] against \[1.0, 1.0,"),
     ],
     ids=["full", "coarse level", "one axis more", "elsewhere", "larger"],
@@ -151,7 +151,7 @@ MICRONS = {"scale": (0.5, 0.25), "translate": (3, -4), "units": ("um", "um")}
 def test_labels_lie_on_the_image(options: dict[str, Any], is_moved: bool) -> None:
     viewer, image, layer = viewer_on(with_a_three(), MICRONS, **options)
     bridge = LayerBridge(viewer, image, layer)
-    assert bridge.about_labels.startswith("They lay elsewhere than the image") == is_moved
+    assert bridge.about_labels.startswith("They were not aligned with the image") == is_moved
     if is_moved:
         assert layer.data_to_world((2, 3)) == image.data_to_world((2, 3))
         assert layer.units == image.units

@@ -1,4 +1,4 @@
-"""Which image lies over which, and what is said of it."""
+"""Which image is over which, and what is said of it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_lies_over_the_annotated_image_is_named(case: Case) -> None:
     above = viewer.add_image(np.zeros(case.shape, np.uint8), name="above", **case.above)
     for axis, at in enumerate(case.at):
         viewer.dims.set_point(axis, at)
-    assert ("“above” lies over “below”" in bridge.obstacle) == case.covers
+    assert ("“above” covers “below”" in bridge.obstacle) == case.covers
     assert is_on_top(viewer, below) != case.covers
     viewer.layers.remove(above)
     assert bridge.obstacle == ""

@@ -404,7 +404,7 @@ def test_at_the_end_all_is_saved_with_the_user_if_it_cannot_be_in_its_place(
         image_path.parent.with_name("unplugged").rename(image_path.parent)
     again = open_.image(image_path)
     assert_same(again, labels, prompts)
-    assert str(folder) in again.said[-1], "one that does not lie beside its image"
+    assert str(folder) in again.said[-1], "one that is not beside its image"
 
 
 @pytest.mark.parametrize("by_reader", [False, True], ids=["with its image", "as a session"])
@@ -477,7 +477,7 @@ def test_a_session_of_an_image_that_changed_is_left_as_it_is(open_, image_path) 
 
     other.reopening.open(session_path(image_path), other.bridge.image)
     open_.settle(other)
-    assert labels_of(other)[0, 8, 8] == 1, "asked for, it is opened all the same"
+    assert labels_of(other)[0, 8, 8] == 1, "requested, it is opened all the same"
     other.click(1, FIRST, (20, 8))
     open_.save(other)
     assert other.saving.folder.name == "cells.tif-3.napari-sam"

@@ -102,7 +102,7 @@ def test_scrub_annotate_undo_close_and_open_again(open_window, movie: Path, long
     user.qtbot.waitUntil(lambda: widget.worker.idle, timeout=120_000)
     last = widget.bridge.frame
     n_embedded = len(widget.cache)
-    assert 1 < n_embedded < 20, "where it rested and the neighbours, not what was passed over"
+    assert 1 < n_embedded < 20, "where it rested and the neighbours, not what was skipped"
     neighbour = (last[0] - 1, None, None)
     key, frame = widget.cache._key(widget.predictor, widget.bridge.session.stack, neighbour)
     assert frame is None

@@ -140,7 +140,7 @@ def test_a_hostile_manifest_is_refused(case: Hostile, folder: Path) -> None:
 
 
 def test_regions_are_bounded_by_what_is_on_disk() -> None:
-    """A small file that fills gigabytes is refused before they are asked for."""
+    """A small file that fills gigabytes is refused before they are requested."""
     record = {
         "object_id": 1,
         **dict.fromkeys(("box", "mask", "candidate", "diameter", "iou_prediction"), None),

@@ -44,7 +44,7 @@ def test_a_seed_is_where_the_depth_is_greatest(predictor: Predictor) -> None:
 
 
 def test_seeds_are_counted(predictor: Predictor) -> None:
-    """One of two objects has a seed, and one of two seeds lies on the background."""
+    """One of two objects has a seed, and one of two seeds is on the background."""
     labels = np.zeros((SIDE, SIDE), np.int32)
     labels[10:20, 10:25] = 1
     labels[50:60, 5:15] = 2

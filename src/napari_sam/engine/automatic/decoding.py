@@ -34,7 +34,7 @@ class Worth:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a frame that lies which an embedding was made of."""
+    """The part of a frame that an embedding was made of."""
 
     frame_shape: tuple[int, int]
     crop: Window | None = None  # None: the whole frame

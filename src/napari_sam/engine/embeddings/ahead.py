@@ -1,4 +1,4 @@
-"""Frames embedded before they are asked for: the neighbours of the shown one, or all."""
+"""Frames embedded in advance: the neighbours of the shown one, or all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .cache import EmbeddingCache
 if TYPE_CHECKING:
     from napari_sam.engine.predictor import Predictor, Progress
 
-REACH = 3  # frames ahead: a person looks at one for about as long as they take together
+REACH = 3  # frames ahead: a person looks at one frame for about the time that these take
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def prefetch_order(
         The one before it. Of several axes that changed the last counts; ``None``, or a view of
         other axes: no direction.
     stack
-        The image: what lies outside it is left out.
+        The image: what is outside it is left out.
     reach
         How far to look along the axis of travel, or the last leading axis of more than one frame.
     """
@@ -73,7 +73,7 @@ def embed_all(
 ) -> Iterator[Embedded]:
     """Embed many frames and keep them on disk, one result a frame.
 
-    Frames whose embedding is there are passed over, so that what was stopped goes on from there.
+    Frames that are embedded already are skipped, so that a stopped run resumes.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def embed_all(
 
 
 def time_left(seconds: float, done: float, total: float) -> str:
-    """How long the rest will take if it goes on as so far: "about 12 min"; "" if unknown."""
+    """Estimated time for the rest: "about 12 min"; "" if unknown."""
     if not done or done >= total:
         return ""
     left = seconds * (total - done) / done

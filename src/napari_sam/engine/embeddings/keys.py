@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PREPROCESSING = 1  # to be raised whenever a frame and a model come to mean other tensors
+PREPROCESSING = 1  # increase it whenever the tensors of a frame and a model change
 
 
 @dataclass(frozen=True)

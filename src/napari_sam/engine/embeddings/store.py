@@ -37,8 +37,10 @@ from .keys import EmbeddingKey, StoredEmbedding
 FOLDER_VARIABLE = "NAPARI_SAM_EMBEDDINGS"
 LIMIT_VARIABLE = "NAPARI_SAM_EMBEDDINGS_GB"
 DEFAULT_LIMIT = 10 * 10**9  # bytes: 2500 frames of the large networks, 600 of pocket
-SHARE_OF_DISK = 0.25  # of what would be free without these files: never more, whatever the limit
-LEFT_BEHIND_S = 3600  # a part not touched for so long is of a writer that was killed
+SHARE_OF_DISK = (
+    0.25  # of the disk that would be free without these files: an upper bound besides the limit
+)
+LEFT_BEHIND_S = 3600  # a part not modified for this time belongs to a killed writer
 DIGEST_BYTES = 16
 LARGEST_BYTES = 2**30  # of a file, and of what is in it: 200 times those of the large networks
 CODECS = {"bytes", "blosc"}  # what is written here; others could run code from the file's author
@@ -276,7 +278,7 @@ def _pack(key: EmbeddingKey, stored: StoredEmbedding) -> bytes:
 
 
 def _read(path: Path) -> bytes | None:
-    """The content of a file; ``None`` if it is none of an embedding's size."""
+    """The content of a file; ``None`` if its size cannot be an embedding's."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_BYTES:
         return None

@@ -27,7 +27,7 @@ class Opened(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FrameFiles:
-    """Files of one shape and type, stacked along a first axis; each is read when asked for."""
+    """Files of one shape and type, stacked along a first axis; each is read when requested."""
 
     files: tuple[Path, ...]
     open: Callable[[Path], Opened]

@@ -123,7 +123,7 @@ def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:
 
 
 def _check_size(path: Path, array: Any, axes: str | None) -> None:
-    """Notice a frame that is far larger than what the file can hold, before memory is asked for."""
+    """Notice a frame that is far larger than what the file can hold, before memory is requested."""
     sizes = [int(size) for size in array.shape]
     letters = axes if axes and len(axes) == len(sizes) else "Q" * (len(sizes) - 2) + "YX"
     in_frame = [n for n, letter in enumerate(letters[: len(sizes)]) if letter in "YXCS"]

@@ -27,12 +27,12 @@ class Series:
 def choose(
     path: Path, series: Sequence[Series], wanted: str | int | None, *, must_choose: bool = False
 ) -> Series:
-    """The series of this name or number, counted from 0; the first if none was asked for.
+    """The series of this name or number, counted from 0; the first if none was requested.
 
     Raises
     ------
     FrameError
-        If there is no such series; or none was asked for, and the first is no better than others.
+        If there is no such series; or none was requested, and the first is no better than others.
     """
     if wanted is None and must_choose and len(series) > 1:
         raise FrameError(f"{path} holds {listed(series)}. Choose one with --series.")

@@ -133,7 +133,7 @@ def _check_segments(path: Path, page: Any) -> None:
     wanted, found = math.prod(page.chunked), len(page.dataoffsets)
     if found < wanted:
         raise FrameError(
-            f"{path} says that a frame of it lies in {wanted} pieces, but tells where {found} are: "
+            f"{path} says that a frame of it is in {wanted} pieces, but tells where {found} are: "
             "it is damaged. Save it again with the program that wrote it."
         )
 

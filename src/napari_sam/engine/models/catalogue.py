@@ -1,4 +1,4 @@
-"""The models there are: what each suits, where its weights lie, and whether they are whole.
+"""The known models: their use, where their weights are, and whether these are intact.
 
 Folders, in this order: `NAPARI_SAM_MODELS` (a laboratory's shared folder, may be read-only), the
 user's own cache, and, only read, what other tools have already downloaded. New files go into the

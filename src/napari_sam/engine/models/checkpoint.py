@@ -1,4 +1,4 @@
-"""A checkpoint's weights, whatever wrapped them, and the network they belong to."""
+"""A checkpoint's weights, with any wrapper removed, and the network they belong to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CONSTANTS = ("pixel_mean", "pixel_std")  # saved by some tools, part of the conf
 def read_network(path: Path, encoder_dtype: torch.dtype = torch.float32) -> Network:
     """The network of a checkpoint, recognised by its keys, with its weights, on the CPU.
 
-    The image encoder's are of the type asked for, all others single. What the file holds in that
+    The image encoder's are of the type requested, all others single. What the file holds in that
     type already stays mapped to it; the rest is converted portion by portion, so that the weights
     are never held twice.
 
@@ -61,7 +61,7 @@ def read_network(path: Path, encoder_dtype: torch.dtype = torch.float32) -> Netw
     others = {key: t for key, t in mapped.items() if t.dtype != dtypes.get(key, t.dtype)}
     state = {key: tensor for key, tensor in mapped.items() if key not in others}
     for keys in _portions(others):
-        # What was read of a mapped file counts as memory for as long as it is mapped
+        # Pages read from a mapped file count as memory while it is mapped
         portion = read_state(path)
         state |= {key: portion[key].to(dtypes[key]) for key in keys}
     _check_numbers(state, path)
@@ -77,7 +77,7 @@ def image_encoder(network: Network) -> nn.Module:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Parameters in a checkpoint under their official names, whatever it was wrapped in.
+    """Parameters in a checkpoint under their official names, with any wrapper removed.
 
     Code in a pickle is never run.
 

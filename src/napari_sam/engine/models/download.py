@@ -24,7 +24,7 @@ from .hashes import hash_matches
 
 CHUNK_BYTES = 1 << 15
 TIMEOUT_S = (10.0, 60.0)  # to connect, between two packets
-HEARD_S = 0.1  # after so long without a byte Cancel is asked for
+HEARD_S = 0.1  # after this time without a byte, Cancel is checked
 ATTEMPTS = 3  # in a row that bring nothing new
 SPARE_SHARE, SPARE_BYTES = 0.25, 2**20  # that a file may be larger than it is known to be
 
@@ -43,7 +43,7 @@ class Download:
 
     @property
     def part(self) -> Path:
-        """The temporary file beside the target; a later call goes on from its end."""
+        """The temporary file beside the target; a later call resumes at its end."""
         return self.target.with_name(self.target.name + ".part")
 
     @property
@@ -153,7 +153,7 @@ class _LineError(Exception):
 
 
 class _Line:
-    """A request in a thread of its own: while nothing comes, Cancel is heard all the same.
+    """A request in its own thread, so that Cancel works while nothing arrives.
 
     Nothing but bytes comes out of the thread. Once it is left, it ends with the next ones.
     """
@@ -165,7 +165,7 @@ class _Line:
         threading.Thread(target=self._fetch, args=(url, headers), daemon=True).start()
 
     def leave(self) -> None:
-        """Want no more of it."""
+        """Stop the request."""
         self._is_left.set()
 
     def answer(self) -> _Answer:
@@ -213,7 +213,7 @@ class _Line:
 
 
 def _complete(job: Download, progress: Progress, cancelled: Callable[[], bool]) -> None:
-    """Bring the part to its full length, connecting again as long as that brings new bytes."""
+    """Download the rest of the part, and reconnect while new bytes arrive."""
     failures, furthest = 0, job.part_bytes
     while True:
         try:

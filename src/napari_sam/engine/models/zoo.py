@@ -115,7 +115,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device asked for; "auto" is CUDA, else MPS, else the CPU.
+    """The device requested; "auto" is CUDA, else MPS, else the CPU.
 
     Raises
     ------

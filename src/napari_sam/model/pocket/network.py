@@ -291,7 +291,7 @@ def stack_windows(
 
     Args:
         features: of one or more images.
-        images: (B,) which of them each window lies in.
+        images: (B,) which of them each window is in.
         starts: (B, 2) y, x of the first pixel of each window, multiples of 16.
         shape: (h, w) of the windows in pixels, multiples of 32.
 

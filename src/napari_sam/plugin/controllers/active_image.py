@@ -106,7 +106,7 @@ class ActiveImage(QObject):
                 self._inform(FOLLOWED.format(image.name, before.image.name), False)
 
     def list_layers(self) -> None:
-        """Show the layers there are; begin with an image if none is being annotated."""
+        """Show the layers; begin with an image if none is annotated."""
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
         own = [self.bridge.preview, self.bridge.outline.layer] if self.bridge else []
@@ -177,7 +177,7 @@ class ActiveImage(QObject):
             self._tell(error)
 
     def attach(self, image: Image, labels: Labels | None = None) -> None:
-        """Annotate an image; if that cannot be, go on with the one before."""
+        """Annotate an image; if that is not possible, continue with the previous one."""
         before = self.bridge
         self.detach()
         try:

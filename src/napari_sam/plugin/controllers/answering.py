@@ -43,7 +43,7 @@ class Answering(Controller):
         self._settled.timeout.connect(self.embed_shown)
 
     def attach(self, bridge: LayerBridge) -> None:
-        """Answer the session of an image, also what it asked for before."""
+        """Answer the session of an image, including earlier requests."""
         self._bridge = bridge
         bridge.frame_changed.connect(self._on_frame)
         bridge.session.requested.connect(self.answer)
@@ -53,7 +53,7 @@ class Answering(Controller):
         self.embed_shown()
 
     def detach(self) -> None:
-        """Let go of it: nothing that was asked for lands any more."""
+        """Disconnect: pending requests are dropped."""
         bridge, self._bridge = self._bridge, None
         self._settled.stop()
         self._ahead.stop()
@@ -110,7 +110,7 @@ class Answering(Controller):
             self._ahead.look_ahead(predictor, stack, frame)
 
     def answer_all(self) -> None:
-        """Have decoded what was asked for before there was a model, or an open panel."""
+        """Decode requests that were made before there was a model or an open panel."""
         if self._bridge is not None:
             for request in self._bridge.session.pending():
                 self.answer(request)

@@ -1,4 +1,4 @@
-"""Embeddings made before they are asked for: the neighbours of the shown frame, or all frames."""
+"""Embeddings computed in advance: the neighbours of the shown frame, or all frames."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EmbeddingAhead:
     panel
         Shows how far it is, and the room that embeddings take.
     tell
-        Given what went wrong with work the user asked for.
+        Given what went wrong with work the user requested.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class EmbeddingAhead:
     def _on_unreadable(
         self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, error: Exception
     ) -> None:
-        """Nobody asked for it: it is said when the frame is looked at."""
+        """Not requested by the user: the error is shown when the frame is."""
         log.info("frame %s could not be embedded ahead: %s", frame, error)
         self._on_embedded(predictor, stack, frame, None)
 
     def embed_all(self, predictor: Predictor, stack: FrameStack, shown: FrameIndex | None) -> None:
-        """Embed all frames, from the shown one on; those on disk already are passed over."""
+        """Embed all frames, from the shown one on; those on disk already are skipped."""
         indices = list(stack.indices())
         at = indices.index(shown) if shown in indices else 0
         pending = indices[at:] + indices[:at]
@@ -143,7 +143,7 @@ class EmbeddingAhead:
         self.show_sizes()
 
     def cancel_all(self) -> None:
-        """Stop embedding all frames; what is done stays, and the next time goes on from there."""
+        """Stop embedding all frames; finished frames are kept, and the next run resumes."""
         self._worker.cancel(ALL)
         self._show_end("Stopped. “Embed all frames” resumes from here.")
 

@@ -21,7 +21,7 @@ HOVER = "hover"  # job slot
 
 
 class Hover(Controller):
-    """Has the place under the cursor decoded, behind all that was really asked for.
+    """Decodes a preview at the cursor, after all real requests.
 
     Parameters
     ----------

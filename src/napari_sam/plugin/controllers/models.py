@@ -77,7 +77,7 @@ class ModelChoice(QObject):
         text = STATE_TEXT.get(state, f"{entry.size} to fetch from the internet")
         about = f"{entry.suits} {text}; {entry.licence}."
         if state == "to fetch" and self._in_use:
-            about = f"{self._in_use} goes on until {entry.name} is fetched. {about}"
+            about = f"{self._in_use} is used until {entry.name} is downloaded. {about}"
         self._panel.about.say(about)
         self._panel.fetch.setText(f"Fetch {entry.name} ({entry.size})")
         self._panel.fetch.setVisible(state == "to fetch")

@@ -17,7 +17,7 @@ from napari_sam.plugin.panels.network_input import InputButton
 
 from .controller import Controller, Window
 
-SETTLE_MS = 500  # the slider of the contrast rests so long before frames are embedded again
+SETTLE_MS = 500  # time after the last move of the contrast slider before frames are embedded again
 
 
 class InputChoice(Controller):

@@ -78,7 +78,7 @@ class ObjectActions(Controller):
             self._panel.menu.name_objects(self._meant(self._bridge.session))
 
     def do(self, name: str) -> None:
-        """Do one thing of the menu; each is one step of undo."""
+        """Run one action of the menu; each is one step of undo."""
         bridge = self._bridge
         if bridge is None or bridge.frame is None:
             return

@@ -235,7 +235,7 @@ class Propagation(Controller):
             self._bridge.show_one_of([propagated.frame])
 
     def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
-        """A run that is taken back is not to go on, and not to be told of."""
+        """Stop a run that was undone, and do not report it."""
         bridge = self._bridge
         if bridge is not None and frame == bridge.frame:
             self._defer(self._suggest)

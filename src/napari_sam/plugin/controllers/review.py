@@ -18,9 +18,9 @@ from .propagation import Propagation
 if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
-SETTLE_MS = 300  # nothing landed for so long before the list is made again
+SETTLE_MS = 300  # time without new masks before the list is updated
 MOST_ROWS = 200
-PAUSE_MS = 4000  # nothing was corrected for so long: the correction is done
+PAUSE_MS = 4000  # time without a correction after which it is complete
 CORRECTING = "Corrected so far. U, N or a pause propagates it from here."
 SETTLED = "This one is done. Continue with the next."
 
@@ -65,7 +65,7 @@ class Entry:
 class Review(Controller):
     """Keeps the list, and goes through it.
 
-    A correction ends when the user goes on, with the next entry or another object, or pauses. Then
+    A correction ends when the user continues with the next entry or another object, or pauses. Then
     it is propagated, and all of it is one step of undo.
 
     Parameters
@@ -257,7 +257,7 @@ class Review(Controller):
             self._panel.mark(None, CORRECTING)
 
     def _on_active(self, object_id: int) -> None:
-        """The user goes on with another object."""
+        """The user continues with another object."""
         entry = self._correcting or self.current
         if entry is not None and object_id != entry.object_id:
             self.finish()

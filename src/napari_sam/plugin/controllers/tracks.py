@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from psygnal import SignalInstance
 
-SETTLE_MS = 300  # nothing landed for so long before layer and table are made again
-AT_ONCE_S = 0.02  # so long labels are read before the window has its turn
+SETTLE_MS = 300  # time without new masks before layer and table are updated
+AT_ONCE_S = 0.02  # time to read labels before the window is updated
 PAUSE = 5  # times what drawing the tracks took is waited before the next time
 SHAPES = (3, 4)  # numbers of axes that a Tracks layer can show
 

@@ -1,7 +1,7 @@
 """Vertex arrays that OpenGL would still read after their layer is removed.
 
 napari frees the vertex buffers of a layer that leaves the viewer, but the vertex attribute arrays
-that pointed into them stay enabled in the canvas' context. The next draw, of whatever layer, reads
+that pointed into them stay enabled in the canvas' context. The next draw, of any layer, reads
 them all, and may end the program. ``docs/napari-layer-removal.md`` has the details.
 """
 

@@ -249,7 +249,7 @@ class LayerBridge(ImageView):
         self.session.protect_neighbours = self.labels.preserve_labels = on
 
     def _on_press(self, negative: bool) -> None:
-        """napari took over the features of whatever was selected last."""
+        """napari took the features of the last selection."""
         self._set_defaults(negative=negative)
 
     def _on_delete(self, layer: Layer) -> None:

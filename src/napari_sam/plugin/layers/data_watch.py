@@ -14,7 +14,7 @@ from .network_input import stack_of
 
 
 class DataWatch:
-    """Lets a session follow its layers, as long as that can be."""
+    """Lets a session follow its layers while that is possible."""
 
     changed = Signal()  # what was embedded or found of the old pixels is not used again
     ended = Signal()  # the layers do not belong together any more
@@ -26,7 +26,7 @@ class DataWatch:
         labels.events.data.connect(self._on_labels)
 
     def close(self) -> None:
-        """Watch them no more."""
+        """Stop watching."""
         self._image.events.data.disconnect(self.look_at_image)
         self._labels.events.data.disconnect(self._on_labels)
 

@@ -1,4 +1,4 @@
-"""How the layers put off what napari does not allow in the middle of its own event."""
+"""Defers changes of layers that napari does not allow during its own events."""
 
 from collections.abc import Callable
 from typing import TypeAlias

@@ -50,7 +50,7 @@ class LabelLink:
         labels.events.set_data.connect(self._on_redrawn)
 
     def close(self) -> None:
-        """Hear of the layer no more. The session can still write to it."""
+        """Disconnect from the layer. The session can still write to it."""
         self._labels.events.paint.disconnect(self._on_paint)
         self._labels.events.set_data.disconnect(self._on_redrawn)
         self._session.knows_ids = lambda frame: False
@@ -124,7 +124,7 @@ class LabelLink:
 
 
 def _crosses(indices: Indices, frame: FrameIndex) -> bool:
-    """Whether some of what is indexed lies in a frame."""
+    """Whether some of what is indexed is in a frame."""
     for at, position in zip(indices, frame, strict=True):
         if position is not None:
             there = at.start <= position < at.stop if isinstance(at, slice) else at == position

@@ -15,7 +15,7 @@ from .in_memory import keep_in_memory, session_in_memory
 from .own_layers import new_labels, placement, placement_of
 from .world import to_other
 
-NEAR = 0.5  # pixels by which labels may lie beside the image's
+NEAR = 0.5  # pixels by which labels may be off the image's
 MULTISCALE = "are multiscale, and napari cannot write into such"
 MOVED = "They were not aligned with the image, and were moved onto it."
 
@@ -81,7 +81,7 @@ def _begun(layer: Labels, image: Image, stack: FrameStack, highest_id: int) -> S
 
 
 def _lies_on(labels: Labels, image: Image, stack: FrameStack) -> bool:
-    """Whether the pixels of labels lie on those of the image, in whatever units."""
+    """Whether the pixels of labels are aligned with those of the image, in any units."""
     for corner in itertools.product(*((0, side - 1) for side in stack.shape)):
         if np.abs(np.subtract(to_other(labels, image, corner), corner)).max() > NEAR:
             return False
@@ -99,7 +99,7 @@ def _moved(labels: Labels, image: Image) -> str:
     if placement_of(labels) is not None:
         one, other = (np.round((*each.scale, *each.translate), 6) for each in (labels, image))
         raise SamError(
-            f"“{labels.name}” lies elsewhere than “{image.name}”: scale and translate are "
+            f"“{labels.name}” is not aligned with “{image.name}”: its scale and translate are "
             f"{one.tolist()} against {other.tolist()}. Choose labels that are aligned with "
             "the image, or "
             "“New labels”."

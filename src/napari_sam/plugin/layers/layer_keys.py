@@ -1,4 +1,4 @@
-"""Keys that hold in some layers, whatever napari does with them elsewhere."""
+"""Keys that work in some layers, independent of their use elsewhere in napari."""
 
 from __future__ import annotations
 

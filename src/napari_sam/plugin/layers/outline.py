@@ -16,7 +16,7 @@ OUTLINES_ACROSS = 600  # so many outlines are as wide as the frame
 
 
 class Outline:
-    """A layer of its own. Who hides or deletes it is not shown it again."""
+    """A separate layer. If the user hides or deletes it, it is not shown again."""
 
     def __init__(self, viewer: ViewerModel, image: Image, stack: FrameStack) -> None:
         self.layer = new_outline(image, stack)

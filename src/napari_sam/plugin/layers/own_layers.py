@@ -1,4 +1,4 @@
-"""The layers this plugin makes. Each lies where the image lies."""
+"""The layers this plugin makes. Each has the placement of the image."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def new_outline(image: Image, stack: FrameStack) -> Labels:
 
 
 def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) -> None:
-    """Let a layer hold nothing but a region of a frame, where that lies in the image.
+    """Let a layer hold only a region of a frame, at its place in the image.
 
     The viewer is not told: it would compute all extents again, though none exceeds the image's.
     """
@@ -78,7 +78,7 @@ def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) 
 
 
 def raise_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:
-    """Raise a layer that lies below another one: it could not be seen."""
+    """Raise a layer that is below another one: it could not be seen."""
     layers = viewer.layers
     if layers.index(layer) < layers.index(below):
         layers.move(layers.index(layer), layers.index(below) + 1)
@@ -90,7 +90,7 @@ def new_tracks(image: Image, data: NDArray[np.float64]) -> Tracks:
 
 
 def placement(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
-    """All that decides where a layer's pixels lie in the world; of its last axes if so many."""
+    """The placement of a layer's pixels in the world; of its last axes if given."""
     place = {
         "scale": layer.scale,
         "translate": layer.translate,
@@ -119,7 +119,7 @@ def reordered(place: Mapping[str, Any], axes: Sequence[int]) -> dict[str, Any]:
 
 
 def placement_of(layer: Layer) -> Placement | None:
-    """Where a layer lies in the world; ``None`` if napari was told nothing."""
+    """The placement of a layer in the world; ``None`` if it has the default one."""
     said = placement(layer)
     units = [str(unit) for unit in said.pop("units")]
     numbers = {name: np.asarray(value).tolist() for name, value in said.items()}

@@ -19,7 +19,7 @@ class Preview:
     Parameters
     ----------
     above
-        Gives the labels layer it lies above.
+        Gives the labels layer it is above.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ UNFINISHED = ("adding", "changing", "removing")  # before a change of data is do
 class PromptEvents:
     """Tells finished changes of the prompt layers from those in the making."""
 
-    changed = Signal()  # there are other rows, or they lie elsewhere
+    changed = Signal()  # rows were added, removed or moved
     clicked = Signal()  # a box or an ellipse was begun and not dragged
 
     def __init__(self, prompts: PromptLayers, tools: Tools) -> None:
@@ -39,6 +39,6 @@ class PromptEvents:
             self.changed.emit()
 
     def _on_features(self, event: object = None) -> None:
-        """Of rows that are pasted napari says no more than that there are other features."""
+        """For pasted rows, napari only reports that the features have changed."""
         if not self._prompts.is_filling and not self.is_drawing:
             self.changed.emit()

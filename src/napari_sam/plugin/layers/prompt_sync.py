@@ -44,7 +44,7 @@ class PromptSync:
         session.refused.connect(self._on_refused)
 
     def close(self) -> None:
-        """Hear of the session no more."""
+        """Disconnect from the session."""
         self._session.refused.disconnect(self._on_refused)
 
     def read(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Whether what is clicked is what is seen: which image lies on top, and what is hidden."""
+"""Whether the clicked image is visible: which image is on top, and which layers are hidden."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from napari.layers import Image, Labels, Layer
 
 from .world import extent_in_world
 
-SEE_THROUGH = ("additive", "minimum", "multiplicative")  # blendings that show what lies below
+SEE_THROUGH = ("additive", "minimum", "multiplicative")  # blendings that show what is below
 OPAQUE = 0.5  # opacity from which on a layer hides more than it shows
 CHANGES = ("visible", "opacity", "blending", "reordered", "name")  # events of layers that matter
 
 
 def hides(layer: Layer) -> bool:
-    """Whether a layer is an image that hides what lies below it."""
+    """Whether a layer is an image that hides what is below it."""
     if not isinstance(layer, Image) or not layer.visible:
         return False
     blending = str(layer.blending)
@@ -22,7 +22,7 @@ def hides(layer: Layer) -> bool:
 
 
 def covering(viewer: ViewerModel, image: Image) -> Image | None:
-    """The topmost image that lies over a part of another one, as the sliders stand."""
+    """The topmost image that is over a part of another one, as the sliders stand."""
     if image not in viewer.layers or getattr(viewer, "canvas", viewer).grid.enabled:
         return None
     above = viewer.layers[viewer.layers.index(image) + 1 :]
@@ -31,7 +31,7 @@ def covering(viewer: ViewerModel, image: Image) -> Image | None:
 
 
 def is_on_top(viewer: ViewerModel, image: Image) -> bool:
-    """Whether an image is what is seen where it lies."""
+    """Whether an image is visible."""
     return image in viewer.layers and hides(image) and covering(viewer, image) is None
 
 
@@ -42,7 +42,7 @@ def obstacle(viewer: ViewerModel, image: Image, labels: Labels, prompts: Layer) 
     above = covering(viewer, image)
     if above is not None:
         return (
-            f"“{above.name}” lies over “{image.name}”, the image you annotate. Hide it, or "
+            f"“{above.name}” covers “{image.name}”, the image you annotate. Hide it, or "
             "choose it under Image."
         )
     if not image.visible:

@@ -35,7 +35,7 @@ class Tools:
         Runs a function when napari is done with its own event.
     """
 
-    changed = Signal(str)  # the active tool, or "" as long as a click is no prompt
+    changed = Signal(str)  # the active tool, or "" while a click is not a prompt
     pressed = Signal(bool)  # before napari adds a point or shape: whether it is negative
     picked = Signal(object, bool)  # world position of an object to choose; beside others?
 
@@ -51,7 +51,7 @@ class Tools:
             layer.mouse_drag_callbacks.insert(0, self._on_press)
 
     def close(self) -> None:
-        """Hear of the viewer no more."""
+        """Disconnect from the viewer."""
         self._viewer.layers.selection.events.active.disconnect(self._on_event)
         for layer in (self._points, self._shapes):
             layer.mouse_drag_callbacks.remove(self._on_press)

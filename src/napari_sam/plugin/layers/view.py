@@ -1,4 +1,4 @@
-"""Which frame of an image a viewer shows, and where in it a position in the world lies."""
+"""The frame of an image that a viewer shows, and world positions in it."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class WorldUnits:
     Parameters
     ----------
     layers
-        Own layers, as they lie on the image.
+        Own layers, as they are on the image.
     defer
         Runs a function when napari is done with its own event.
     """
@@ -117,7 +117,7 @@ class WorldUnits:
         self.update()
 
     def close(self) -> None:
-        """Hear of the viewer no more."""
+        """Disconnect from the viewer."""
         self._viewer.layers.events.disconnect(self._on_event)
         self._is_placing = True  # what was put off does nothing
 

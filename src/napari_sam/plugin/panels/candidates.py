@@ -79,7 +79,7 @@ def candidate_pictures(
     picture
         The frame in small, ``(h, w, 3)``.
     low_res_logits
-        ``(M, m, m)``; its upper left ``(h, w)`` lies on the picture pixel for pixel.
+        ``(M, m, m)``; its upper left ``(h, w)`` is on the picture pixel for pixel.
     """
     height, width = picture.shape[:2]
     masks = low_res_logits[:, :height, :width] > 0  # (M, h, w)

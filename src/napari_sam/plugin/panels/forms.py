@@ -19,7 +19,7 @@ from .controls import as_choice, as_number
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGEST = 10**9  # of a number that has no limit
 
-register_type(Axis, choices=lambda _: ())  # a form is told what axes there are
+register_type(Axis, choices=lambda _: ())  # a form gets its axes later
 register_type(ModelName, choices=lambda _: [entry.name for entry in known_models()])
 register_type(DeviceName, choices=lambda _: DEVICES)
 

@@ -54,7 +54,7 @@ class InputButton(QPushButton):
             Positions that are seen.
         """
         for old in (*self._menu.actions(), *self._menu.findChildren(QActionGroup)):
-            old.deleteLater()  # it may be the one that asked for this
+            old.deleteLater()  # it may be the one that requested this
         for action in self._menu.actions():
             self._menu.removeAction(action)
         self.entries.clear()

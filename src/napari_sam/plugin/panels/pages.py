@@ -16,7 +16,7 @@ class Pages(QWidget):
         self.tabs = QTabBar()
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the image
+        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys are passed on to the image
         self.tabs.currentChanged.connect(self._show_page)
         self._pages: list[QWidget] = []
         self._layout = QVBoxLayout(self)

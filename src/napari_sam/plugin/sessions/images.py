@@ -30,7 +30,7 @@ def reader_of(image: Image) -> str | None:
 
 
 def read_again(file: SessionFile) -> tuple[Path, Any, dict[str, Any]]:
-    """Path and pixels of a session's image, and what a layer of them is told.
+    """Path and pixels of a session's image, and the keyword arguments of its layer.
 
     The session remembers the plugin that read it; of several series, channels or ways to read a
     file that one is taken which has the pixels that were annotated.

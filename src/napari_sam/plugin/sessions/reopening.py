@@ -52,7 +52,7 @@ SESSION_FOLDERS = session_path("*").name + os.sep  # as napari's preferences wri
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A saved session of an image, or why there is none where one was expected."""
+    """A saved session of an image, or the reason why it could not be opened."""
 
     session: Session | None = None
     folder: Path | None = None
@@ -70,12 +70,12 @@ class Reopening:
     worker
         Reads the sessions.
     attach
-        Called as ``attach(image, labels)`` once it is known what to go on with; without labels if
-        nothing was saved.
+        Called as ``attach(image, labels)`` when the labels to continue with are known; without
+        labels if nothing was saved.
     inform
         Given a sentence for the user, and whether it is a warning.
     fail
-        Given what went wrong with a session the user asked for.
+        Given what went wrong with a session the user requested.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ def find(folders: Sequence[Path], stack: FrameStack, report: Report) -> Found:
 
 
 def read(folder: Path, stack: FrameStack, report: Report) -> Found:
-    """A session the user asked for. One that was made with other pixels is never saved over.
+    """A session the user requested. One that was made with other pixels is never saved over.
 
     Raises
     ------

@@ -142,7 +142,7 @@ class Saving:
             self._inform(str(error), True)
 
     def _note_placement(self) -> None:
-        """Where the image lies is saved along; what was known is kept if it is not said now."""
+        """The placement of the image is saved, too; the known one is kept if there is none now."""
         if self._session is not None and self._image is not None:
             self._session.placement = placement_of(self._image) or self._session.placement
             self._session.image_reader = reader_of(self._image) or self._session.image_reader
@@ -223,7 +223,7 @@ class Saving:
             if not is_found or self._autosave is None:
                 return problem
             self._autosave.save()
-        except Exception as error:  # noqa: BLE001 it is to be saved elsewhere whatever it was
+        except Exception as error:  # noqa: BLE001 after any error it is saved elsewhere
             return _said(error)
         return ""
 
@@ -288,7 +288,7 @@ def _said(error: Exception) -> str:
 
 
 def _take(session: Session, image: Image, folder: Path) -> Autosave:
-    """Take a session's folder; the user's own is made where there is none yet."""
+    """Take a session's folder; the user's own is created if needed."""
     try:
         if folder.parent == user_folder():
             folder.parent.mkdir(parents=True, exist_ok=True)

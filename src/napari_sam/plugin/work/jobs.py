@@ -27,7 +27,7 @@ class Job:
 
     ``work`` is given ``report(done, total)``, which it calls now and then, and which raises
     :class:`Cancelled` once the job is cancelled. A job that nobody waits for (``PREFETCH``,
-    ``BULK``) makes way there: more urgent ones are done first, then it goes on where it was.
+    ``BULK``) yields there: more urgent jobs run first, then it resumes.
 
     With ``each``, ``work`` returns an iterator, and every item is delivered as soon as it is made.
     """
@@ -189,7 +189,7 @@ class Worker(QObject):
                 self._reported.emit(job, done, total)
 
     def _make_way(self, job: Job) -> None:
-        """Do what is more urgent than a job; then it goes on, unless it was cancelled."""
+        """Run jobs that are more urgent than this one; then it resumes, unless it was cancelled."""
         while (urgent := self._before(job)) is not None:
             self._do(urgent)
         if job.stop.is_set():

@@ -60,7 +60,7 @@ def embed_all(
 ) -> None:
     """Embed many frames and keep them on disk.
 
-    Frames that are done leave ``pending``, so that one begun again goes on from there. It
+    Finished frames leave ``pending``, so that a new run resumes there. It
     reports in hundredths of a frame, of ``total`` frames.
     """
     report = _encoding(report)

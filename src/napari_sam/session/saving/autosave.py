@@ -61,7 +61,7 @@ class Autosave:
     Parameters
     ----------
     path
-        The session's folder, made where there is none.
+        The session's folder, created if needed.
     image_path
         The image's file, for those who open the session.
 
@@ -296,7 +296,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
 
 
 def _text(said: str) -> str:
-    """JSON is Unicode; what of a file's name is none is written as it can be."""
+    """JSON is Unicode; other characters of a file's name are escaped."""
     return said.encode("utf-8", "backslashreplace").decode()
 
 

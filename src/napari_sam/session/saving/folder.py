@@ -75,14 +75,14 @@ class SessionFolder:
         self._by_descriptor = by_descriptor
 
     def make(self) -> None:
-        """Make the folder where there is none; its parent must be there."""
+        """Create the folder if needed; its parent must exist."""
         with contextlib.suppress(FileExistsError):
             self.path.mkdir()
         with self._directory():
             pass  # it is a real one
 
     def make_frames(self) -> None:
-        """Make the folder of the frames where there is none."""
+        """Create the folder of the frames if needed."""
         with self._directory() as directory, contextlib.suppress(FileExistsError):
             os.mkdir(directory.at(FRAMES), dir_fd=directory.descriptor)
 

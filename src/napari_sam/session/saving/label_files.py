@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 UNCOMPRESSED, DEFLATE = (1,), (8, 32946)  # TIFF's numbers
-MOST_BYTES_PER_BYTE = 1100  # deflate packs no more into one
+MOST_BYTES_PER_BYTE = 1100  # the highest compression of deflate
 LARGEST_TIFF = 2**30  # bytes of a file
 
 

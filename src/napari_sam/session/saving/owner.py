@@ -47,7 +47,7 @@ class Owner:
     Parameters
     ----------
     folder
-        The session's folder, made where there is none.
+        The session's folder, created if needed.
 
     Raises
     ------

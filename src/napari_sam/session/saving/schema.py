@@ -1,7 +1,7 @@
 """The schema of a session's JSON files, checked once, before they are used.
 
 The same as session.schema.json, which is for people and other programs, with limits: a session may
-come from someone else. Regions lie in their frame and masks have its shape, so that nothing asks
+come from someone else. Regions are in their frame and masks have its shape, so that nothing asks
 for more memory than the image is worth.
 """
 
@@ -224,7 +224,7 @@ class Budget:
         self.pixels += PIXELS_A_BYTE * n_bytes
 
     def take(self, n_pixels: int) -> None:
-        """So many pixels are asked for.
+        """This many pixels are requested.
 
         Raises
         ------
@@ -333,7 +333,7 @@ def _checked(adapter: TypeAdapter[T], content: bytes) -> T:
 
 
 def _first(error: ValidationError) -> str:
-    """The first thing that breaks the schema, and where."""
+    """The first violation of the schema, and its place."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))[:200]
     return f"{where}: {first['msg']}" if where else first["msg"]
@@ -363,13 +363,13 @@ def _check_index(frame: FrameIndex, shape: tuple[int, ...]) -> None:
 
 
 def _check_record(record: Record, frame_shape: tuple[int, int], budget: Budget) -> None:
-    """Regions and masks lie in the frame; there is one label a point."""
+    """Regions and masks are in the frame; there is one label a point."""
     if len(record["points"]) != len(record["labels"]):
         raise ValueError(f"{len(record['labels'])} labels for {len(record['points'])} points")
     for region in _regions(record):
         height, width = region["height"], region["width"]
         if region["top"] + height > frame_shape[0] or region["left"] + width > frame_shape[1]:
-            raise ValueError("a region lies outside its frame")
+            raise ValueError("a region is outside its frame")
         if sum(region["runs"]) > height * width:
             raise ValueError("the runs of a region are longer than it is")
         budget.take(height * width)

@@ -55,7 +55,7 @@ def folder_of(path: str | Path) -> Path:
 class SessionFile:
     """A saved session, opened to be read; the image is not needed.
 
-    Frames whose files are gone or damaged are passed over, and named in :attr:`problems`.
+    Frames whose files are gone or damaged are skipped, and named in :attr:`problems`.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class SessionFile:
 
     @property
     def placement(self) -> Placement | None:
-        """Where the image lay in the world, if that was said."""
+        """The placement of the image in the world, if it is known."""
         placement = self.manifest["image"].get("placement")  # from version 2 on
         return None if placement is None else Placement.read(placement)
 
@@ -210,7 +210,7 @@ def reading(path: Path) -> Iterator[None]:
     Raises
     ------
     SamError
-        Instead of whatever is raised.
+        In place of any other error.
     """
     try:
         yield

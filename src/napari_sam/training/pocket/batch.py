@@ -16,7 +16,7 @@ from napari_sam.training.options import TrainingConfig
 
 from .crops import SourcePool, random_crop
 
-MIN_AREA = 10  # pixels at stride 2 below which an object is not asked for
+MIN_AREA = 10  # pixels at stride 2 below which an object is not requested
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ class SeedScore:
     n_frames: int
     found: float  # share of the objects with a seed inside
     seeds_per_object: float
-    on_background: float  # share of the seeds that lie on no object
+    on_background: float  # share of the seeds that are on no object
 
 
 def seed_scores(predictor: Predictor, frames: Iterable[AnnotatedFrame]) -> dict[str, SeedScore]:

@@ -15,7 +15,7 @@ from .appearances import APPEARANCES
 from .layouts import LAYOUTS, nuclei_in, visible_pieces, warped
 from .signals import Image, Layout
 
-NESTED = 0.12  # chance of cells with nuclei, of which either are asked for
+NESTED = 0.12  # chance of cells with nuclei, of which either are requested
 
 
 def synthesise(rng: np.random.Generator, size: int = 384) -> AnnotatedFrame:
