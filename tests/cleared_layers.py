@@ -32,7 +32,7 @@ def show() -> None:
         viewer.layers.clear()
         _wait()
     arrays.close()
-    os._exit(0)  # closing a window is no part of it
+    os._exit(0)  # closing a window is not a part of it
 
 
 def _wait() -> None:

@@ -145,7 +145,7 @@ WRONG_CASES = {
         HEADER + "1,0,box,,,,3,4,5,6\n\n1,0,box,,,,3,4,5,6\n",
         "line 4: object 1 has a box in this frame already",
     ),
-    "an id that no labels hold": (HEADER + "4294967296,0,point,3,4\n", "is no object id"),
+    "an id that no labels hold": (HEADER + "4294967296,0,point,3,4\n", "is not an object id"),
     "a decimal comma where commas separate": (
         'object_id,kind,y,x\n1,point,"3,5",4\n',
         "line 2: y is '3,5'",
@@ -159,7 +159,7 @@ WRONG_CASES = {
     "a column of two lines": ('"a\nb",kind\n', "the columns are a b, kind"),
     "object 0 at a point of napari": (
         "index,axis-0,axis-1,object_id\n0,3,4,0\n",
-        "line 2: 0 is no object id",
+        "line 2: 0 is not an object id",
     ),
     "decimal commas between commas": (
         "object_id,kind,y,x\n1,point,3,5,4,5\n",

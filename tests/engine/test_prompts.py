@@ -275,7 +275,9 @@ def test_scribbles_that_are_none(name):
 
 @pytest.mark.parametrize("object_id", [0, -1, 1.5, "1", True, None, 2**32])
 def test_what_is_no_object_id(object_id):
-    with pytest.raises(PromptError, match=r"is no object id\. Give a whole number of 1 or more"):
+    with pytest.raises(
+        PromptError, match=r"is not an object id\. Give a whole number of 1 or more"
+    ):
         checked_object_id(object_id)
 
 

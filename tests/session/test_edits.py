@@ -128,7 +128,7 @@ def test_only_the_window_around_the_object_is_read() -> None:
 
 
 def test_an_id_beyond_the_type_is_refused() -> None:
-    with pytest.raises(SamError, match=r"^256 is no object id.*255 or less"):
+    with pytest.raises(SamError, match=r"^256 is not an object id.*255 or less"):
         mask_to_edit(
             Region.from_mask(np.ones((2, 2), bool)),
             np.zeros((2, 2), np.uint8),

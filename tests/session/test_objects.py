@@ -250,7 +250,7 @@ REFUSALS = [
     Refusal(
         "one of many twice", "123", lambda s: objects.merge(s, 1, [2, 2], at(0)), "2 was given"
     ),
-    Refusal("background", "12", lambda s: objects.delete(s, [0], at(0)), "0 is no object id"),
+    Refusal("background", "12", lambda s: objects.delete(s, [0], at(0)), "0 is not an object id"),
     Refusal("in one piece", "11", lambda s: objects.split(s, 1, at(0)), "one piece"),
     Refusal(
         "cut beside it",
@@ -359,7 +359,7 @@ def test_ids_that_do_not_fit_are_refused() -> None:
     labels = np.full((2, 3), 255, np.uint8)
     labels[:, 1] = 0
     session = Session(FrameStack.from_array(np.zeros((2, 3), np.uint8)), labels)
-    with pytest.raises(SamError, match=r"256 is no object id.*255 or less"):
+    with pytest.raises(SamError, match=r"256 is not an object id.*255 or less"):
         objects.split(session, 255, (None, None))
 
 

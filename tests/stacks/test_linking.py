@@ -124,7 +124,7 @@ def test_new_numbers_are_never_old_ones() -> None:
 def test_numbers_that_do_not_fit_change_nothing() -> None:
     session = session_of(one_number_for_two(np.uint8))
     session.note_ids(255)
-    with pytest.raises(SamError, match=r"256 is no object id.*255 or less"):
+    with pytest.raises(SamError, match=r"256 is not an object id.*255 or less"):
         link_frames(session, at(0))
     np.testing.assert_array_equal(session.labels, one_number_for_two())
     assert not session.undo()

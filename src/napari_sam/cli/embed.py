@@ -221,7 +221,7 @@ def check_room(embedded: Embedded, cache: EmbeddingCache, n_frames: int) -> None
     store = cache.store
     if store is None or not embedded.nbytes:
         folder = "" if store is None else f" in {store.folder}"
-        raise SamError(f"Embeddings cannot be kept{folder}, so encoding them ahead is no use.")
+        raise SamError(f"Embeddings cannot be kept{folder}, so it is useless to encode them ahead.")
     wanted = n_frames * embedded.nbytes
     if wanted > store.capacity:
         raise SamError(

@@ -189,7 +189,7 @@ def with_through(
 
 
 def objects_a_frame(tracks: Tracks, n_frames: int) -> str:
-    """How many objects the frames hold, as words: what are no labels shows there."""
+    """How many objects the frames hold, as words: what are not labels shows there."""
     import numpy as np
 
     counts = np.bincount(tracks.frames, minlength=n_frames)

@@ -81,7 +81,7 @@ def _stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint
 def area_mean(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
     """Average ``factor`` × ``factor`` pixels ``(h, w, n)`` into one each, of the same type.
 
-    The field stays the same: where a side is no multiple of the factor, a mean reaches over a
+    The field stays the same: where a side is not a multiple of the factor, a mean reaches over a
     little more than ``factor`` pixels; a side of fewer pixels becomes one.
     """
     if factor < 2:

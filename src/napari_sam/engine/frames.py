@@ -289,8 +289,8 @@ class FrameStack:
         )
         if not known or len(index) != self.ndim or sum(position is None for position in index) != 2:
             raise FrameError(
-                f"{index} is no frame of an image of shape {self.shape}. Give {self.ndim} entries, "
-                "None for y and x and a position for every other axis."
+                f"{index} is not a frame of an image of shape {self.shape}. Give {self.ndim} "
+                "entries, None for y and x and a position for every other axis."
             )
         positions = tuple(None if at is None else operator.index(at) for at in index)
         leading = [(p, n) for p, n in zip(positions, self.shape, strict=True) if p is not None]
@@ -345,7 +345,7 @@ def _check_pixels(array: Any) -> None:
     shape = tuple(array.shape)
     if len(shape) < 2:
         raise FrameError(
-            f"An array of {count(len(shape), 'axis', 'axes')}, shape {shape}, is no image. "
+            f"An array of {count(len(shape), 'axis', 'axes')}, shape {shape}, is not an image. "
             "Give at least two axes, y and x."
         )
     if not all(size >= 1 for size in shape):  # dask's unknown sizes are NaN

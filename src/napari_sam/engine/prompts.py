@@ -37,8 +37,7 @@ def checked_object_id(object_id: Any, highest: int = HIGHEST_ID) -> int:
     if not is_whole or not 1 <= object_id <= highest:
         raise PromptError(
             f"{object_id} is not an object id. Give a whole number of 1 or more (0 is the "
-            "background) "
-            f"and of {highest} or less, which is what these labels can hold."
+            f"background) and of {highest} or less, which is what these labels can hold."
         )
     return int(object_id)
 
@@ -61,7 +60,7 @@ class Prompts:
     Raises
     ------
     PromptError
-        If there are not as many labels as points, or a coordinate is no finite number.
+        If there are not as many labels as points, or a coordinate is not a finite number.
     """
 
     points: tuple[Point, ...] = ()

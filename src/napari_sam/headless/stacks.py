@@ -33,7 +33,7 @@ def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
     Raises
     ------
     FrameError
-        If the seeds have another shape or are no object ids, or the frame holds none.
+        If the seeds have another shape or are not object ids, or the frame holds none.
     """
     shape = stack.frame_shape_of(frame)
     if tuple(seeds.shape) not in (shape, tuple(stack.shape)):

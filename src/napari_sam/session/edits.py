@@ -243,7 +243,7 @@ def fill(region: Region, object_id: int, labels: Any, index: FrameIndex) -> Labe
 
 
 def check_fits(object_id: int, labels: Any) -> None:
-    """Refuse what is no object id, or one that the labels' type cannot hold."""
+    """Refuse values that are not object ids, or one that the labels' type cannot hold."""
     checked_object_id(object_id, min(HIGHEST_ID, int(np.iinfo(labels.dtype).max)))
 
 

@@ -46,7 +46,7 @@ def writable_labels(given: Any, shape: Sequence[int], because: str = "") -> Writ
     Raises
     ------
     SamError
-        If they are no labels of this image, cannot be read, or hold ids that are too high.
+        If they are not labels of this image, cannot be read, or hold ids that are too high.
     """
     check_labels(given, shape)
     reason = because or why_not_writable(given) or _why_not_shown(given)
@@ -80,12 +80,12 @@ def with_room(labels: Any, object_id: int) -> WritableLabels:
 
 
 def check_labels(labels: Any, shape: Sequence[int]) -> None:
-    """Refuse what are no labels of an image of this shape.
+    """Refuse arrays that are not labels of an image of this shape.
 
     Raises
     ------
     SamError
-        If they have another shape or are no integers.
+        If they have another shape or are not integers.
     """
     if not hasattr(labels, "shape") or not hasattr(labels, "dtype"):
         raise SamError(

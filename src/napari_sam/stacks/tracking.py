@@ -112,7 +112,7 @@ def find_tracks(
     Raises
     ------
     SamError
-        If these are no labels over time.
+        If these are not labels over time.
     """
     if not (hasattr(labels, "shape") and hasattr(labels, "dtype")):
         raise SamError(

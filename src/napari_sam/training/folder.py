@@ -134,7 +134,7 @@ def colour_axes(image: Path, labels: Path, axes: str | None = None) -> str:
     Raises
     ------
     FrameError
-        If the labels are no object ids, or of another shape than the image without colours.
+        If the labels are not object ids, or of another shape than the image without colours.
     """
     shape, letters = _header(image)
     labels_shape = read_ids(labels).shape

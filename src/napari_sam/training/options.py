@@ -9,7 +9,7 @@ from napari_sam.engine import about, check_options
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One training run. What is no option is set for the embedded network, from scratch.
+    """One training run. Values that are not options are set for the embedded network, from scratch.
 
     Raises
     ------

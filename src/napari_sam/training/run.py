@@ -310,8 +310,7 @@ class Run:
         if there and not resume:
             raise ModelError(
                 f"{self.checkpoint} is of a run that was stopped. Continue with --resume, or "
-                "delete "
-                "it to begin again."
+                "delete it to begin again."
             )
         if not there:
             if resume and is_complete(self.log):

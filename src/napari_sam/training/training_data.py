@@ -97,7 +97,7 @@ def _frames(item: Item, n_frames: int) -> list[AnnotatedFrame]:
 
 
 def _numbered(frame: AnnotatedFrame) -> NDArray[np.int32]:
-    """Labels 1, 2, … without gaps: ids may be in the millions. What is negative is no object."""
+    """Labels 1, 2, … without gaps: ids may be in the millions. Negative ones are no objects."""
     ids, numbered = np.unique(np.maximum(frame.labels, 0), return_inverse=True)
     first = 0 if ids[0] == 0 else 1  # without any background, the first is an object already
     return (numbered.reshape(frame.labels.shape) + first).astype(np.int32)

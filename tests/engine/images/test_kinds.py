@@ -102,7 +102,7 @@ class Opens:
 def test_a_cellpose_file_that_would_run_code(tmp_path):
     held = {"masks": IDS, "harm": Opens(tmp_path / "proof")}
     np.save(tmp_path / "a_seg.npy", np.array(held, object), allow_pickle=True)
-    with pytest.raises(FrameError, match=r"a_seg\.npy could not be read: .*is no array"):
+    with pytest.raises(FrameError, match=r"a_seg\.npy could not be read: .*is not an array"):
         read_labels(tmp_path / "a_seg.npy")
     assert not (tmp_path / "proof").exists()
 

@@ -204,5 +204,5 @@ def test_a_number_painted_that_none_can_follow_is_said() -> None:
     active = bridge.session.active
     bridge.session.note_ids(2**32 - 1)
     bridge.next_object()
-    assert notices[-1].startswith("4294967296 is no object id.")
+    assert notices[-1].startswith("4294967296 is not an object id.")
     assert bridge.session.active == active

@@ -374,7 +374,7 @@ NO_WAYS = [
     NoWay("drive unplugged", unplug, "cannot be saved in"),
     NoWay("changed by someone", change, "was changed by someone else"),
     NoWay("nested without end", nest_without_end, "cannot be read"),
-    NoWay("without a version", forget_its_version, "is no session of this program"),
+    NoWay("without a version", forget_its_version, "is not a session of this program"),
     NoWay("a link in it", link_its_frames, "a link stands in the place of the folder"),
     NoWay("a file in its place", put_a_file_there, "cannot be saved in"),
     NoWay("deleted and taken by someone", take, "is open elsewhere"),

@@ -228,7 +228,7 @@ def store_settings() -> StoreSettings:
     try:
         limit_bytes = max(0, int(float(limit_gb) * 1e9))
     except (TypeError, ValueError, OverflowError):
-        log.warning("%s=%s is no number of gigabytes: 10 are used.", LIMIT_VARIABLE, limit_gb)
+        log.warning("%s=%s is not a number of gigabytes: 10 are used.", LIMIT_VARIABLE, limit_gb)
         limit_bytes = DEFAULT_LIMIT
     return StoreSettings(Path(str(folder)).expanduser(), limit_bytes)
 

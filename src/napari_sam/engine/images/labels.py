@@ -68,7 +68,7 @@ def as_ids(labels: ArrayLike) -> NDArray[Any]:
     Raises
     ------
     FrameError
-        If they are no object ids: fractions, negative, too high, or an image's intensities.
+        If they are not object ids: fractions, negative, too high, or an image's intensities.
     """
     numbers = np.asarray(labels)
     if numbers.dtype.kind == "f":
@@ -100,7 +100,7 @@ def write_labels(path: str | Path, labels: ArrayLike, axes: str | None = None) -
     Raises
     ------
     FrameError
-        If these are no labels; a SamError if the file cannot be written.
+        If these are not labels; a SamError if the file cannot be written.
     """
     path, ids = Path(path), _as_labels(np.asarray(labels))
     check_labels_path(path)

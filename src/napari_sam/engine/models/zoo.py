@@ -143,7 +143,7 @@ def choose_precision(
     Raises
     ------
     ModelError
-        `wanted` is no precision, or the device cannot compute in it.
+        `wanted` is not a precision, or the device cannot compute in it.
     """
     if wanted == "auto":
         # pocket takes 52 ms for 512 x 512 pixels on two CPU cores, 28 ms in bf16: nobody feels the

@@ -84,7 +84,7 @@ class LabelLink:
             self._is_refreshing = False
 
     def _on_paint(self, event: Any) -> None:
-        """A stroke of napari's brush, bucket or polygon; what landed meanwhile is no part of it."""
+        """A stroke of napari's brush, bucket or polygon; masks landed meanwhile are left out."""
         own, self._amid_stroke = self._amid_stroke, []
         if self._writing is not None:
             self._writing = None

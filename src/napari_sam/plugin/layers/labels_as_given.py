@@ -68,7 +68,7 @@ def taken_labels(layer: Labels, stack: FrameStack) -> WritableLabels:
     Raises
     ------
     SamError
-        If they are no labels of this image, or cannot be taken.
+        If they are not labels of this image, or cannot be taken.
     """
     finest = layer.data[0] if layer.multiscale else layer.data
     return writable_labels(finest, stack.shape, MULTISCALE if layer.multiscale else "")

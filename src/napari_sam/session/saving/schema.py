@@ -242,7 +242,7 @@ def read_heading(content: bytes) -> tuple[str, int]:
     Raises
     ------
     ValueError
-        If it is no JSON.
+        If it is not JSON.
     """
     try:
         heading = _HEADING.validate_json(content)
@@ -264,7 +264,7 @@ def read_manifest(content: bytes, budget: Budget) -> Record:
     manifest = cast(Record, _checked(_MANIFEST, content))
     shape = manifest["image"]["shape"]
     if math.prod(shape) > MOST_PIXELS:
-        raise ValueError(f"image.shape: {shape} is no image's")
+        raise ValueError(f"image.shape: {shape} is not the shape of an image")
     displayed = manifest["labels"]["displayed"]
     if len({*displayed}) < 2 or max(displayed) >= len(shape):
         raise ValueError(f"labels.displayed: {displayed} are not two axes of {len(shape)}")
@@ -278,7 +278,7 @@ def read_manifest(content: bytes, budget: Budget) -> Record:
             raise ValueError(f"frames.{name}: labels are not kept in frames across others")
         for kind, suffix in (("labels", ".tif"), ("annotations", ".json")):
             if (file := files[kind]) and not _is_of(file, name, suffix):
-                raise ValueError(f"frames.{name}.{kind}: {file!r} is no file of this frame")
+                raise ValueError(f"frames.{name}.{kind}: {file!r} is not a file of this frame")
     if shown := manifest.get("shown"):
         checked_frame(shown, shape)
     for request in manifest.get("waiting", ()):
@@ -359,7 +359,7 @@ def _check_placement(placement: Record) -> None:
 def _check_index(frame: FrameIndex, shape: tuple[int, ...]) -> None:
     fits = len(frame) == len(shape) and frame.count(None) == 2
     if not fits or any(i is not None and i >= n for i, n in zip(frame, shape, strict=True)):
-        raise ValueError(f"{frame} is no frame of an image of shape {tuple(shape)}")
+        raise ValueError(f"{frame} is not a frame of an image of shape {tuple(shape)}")
 
 
 def _check_record(record: Record, frame_shape: tuple[int, int], budget: Budget) -> None:

@@ -60,8 +60,8 @@ class SessionFile:
     Raises
     ------
     SamError
-        If this is no session, one whose session.json is broken, or one of a newer version of this
-        program.
+        If this is not a session, one whose session.json is broken, or one of a newer version of
+        this program.
     """
 
     def __init__(self, path: str | Path) -> None:
