@@ -132,7 +132,7 @@ def test_a_folder_that_cannot_hold_them_is_said_at_once(napari_sam: NapariSam, f
     ended = napari_sam(f"embed movie.tif {MODEL}")
     assert ended.code == 1
     assert "cannot be written to" in ended.err
-    assert "no use" in ended.err
+    assert "useless" in ended.err
 
 
 def test_more_than_fits_is_said_after_the_first_frame(

@@ -88,7 +88,7 @@ def test_stopped_anywhere_it_resumes(stop: signal.Signals, train: NapariSam, fol
         process.send_signal(stop)
         said = process.stderr.read()
     assert process.returncode == (128 + stop if stop == signal.SIGTERM else -stop)
-    assert ("--resume goes on from there" in said) == (stop == signal.SIGTERM)
+    assert ("--resume continues from there" in said) == (stop == signal.SIGTERM)
     assert "Traceback" not in said
 
     assert train(f"data --out stopped.safetensors {RUN} --resume").code == 0

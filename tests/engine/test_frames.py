@@ -334,8 +334,8 @@ ABSURD_CASES = {
     "levels of other axes": ([np.zeros((4, 5)), np.zeros((4, 2, 2))], {}, "finest first"),
     "too few letters": (np.zeros((4, 5, 6)), {"axes": "YX"}, "do not fit an array of 3 axes"),
     "a letter twice": (np.zeros((4, 5, 6)), {"axes": "YYX"}, "at most once"),
-    "RGB of five": (np.zeros((4, 5, 5)), {"rgb": True}, "said to be RGB"),
-    "RGB without an axis": (np.zeros((4, 5, 3)), {"rgb": True, "axes": "YXT"}, "said to be RGB"),
+    "RGB of five": (np.zeros((4, 5, 5)), {"rgb": True}, "declared as RGB"),
+    "RGB without an axis": (np.zeros((4, 5, 3)), {"rgb": True, "axes": "YXT"}, "declared as RGB"),
     "colour and nothing else": (np.zeros((4, 3)), {"rgb": True}, "no two axes left"),
     "a channel of none": (np.zeros((4, 5)), {"channel": 0}, "Name it C"),
     "a channel too far": (np.zeros((2, 4, 5)), {"axes": "CYX", "channel": 2}, "0 to 1"),
@@ -400,14 +400,14 @@ WRONG_ARGUMENTS = {
     "a negative side": (lambda stack: stack.frame(stack.index(0), long_side=-5), "Give 1 or more"),
     "an index of text": (lambda stack: stack.frame(("a", None, None)), "is no frame"),
     "no index": (lambda stack: stack.frame(3), "is no frame"),
-    "axes of a number": (lambda stack: FrameStack.from_array(stack.levels[0], axes=5), "no text"),
+    "axes of a number": (lambda stack: FrameStack.from_array(stack.levels[0], axes=5), "not text"),
     "axes of a list": (
         lambda stack: FrameStack.from_array(stack.levels[0], axes=list("TYX")),
-        "no text",
+        "not text",
     ),
     "half a channel": (
         lambda stack: FrameStack.from_array(stack.levels[0], axes="CYX", channel=0.5),
-        "no whole number",
+        "not a whole number",
     ),
 }
 

@@ -93,7 +93,7 @@ def test_what_is_propagated_into_another_object_ends(mask: np.ndarray) -> None:
     region = Region.from_mask(mask)
     way = Propagated(2, frame(1), region, 0.7, 0.6, 0.9, "pocket", frame(0))
     assert session.land_propagated(way, session.new_run()) is None
-    assert "pixels of others" in session.annotation(2, frame(1)).stopped
+    assert "pixels of other objects" in session.annotation(2, frame(1)).stopped
     assert [each.object_id for each in session.objects()] == [1]
 
 

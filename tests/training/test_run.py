@@ -141,12 +141,15 @@ def test_resume_begins_where_there_is_nothing_yet(tmp_path: Path) -> None:
 
 
 def test_minutes_end_a_run(tmp_path: Path) -> None:
-    """However short: it begins, makes a step, and is judged at its end."""
-    config = replace(DECODER_RUN, steps=None, minutes=1e-6)
+    """Even a short one begins, makes a step, and is validated at its end."""
+    config = replace(DECODER_RUN, steps=None, minutes=0.01)
     reports = list(train(training_data(4), tiny_sam(), tmp_path / "a.safetensors", config))
-    assert [report.step for report in reports] == [0, 1]
-    assert [report.done for report in reports] == [0, 1]
-    assert all(report.validation is not None for report in reports)
+    first, *_, last = reports
+    assert [report.step for report in reports] == list(range(len(reports)))
+    assert (first.done, last.done) == (0, 1)
+    assert all(report.done < 1 for report in reports[:-1])
+    assert first.validation is not None
+    assert last.validation is not None
 
 
 def stopped_run(out: Path) -> None:
@@ -187,13 +190,13 @@ class Refusal:
 REFUSALS = (
     Refusal("no folder", "There is no folder .*no. Make it", out="no/a.safetensors"),
     Refusal("another format", "should end in .safetensors", out="a.pth"),
-    Refusal("a stopped run", "Go on with --resume, or delete it", stopped_run),
+    Refusal("a stopped run", "Continue with --resume, or delete it", stopped_run),
     Refusal("another start", "began from another model", stopped_run,
             start=lambda: tiny_sam(1), resume=True),
-    Refusal("damaged checkpoint", "no whole checkpoint", damaged, resume=True),
+    Refusal("damaged checkpoint", "not a complete checkpoint", damaged, resume=True),
     Refusal("another version", "written by another version", earlier_version, resume=True),
     Refusal("complete", "is complete. To train further", completed, resume=True),
-    Refusal("no number", "broke down in step", config=replace(
+    Refusal("no number", "failed in step", config=replace(
         DECODER_RUN, rate=1e30, warm_up=1, clip=1e30, steps=50)),
 )  # fmt: skip
 

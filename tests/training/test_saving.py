@@ -85,7 +85,7 @@ def test_checkpoints(tmp_path: Path) -> None:
     save_checkpoint({"step": 3, "weights": torch.ones(2), "list": [{"loss": 0.1}]}, path)
     assert read_checkpoint(path)["list"] == [{"loss": 0.1}]
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ModelError, match="no whole checkpoint"):
+    with pytest.raises(ModelError, match="not a complete checkpoint"):
         read_checkpoint(path)
 
 

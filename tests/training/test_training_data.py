@@ -71,7 +71,7 @@ DIVISIONS = (
     Division("four images", images(4), 3, 1),
     Division("eleven images", images(11), 9, 2, "81 objects in 9 frames to learn from"),
     Division("one stack", stack(10), 8, 2, "one stack only: its last frames"),
-    Division("a long stack", stack(60), 39, 9, "figures flatter"),
+    Division("a long stack", stack(60), 39, 9, "figures are too optimistic"),
     Division("a pair of frames", stack(2), 1, 1, "9 objects to learn from are few"),
     Division("one image", wide, 1, 1, "a quarter of it is kept out"),
     Division("one small image", images(1), 1, 1, "with too few objects to keep any out"),

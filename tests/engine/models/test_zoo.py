@@ -130,7 +130,7 @@ def test_a_name_is_given_once(checkpoint: Path, tmp_path: Path, user_folder: Pat
 def test_what_cannot_be_loaded_is_not_kept(tmp_path: Path, user_folder: Path) -> None:
     path = tmp_path / "notes.pth"
     path.write_text("weights: see the other computer")
-    with pytest.raises(ModelError, match="no whole checkpoint"):
+    with pytest.raises(ModelError, match="not a complete checkpoint"):
         register(path, "notes")
     assert not user_folder.exists()
 

@@ -375,7 +375,7 @@ NO_WAYS = [
     NoWay("changed by someone", change, "was changed by someone else"),
     NoWay("nested without end", nest_without_end, "cannot be read"),
     NoWay("without a version", forget_its_version, "is not a session of this program"),
-    NoWay("a link in it", link_its_frames, "a link stands in the place of the folder"),
+    NoWay("a link in it", link_its_frames, "the folder was replaced by a link"),
     NoWay("a file in its place", put_a_file_there, "cannot be saved in"),
     NoWay("deleted and taken by someone", take, "is open elsewhere"),
 ]
@@ -588,7 +588,7 @@ def test_without_its_image_a_session_shows_its_objects(open_, image_path) -> Non
     image_path.unlink()
     dropped = open_.desk()
     (objects,) = dropped.viewer.open(str(session_path(image_path)), plugin=DISTRIBUTION)
-    assert "not where it was" in notification_manager.records[-1].message
+    assert "moved or deleted" in notification_manager.records[-1].message
     np.testing.assert_array_equal(objects.data, labels)
 
 

@@ -122,7 +122,7 @@ def test_all_comes_back(folder: Path) -> None:
     assert opened.next_id() == session.next_id()
     assert opened.weakest() == session.weakest()
     assert opened.annotation(2, frame(2)).stopped == "Object 2 ends before frame 2. It vanished."
-    assert opened.annotation(1, frame(1)).warning.startswith("There are two like it now")
+    assert opened.annotation(1, frame(1)).warning.startswith("There are two similar objects now")
     assert (opened.placement, opened.shown) == (PLACEMENT, frame(3))
     assert len(session.pending()) == 2
     assert waiting(opened) == waiting(session)
@@ -457,7 +457,9 @@ class Broken:
 BROKEN = [
     Broken("no session", lambda f: (f / "session.json").unlink(), "There is no session"),
     Broken("half a manifest", lambda f: (f / "session.json").write_text("{"), "cannot be read"),
-    Broken("another JSON", lambda f: (f / "session.json").write_text("[]"), "no session of this"),
+    Broken(
+        "another JSON", lambda f: (f / "session.json").write_text("[]"), "not a session of this"
+    ),
     Broken(
         "a newer version",
         lambda f: damage_manifest(f, lambda m: m.update(version=3)),
@@ -481,7 +483,7 @@ BROKEN = [
     Broken(
         "no version",
         lambda f: damage_manifest(f, lambda m: m.pop("version")),
-        "no session of this",
+        "not a session of this",
     ),
     Broken(
         "an image of 8 TB a frame",

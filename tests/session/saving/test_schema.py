@@ -113,7 +113,7 @@ IN_MANIFEST = [
     Hostile("a date before time", lambda m: m.update(saved="0001-01-01T00:00:00+14:00"), "date"),
     Hostile("a null in the path", lambda m: m["image"].update(path="a\0b"), "image.path"),
     Hostile("a place of no size", lambda m: m["image"].update(placement=PLACE), "placement"),
-    Hostile("a hidden version", lambda m: m.update(version=True), "no session of this"),
+    Hostile("a hidden version", lambda m: m.update(version=True), "not a session of this"),
 ]
 FILES = {"labels": "frames/4_y_x-1.tif", "annotations": None}
 ROWS = [[1.0, 0.0], [0.0, 1.0]]
