@@ -320,7 +320,7 @@ def test_limits_that_do_not_fit(limits, keywords):
 # What cannot be a frame
 
 ABSURD_CASES = {
-    "no axis": (np.float32(3), {}, "no image"),
+    "no axis": (np.float32(3), {}, "not an image"),
     "one axis": (np.zeros(5), {}, "at least two axes"),
     "empty": (np.zeros((0, 5)), {}, "empty"),
     "no frames": (np.zeros((0, 5, 5)), {}, "empty"),
@@ -398,8 +398,8 @@ def test_nested_lists_are_arrays():
 WRONG_ARGUMENTS = {
     "no side": (lambda stack: stack.frame(stack.index(0), long_side=0), "0 pixels shows nothing"),
     "a negative side": (lambda stack: stack.frame(stack.index(0), long_side=-5), "Give 1 or more"),
-    "an index of text": (lambda stack: stack.frame(("a", None, None)), "is no frame"),
-    "no index": (lambda stack: stack.frame(3), "is no frame"),
+    "an index of text": (lambda stack: stack.frame(("a", None, None)), "is not a frame"),
+    "no index": (lambda stack: stack.frame(3), "is not a frame"),
     "axes of a number": (lambda stack: FrameStack.from_array(stack.levels[0], axes=5), "not text"),
     "axes of a list": (
         lambda stack: FrameStack.from_array(stack.levels[0], axes=list("TYX")),

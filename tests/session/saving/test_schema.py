@@ -77,7 +77,7 @@ IN_RECORDS = [
     Hostile("outside the frame", lambda r: r["landed"].update(top=7), "outside its frame"),
     Hostile("a large region", lambda r: r["landed"].update(height=BIG, width=BIG), "outside"),
     Hostile("a large mask", lambda r: r.update(mask={"shape": [BIG, BIG], "region": None}), "mask"),
-    Hostile("a source elsewhere", lambda r: r.update(source=[9, None, None]), "no frame of"),
+    Hostile("a source elsewhere", lambda r: r.update(source=[9, None, None]), "not a frame of"),
     Hostile("a far point", lambda r: r.update(points=[[1e300, 0]]), "points"),
 ]
 
@@ -106,7 +106,7 @@ IN_MANIFEST = [
     Hostile("axes for two numbers", lambda m: m["labels"].update(displayed=[1, 1]), "displayed"),
     Hostile("an axis too many", lambda m: m["labels"].update(displayed=[1, 3]), "displayed"),
     Hostile("labels of objects", lambda m: m["labels"].update(dtype="object"), "labels.dtype"),
-    Hostile("a frame outside", lambda m: m["frames"].update({"4_y_x": FILES}), "no frame of"),
+    Hostile("a frame outside", lambda m: m["frames"].update({"4_y_x": FILES}), "not a frame of"),
     Hostile("another frame's file", lambda m: m["frames"].update({"3_y_x": FILES}), "of this"),
     Hostile("a frame twice", lambda m: m["frames"].update({"00_y_x": FILES}), "how the frame"),
     Hostile("a date that never was", lambda m: m.update(saved="2026-02-31"), "day"),
