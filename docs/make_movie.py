@@ -52,7 +52,7 @@ def movie(seed: int = 4) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
 
 
 def film(path: Path) -> None:
-    """Click every cell of the first frame, carry all of them on, and film the window."""
+    """Click every cell of the first frame, propagate all of them, and film the window."""
     pixels, places = movie()
     viewer = napari.Viewer(title="napari: Segment Anything")
     viewer.window.resize(1250, 860)
@@ -78,7 +78,7 @@ def film(path: Path) -> None:
     widget.stack.tracks.setChecked(True)
     shown = [0]
 
-    def carried_on() -> bool:
+    def propagated() -> bool:
         step = viewer.dims.current_step[0]
         if step != shown[-1]:
             shown.append(step)
@@ -86,7 +86,7 @@ def film(path: Path) -> None:
         return not widget.propagation.runs and widget.worker.idle
 
     widget.propagation.propagate()
-    wait(carried_on)
+    wait(propagated)
     shoot()
     viewer.close()
     durations = [1500, *[300] * (len(pictures) - 2), 2500]
