@@ -1,4 +1,4 @@
-"""Damaged inputs, each made anew from its kind and number: files of every kind, and arguments."""
+"""Damaged inputs, each made from its kind and number: files of every kind, and arguments."""
 
 from __future__ import annotations
 

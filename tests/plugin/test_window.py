@@ -462,7 +462,7 @@ def test_a_deleted_preview_comes_back_under_the_cursor(open_window, coins) -> No
     assert user.widget.source.labels.findText(bridge.preview.name) < 0
     user.click(OTHER_COIN)
     user.ready()
-    assert bridge.labels.data[OTHER_COIN] == 1, "the tool is still in hand"
+    assert bridge.labels.data[OTHER_COIN] == 1, "the tool is still selected"
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(open_window, coins, tmp_path) -> None:

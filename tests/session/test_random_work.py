@@ -25,7 +25,7 @@ works = st.one_of(
     st.tuples(st.just("prompt"), ids, times, masks, points, st.sampled_from([0, 1])),
     st.tuples(st.just("unprompt"), ids, times),
     st.tuples(st.just("paint"), st.integers(0, 4), times, masks),
-    st.tuples(st.just("carry"), ids, times, masks, st.integers(1, 3)),
+    st.tuples(st.just("propagate"), ids, times, masks, st.integers(1, 3)),
     st.tuples(st.just("confirm"), ids, times),
     st.tuples(st.just("ask"), ids, times, points),
     st.tuples(st.just("end"), ids, times, st.integers(1, 3)),
@@ -55,7 +55,7 @@ def work(session: Session, done: tuple) -> None:
             session.edit(object_id, frame(t), Prompts())
         case ("paint", object_id, t, mask):
             paint(session, t, mask, object_id)
-        case ("carry", object_id, t, mask, run):
+        case ("propagate", object_id, t, mask, run):
             region = Region.from_mask(mask)
             session.land_propagated(
                 Propagated(object_id, frame(t), region, 0.7, 0.8, 0.6, "pocket", frame(0)), run

@@ -286,13 +286,16 @@ class Session(AnnotatedLabels):
             annotation.footprint,
             protect_neighbours=self.protect_neighbours,
         )
-        after = {key: replace(annotation, footprint=footprint), **self._bereft(edit, object_id)}
+        after = {
+            key: replace(annotation, footprint=footprint),
+            **self._losing_pixels(edit, object_id),
+        }
         before = {each: self.current(*each) for each in after}
         self._write((edit,))
         self._record(Change((edit,), before, after, action=action), run)
         return edit
 
-    def _bereft(self, edit: LabelEdit, object_id: int) -> dict[Key, Annotation]:
+    def _losing_pixels(self, edit: LabelEdit, object_id: int) -> dict[Key, Annotation]:
         """Annotations of other objects whose pixels an edit takes; none if they are protected."""
         if self.protect_neighbours or not edit:
             return {}

@@ -219,7 +219,7 @@ def test_a_run_taken_back_is_run_again_from_the_frame_it_was_begun_in(open_stack
     user.press("z", CONTROL | SHIFT)
     user.ready()
     assert widget.bridge.frame == (3, None, None)
-    assert widget.stack.outcome.text() == said, "it stands again"
+    assert widget.stack.outcome.text() == said, "it is shown again"
     user.viewer.dims.set_current_step(0, 9)
     user.press("z", CONTROL)
     assert widget.bridge.frame[0] in (4, 5), "where neither is shown, the change is"

@@ -79,7 +79,7 @@ def viewer_on(labels: Any, image: dict[str, Any], **options: Any) -> tuple[Image
 
 
 def land(bridge: LayerBridge) -> None:
-    """The object in hand lands where it was clicked."""
+    """The current object lands where it was clicked."""
     bridge.session.land_propagated(
         Propagated(bridge.session.active, HERE, DISC, 0.9, 0.9, 0.9, "m", (1, None, None)),
         bridge.session.new_run(),

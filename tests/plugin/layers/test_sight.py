@@ -77,7 +77,7 @@ def test_the_prompts_of_a_chosen_object_are_shown() -> None:
     for object_id in (4, 5):
         bridge.use("point")
         bridge.select(object_id)
-        assert bridge.tools.active == "point", "the tool stays in hand"
+        assert bridge.tools.active == "point", "the tool stays selected"
 
 
 def test_masks_below_their_image_are_named() -> None:

@@ -28,7 +28,7 @@ LONG = "A sentence of which nobody expects that it goes on and on, over many lin
 
 
 class List:
-    """A list of objects with an owner that takes in hand what it is told to."""
+    """A list of objects with an owner that selects what it is told to."""
 
     def __init__(self, qtbot, n: int) -> None:
         self.panel, self.qtbot = ObjectPanel(), qtbot

@@ -197,7 +197,7 @@ def test_what_was_done_is_there_when_the_image_is_opened_again(open_, image_path
     assert labels_of(again)[0, 25, 25] == 1, "what was painted by hand stays through later clicks"
 
 
-def test_it_opens_where_one_worked_with_the_object_in_hand(open_, image_path) -> None:
+def test_it_opens_where_one_worked_with_the_current_object(open_, image_path) -> None:
     desk = open_.image(image_path)
     desk.viewer.dims.set_point(0, 1)
     desk.click(1, FIRST, (8, 8))
@@ -313,7 +313,7 @@ def test_a_second_window_says_so_and_overwrites_nothing(open_, image_path) -> No
     assert first.panel.text.text().startswith("Saved")
 
 
-def test_a_folder_that_was_deleted_is_written_anew(open_, image_path) -> None:
+def test_a_folder_that_was_deleted_is_written_again(open_, image_path) -> None:
     desk = open_.clicked(image_path)
     open_.save(desk)
     shutil.rmtree(session_path(image_path))
@@ -605,6 +605,6 @@ def test_prompts_given_headless_are_there_in_the_window(open_, image_path) -> No
     session.annotate(1, FIRST, Prompts.from_points([(8, 8)]), predictor, cache)
     save(session, session_path(image_path))
     desk = open_.image(image_path)
-    assert desk.bridge.frame == FIRST, "that of the object in hand"
+    assert desk.bridge.frame == FIRST, "that of the current object"
     assert len(desk.bridge.points.data) == 1
     np.testing.assert_array_equal(labels_of(desk), session.labels)

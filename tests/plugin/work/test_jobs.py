@@ -245,7 +245,7 @@ class Steps:
 
 
 @pytest.fixture
-def carrying(worker):
+def propagating(worker):
     """A run of three frames, in its first."""
     steps, heard = Steps(), []
     worker.submit(
@@ -263,8 +263,8 @@ def carrying(worker):
     steps.blocks.let(20)
 
 
-def test_what_is_made_one_by_one_arrives_one_by_one(worker, carrying, qtbot) -> None:
-    blocks, heard = carrying
+def test_what_is_made_one_by_one_arrives_one_by_one(worker, propagating, qtbot) -> None:
+    blocks, heard = propagating
     qtbot.waitUntil(lambda: heard == [0])
     blocks.let(1)
     qtbot.waitUntil(lambda: heard == [0, 1])
@@ -272,8 +272,8 @@ def test_what_is_made_one_by_one_arrives_one_by_one(worker, carrying, qtbot) -> 
     qtbot.waitUntil(lambda: heard == [0, 1, 2, "end"])
 
 
-def test_a_run_makes_way_for_a_click_and_goes_on_where_it_was(worker, carrying, qtbot) -> None:
-    blocks, heard = carrying
+def test_a_run_makes_way_for_a_click_and_goes_on_where_it_was(worker, propagating, qtbot) -> None:
+    blocks, heard = propagating
     submit(worker, heard, "click", "answer")
     blocks.let(1)
     qtbot.waitUntil(lambda: heard == [0, "answer", 1])
@@ -282,8 +282,8 @@ def test_a_run_makes_way_for_a_click_and_goes_on_where_it_was(worker, carrying, 
     assert blocks.begun == [0, 1, 2]
 
 
-def test_of_a_cancelled_run_nothing_more_arrives(worker, carrying, qtbot) -> None:
-    blocks, heard = carrying
+def test_of_a_cancelled_run_nothing_more_arrives(worker, propagating, qtbot) -> None:
+    blocks, heard = propagating
     qtbot.waitUntil(lambda: heard == [0])
     worker.cancel("run")
     blocks.let(3)
@@ -292,8 +292,10 @@ def test_of_a_cancelled_run_nothing_more_arrives(worker, carrying, qtbot) -> Non
     qtbot.waitUntil(lambda: heard == [0, "after"])
 
 
-def test_a_run_cancelled_while_a_click_is_answered_ends_after_it(worker, carrying, qtbot) -> None:
-    blocks, heard = carrying
+def test_a_run_cancelled_while_a_click_is_answered_ends_after_it(
+    worker, propagating, qtbot
+) -> None:
+    blocks, heard = propagating
     gate = Gate()
     worker.submit(Job("click", gate.work, heard.append, heard.append))
     blocks.let(1)

@@ -1,4 +1,4 @@
-"""The object in hand: outlined, zoomed to, deleted by a key."""
+"""The current object: outlined, zoomed to, deleted by a key."""
 
 from __future__ import annotations
 
