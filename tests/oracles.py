@@ -10,18 +10,22 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import Enum
 from functools import partial
 from importlib.util import find_spec
 from types import ModuleType
 from typing import ClassVar, NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_sam.engine import GridRules
 from napari_sam.model import Sam, SamConfig, ViTConfig
 
 # 20 x 20 tokens: two windows a side with padding, two blocks of query rows
@@ -67,6 +71,44 @@ def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size[::-1], Image.Resampling.BILINEAR)
 
 
+def box_area(boxes: Tensor) -> Tensor:
+    """Areas (N,) of boxes (N, 4) x0, y0, x1, y1."""
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
+    """Positions of the boxes that greedy non-maximum suppression keeps; all are of one kind."""
+    assert not idxs.any()
+    areas, kept = box_area(boxes), []
+    for nth in scores.argsort(descending=True, stable=True).tolist():
+        low = torch.maximum(boxes[nth, :2], boxes[kept, :2])
+        high = torch.minimum(boxes[nth, 2:], boxes[kept, 2:])
+        common = (high - low).clamp(min=0).prod(1)
+        ious = common / (areas[nth] + areas[kept] - common)
+        if not (ious.double() > iou_threshold).any():  # single precision, compared in double
+            kept.append(nth)
+    return torch.tensor(kept, dtype=torch.long)
+
+
+def connected_components(
+    mask: np.ndarray, connectivity: int
+) -> tuple[int, np.ndarray, np.ndarray, None]:
+    """How many, which pixels, and in the last column how large; what OpenCV says that is used."""
+    assert connectivity == 8
+    regions, n = ndimage.label(mask, np.ones((3, 3)))
+    return n + 1, regions, np.bincount(regions.ravel(), minlength=n + 1)[:, None], None
+
+
+def reference_masks(network: nn.Module, image: np.ndarray, rules: GridRules) -> list[dict]:
+    """What segment-anything's generator finds in an image (H, W, 3) uint8."""
+    generator = import_oracle("segment_anything.automatic_mask_generator")
+    cv2 = ModuleType("cv2")
+    cv2.connectedComponentsWithStats = connected_components
+    parameters = {**asdict(rules), "points_per_batch": 64}
+    with mock.patch.dict(sys.modules, {"cv2": cv2}):
+        return generator.SamAutomaticMaskGenerator(network, **parameters).generate(image)
+
+
 @contextmanager
 def torchvision_stand_in() -> Iterator[None]:
     """Let `import torchvision` succeed inside the block."""
@@ -79,6 +121,8 @@ def torchvision_stand_in() -> Iterator[None]:
     functional = modules["torchvision.transforms.functional"]
     functional.resize, functional.to_pil_image = resize, to_pil_image
     functional.InterpolationMode = InterpolationMode
+    boxes = modules["torchvision.ops.boxes"]
+    boxes.batched_nms, boxes.box_area = batched_nms, box_area
     modules["torchvision"].transforms = modules["torchvision.transforms"]
     modules["torchvision.transforms"].functional = functional
     sys.modules.update(modules)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .auto import auto
 from .bench import bench
 from .embed import embed, show_cache
 from .evaluate import evaluate
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (segment, propagate, track, embed, demo, evaluate, bench, train):
+for command in (segment, auto, propagate, track, embed, demo, evaluate, bench, train):
     app.command()(command)
 app.command("cache")(show_cache)
 app.add_typer(models, name="models")

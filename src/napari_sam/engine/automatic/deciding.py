@@ -12,6 +12,7 @@ from napari_sam.engine.masks import polygon_mask
 
 from .found import Dropped, FoundObject
 from .options import AutomaticOptions
+from .regions import without_small_regions
 
 DUPLICATE = 0.5  # IoU with a better object from which one is the same, not its neighbour
 ANNOTATED = -1  # owner of pixels that are labelled already
@@ -40,11 +41,12 @@ def decide(
     -------
     The proposals in their order, each with ``dropped``.
     """
-    decided = [
-        each.drop(reason) for each, reason in zip(found, _unfit(found, options), strict=True)
-    ]
-    for which, reason in _duplicates(decided, options):
-        decided[which] = decided[which].drop(reason)
+    decided = [each.drop(_why_unfit(each, options)) for each in found]
+    standing = [n for n, each in enumerate(decided) if each.dropped is None]
+    if standing and found[standing[0]].method == "grid":
+        distinct = _tidied(decided, _distinct(decided, standing, options), options, frame_shape)
+        for nth in set(standing).difference(distinct):
+            decided[nth] = decided[nth].drop("duplicate")
     _merge(decided, options, frame_shape, annotated)
     _drop_outside(decided, options, frame_shape)
     return decided
@@ -71,17 +73,14 @@ def _best_first(found: Sequence[FoundObject]) -> list[int]:
     return order
 
 
-def _unfit(found: Sequence[FoundObject], options: AutomaticOptions) -> list[Dropped | None]:
-    """Why objects do not stand whatever else there is."""
-    return [_why_unfit(each, options) for each in found]
-
-
 def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
     min_score, min_stability = options.thresholds(found.method)
     if min_score > 0 and found.score <= min_score:
         return "low score"
     if found.stability < min_stability:
         return "low stability"
+    if not found.area:  # too bad for a mask when it was decoded
+        return "low stability" if found.stability else "low score"
     if found.cut_off:
         return "cut off"
     if options.min_area is not None and found.area < options.min_area:
@@ -93,26 +92,39 @@ def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
     return None
 
 
-def _duplicates(
-    found: Sequence[FoundObject], options: AutomaticOptions
-) -> list[tuple[int, Dropped]]:
-    """Objects of a grid whose boxes a better object has as well, in each crop and between crops."""
-    standing = [n for n, each in enumerate(found) if not each.dropped and each.method == "grid"]
+def _distinct(
+    found: Sequence[FoundObject], standing: Iterable[int], options: AutomaticOptions
+) -> list[int]:
+    """What of objects of a grid is not in the box of a better one: in each crop, then between."""
     kept: list[int] = []
     for _, alike in groupby(standing, key=lambda n: found[n].crop):
-        kept += _suppress(list(alike), found, options.grid.box_nms_thresh)
-    if len({found[n].crop for n in kept}) > 1:
-        sizes = [_crop_area(found[n]) for n in kept]
-        smallest_first = np.argsort(sizes, kind="stable")
-        kept = _kept([kept[n] for n in smallest_first], found, options.grid.crop_nms_thresh)
-    lost = set(standing) - set(kept)
-    return [(n, "duplicate") for n in sorted(lost)]
+        in_crop = list(alike)
+        order = _best_first([found[n] for n in in_crop])
+        kept += _kept([in_crop[n] for n in order], found, options.grid.box_nms_thresh)
+    if len({found[n].crop for n in kept}) < 2:
+        return kept
+    kept.sort(key=lambda n: _crop_area(found[n]))  # what was seen larger is the better one
+    return _kept(kept, found, options.grid.crop_nms_thresh)
 
 
-def _suppress(nths: list[int], found: Sequence[FoundObject], threshold: float) -> list[int]:
-    """What is left of some objects of one crop, the best first."""
-    order = _best_first([found[n] for n in nths])
-    return _kept([nths[n] for n in order], found, threshold)
+def _tidied(
+    found: list[FoundObject],
+    distinct: list[int],
+    options: AutomaticOptions,
+    frame_shape: tuple[int, int],
+) -> list[int]:
+    """What is left of distinct objects once their small regions are gone, which are replaced."""
+    rules = options.grid
+    if not rules.min_mask_region_area:
+        return distinct
+    changed = set()
+    for nth in distinct:
+        tidied = without_small_regions(found[nth], rules.min_mask_region_area, frame_shape)
+        if tidied is not found[nth]:
+            found[nth] = tidied
+            changed.add(nth)
+    unchanged_first = sorted(distinct, key=changed.__contains__)
+    return _kept(unchanged_first, found, max(rules.box_nms_thresh, rules.crop_nms_thresh))
 
 
 def _crop_area(found: FoundObject) -> float:
@@ -125,12 +137,12 @@ def _crop_area(found: FoundObject) -> float:
 def _kept(order: list[int], found: Sequence[FoundObject], threshold: float) -> list[int]:
     """Greedy non-maximum suppression of objects given in order, by the IoU of their boxes.
 
-    A box reaches from the centre of its first pixel to that of its last, as segment-anything has
-    it.
+    A box reaches from the centre of its first pixel to that of its last, and what is compared is in
+    single precision, as segment-anything and torchvision have it.
     """
     if not order:
         return []
-    windows = np.array([found[n].window for n in order], np.float64)
+    windows = np.array([found[n].window for n in order], np.float32)
     y0, x0, y1, x1 = (*windows[:, :2].T, *(windows[:, 2:] - 1).T)
     areas = (y1 - y0) * (x1 - x0)
     left = np.arange(len(order))
@@ -141,7 +153,8 @@ def _kept(order: list[int], found: Sequence[FoundObject], threshold: float) -> l
         height = np.minimum(y1[first], y1[left]) - np.maximum(y0[first], y0[left])
         width = np.minimum(x1[first], x1[left]) - np.maximum(x0[first], x0[left])
         common = np.maximum(height, 0) * np.maximum(width, 0)
-        left = left[common <= threshold * (areas[first] + areas[left] - common)]
+        union = np.maximum(areas[first] + areas[left] - common, 1)
+        left = left[(common / union).astype(np.float64) <= threshold]
     return kept
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import stability_score
-from napari_sam.engine.predictor import Embedding, Predictor
+from napari_sam.engine.predictor import Embedding, Prediction, Predictor
 from napari_sam.engine.prompts import Point, Prompts
 from napari_sam.model import Upscaling
 
@@ -65,7 +65,7 @@ def decode_points(
     place: Place,
     at_once: int | None = None,
 ) -> Iterator[list[FoundObject]]:
-    """Decode single clicks: for each, its candidates that are worth it.
+    """Decode single clicks: for each its candidates, with masks where they are worth it.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def decode_points(
     at_once
         Clicks decoded together; ``None``: as many as keep the device busy.
     """
-    upscaling = _upscaling(predictor, embedding)
+    upscaling: Upscaling | None = None
     clicks = list(points)
     predictions = predictor.predict_many(
         embedding,
@@ -84,20 +84,20 @@ def decode_points(
         at_once=at_once,
     )
     for point, prediction in zip(clicks, predictions, strict=True):
+        if upscaling is None:
+            upscaling = _upscaling(prediction, predictor, embedding)
         candidates = zip(prediction.iou_predictions, prediction.low_res_logits, strict=True)
-        found = (
+        yield [
             _found(logits, float(score), point, worth, place, upscaling)
             for score, logits in candidates
-            if score >= worth.score
-        )
-        yield [each for each in found if each is not None]
+        ]
 
 
-def _upscaling(predictor: Predictor, embedding: Embedding) -> Upscaling:
+def _upscaling(prediction: Prediction, predictor: Predictor, embedding: Embedding) -> Upscaling:
     config = predictor.model.network.config
+    _, *low = prediction.low_res_logits.shape
     stride = config.input_size // config.mask_size
-    padded = [16 * n // stride for n in embedding.features.shape[-2:]]
-    return Upscaling((padded[0], padded[1]), stride, embedding.input_shape, embedding.frame_shape)
+    return Upscaling((low[0], low[1]), stride, embedding.input_shape, embedding.frame_shape)
 
 
 def _found(
@@ -107,24 +107,20 @@ def _found(
     worth: Worth,
     place: Place,
     upscaling: Upscaling,
-) -> FoundObject | None:
-    """One candidate in the frame's pixels, if it is stable enough."""
-    if np.count_nonzero(logits > 0) >= LARGE:
-        estimate = stability_score(logits, offset=worth.offset)
-        if estimate < worth.stability - MARGIN:
-            return None
-    rows, columns, mask, stability = upscaling.cut(torch.from_numpy(logits), worth.offset)
-    if stability < worth.stability:
-        return None
+) -> FoundObject:
+    """One candidate in the frame's pixels; without any, if it is not worth them."""
     top, left = place.corner
-    found = FoundObject.from_mask(
-        mask.numpy(),
-        top + rows.start,
-        left + columns.start,
-        score=score,
-        stability=stability,
-        point=(point[0] + top, point[1] + left),
-        method=worth.method,
-        crop=place.crop,
-    )
-    return found and found.cut(place.cuts(found.window))
+    clicked = (point[0] + top, point[1] + left)
+    unseen = FoundObject.unseen(clicked, worth.method, score=score, crop=place.crop)
+    if score < worth.score:
+        return unseen
+    if np.count_nonzero(logits > 0) >= LARGE:
+        stability = float(stability_score(logits, offset=worth.offset))
+        if stability < worth.stability - MARGIN:
+            return replace(unseen, stability=stability)
+    rows, columns, mask, stability = upscaling.cut(torch.from_numpy(logits), worth.offset)
+    unseen = replace(unseen, stability=stability)
+    if stability < worth.stability:
+        return unseen
+    found = unseen.with_mask(mask.numpy(), top + rows.start, left + columns.start)
+    return replace(found, cut_off=bool(found.area) and place.cuts(found.window))

@@ -33,7 +33,7 @@ Dropped: TypeAlias = Literal[
 class FoundObject:
     """A proposal: its mask, what speaks for it, and why it was dropped, if it was.
 
-    Made by :meth:`from_mask`. The mask is kept in a bit a pixel.
+    Made by :meth:`unseen` and :meth:`with_mask`. A mask takes a bit a pixel.
     """
 
     window: Window  # around its pixels
@@ -48,51 +48,52 @@ class FoundObject:
     dropped: Dropped | None = None
 
     @classmethod
-    def from_mask(
+    def unseen(
         cls,
-        mask: NDArray[np.bool_],
-        top: int = 0,
-        left: int = 0,
-        *,
-        score: float,
-        stability: float,
         point: Point,
         method: Literal["grid", "seeds"],
+        *,
+        score: float,
+        stability: float = 0.0,
         crop: Window | None = None,
-        cut_off: bool = False,
-    ) -> Self | None:
-        """The true pixels of a mask whose first pixel lies at ``(top, left)``; ``None``: no pixel.
+    ) -> Self:
+        """A proposal of which no mask is known: it never stands.
 
         Parameters
         ----------
-        score, stability
-            IoU prediction and stability score of the mask.
         point
             The click it came from, yx in frame pixels.
+        score, stability
+            IoU prediction and stability score.
+        crop
+            The part of the frame that the network saw; ``None``: all of it.
         """
+        y, x = (int(at) for at in point)
+        bits = np.zeros(0, np.uint8)
+        return cls((y, x, y, x), bits, 0, score, stability, point, method, crop)
+
+    def with_mask(self, mask: NDArray[np.bool_], top: int = 0, left: int = 0) -> Self:
+        """The same with the true pixels of a mask whose first pixel lies at ``(top, left)``."""
         rows = np.flatnonzero(mask.any(axis=1))
         if not len(rows):
-            return None
+            return replace(self, bits=np.zeros(0, np.uint8), area=0)
         y0, y1 = int(rows[0]), int(rows[-1]) + 1
         columns = np.flatnonzero(mask[y0:y1].any(axis=0))
         x0, x1 = int(columns[0]), int(columns[-1]) + 1
         pixels = mask[y0:y1, x0:x1]
-        return cls(
+        return replace(
+            self,
             window=(top + y0, left + x0, top + y1, left + x1),
             bits=np.packbits(pixels),
             area=int(np.count_nonzero(pixels)),
-            score=score,
-            stability=stability,
-            point=point,
-            method=method,
-            crop=crop,
-            cut_off=cut_off,
         )
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Its pixels in its window, ``(y1 - y0, x1 - x0)``."""
+        """Its pixels in its window, ``(y1 - y0, x1 - x0)``; without area ``(0, 0)``."""
         y0, x0, y1, x1 = self.window
+        if not self.area:
+            return np.zeros((0, 0), bool)
         flat = np.unpackbits(self.bits, count=(y1 - y0) * (x1 - x0))
         return flat.view(np.bool_).reshape(y1 - y0, x1 - x0)
 
@@ -115,10 +116,6 @@ class FoundObject:
 
         around = float(perimeter(np.pad(self.mask, 1)))
         return min(1.0, 4 * np.pi * self.area / around**2) if around else 1.0
-
-    def cut(self, cut_off: bool) -> Self:
-        """The same, cut off by its crop or not."""
-        return replace(self, cut_off=cut_off)
 
     def drop(self, reason: Dropped | None) -> Self:
         """The same, dropped for a reason, or standing."""

@@ -80,8 +80,8 @@ class AutomaticOptions:
         The outline ``(N, 2)``, yx in frame pixels, of the only part to look in: of a polygon, or of
         a box by `box_outline`. ``None``: the whole frame.
     kept_score, kept_stability
-        Proposals below are not kept: no filter brings them back. What a filter asks for is kept
-        anyway, and with 1 nothing else is.
+        Proposals below get no mask: no filter brings them back. What the filters ask for gets one
+        anyway, and with 1 nothing else does, which is fastest.
 
     Raises
     ------
@@ -199,9 +199,10 @@ class AutomaticOptions:
         )
 
     def floors(self, method: Literal["grid", "seeds"]) -> tuple[float, float]:
-        """The lowest score and stability of a proposal that is kept."""
+        """The lowest score and stability of a proposal with a mask; a threshold of 0 is none."""
         score, stability = self.thresholds(method)
-        return min(score, self.kept_score), min(stability, self.kept_stability)
+        kept_score = min(score, self.kept_score)
+        return kept_score if kept_score > 0 else -math.inf, min(stability, self.kept_stability)
 
 
 def box_outline(box: Sequence[float]) -> Outline:

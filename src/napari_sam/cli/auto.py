@@ -1,0 +1,192 @@
+"""`napari-sam auto`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam.engine import AutomaticOptions, GridRules, box_outline
+
+from .embed import open_store
+from .options import (
+    Axes,
+    Channel,
+    Device,
+    Json,
+    LabelsOut,
+    Model,
+    Precision,
+    SeriesName,
+    check_outputs,
+    numbers,
+    open_predictor,
+    picture_format,
+    read_stack,
+    takes_options,
+    weights_file,
+)
+from .printing import print_table, progress_bar, tell
+from .segment import save_overlay
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Predictor
+    from napari_sam.headless.automatic import Placed
+
+OPTIONS, GRID = AutomaticOptions(), GridRules()
+LISTED = 20  # objects in the table; more are summed up
+
+
+@takes_options(AutomaticOptions)
+@takes_options(GridRules, name="grid")
+def auto(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr, or a folder.")
+    ],
+    out: LabelsOut,
+    options: AutomaticOptions = OPTIONS,
+    grid: GridRules = GRID,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="Y0,X0,Y1,X1",
+            help="Look in this box only; with three points Y,X or more, in this polygon.",
+        ),
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Frames of a stack, counted from 0: 0-9, or 2,5,7; all by default.",
+        ),
+    ] = None,
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link",
+            help="Give each object of a stack one number in all frames: over time as a track, "
+            "through depth as one body.",
+        ),
+    ] = False,
+    channel: Channel = None,
+    axes: Axes = None,
+    series: SeriesName = None,
+    model: Model = "pocket",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png", help="A picture of the first frame with its objects, to look at."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find all objects of an image or a stack, and write them as labels.
+
+    Where objects overlap, the better one keeps the pixels. What was dropped is counted, with the
+    reason.
+    """
+    from napari_sam.engine import EmbeddingCache, choose_method, write_labels
+    from napari_sam.headless import automatic as headless
+    from napari_sam.headless.image import blank_notices, new_session, one_thread
+
+    stack, names = read_stack(image, channel, axes, series)
+    outline = None if within is None else read_outline(within)
+    options = replace(options, grid=grid, within=outline, kept_score=1.0, kept_stability=1.0)
+    wanted = headless.frames_at(stack, None if frames is None else positions(frames))
+    check_outputs((image, weights_file(model)), out, overlay)
+    if overlay:
+        picture_format(overlay)
+    if link and stack.ndim == 2:
+        tell("This image has one frame only: there is nothing to link.")
+    predictor = open_predictor(model, device, precision)
+    choose_method(options, predictor.model.network)
+    session = new_session(stack, highest_id=2**16)
+    for notice in blank_notices(stack, wanted):
+        tell(notice)
+    with progress_bar("segmenting", "%") as progress, one_thread():
+        cache = EmbeddingCache(store=open_store())
+        found = headless.find_everything(
+            session, predictor, options, wanted, cache=cache, progress=progress
+        )
+        placed = list(found)
+    if link and stack.ndim > 2:
+        placed = headless.link_everything(session, placed)
+    write_labels(out, headless.as_small_as_fits(session.labels), names)
+    if overlay:
+        save_overlay(overlay, stack, session.labels, wanted[0])
+    if nothing := headless.nothing_found(placed, options):
+        tell(nothing)
+    report(image, out, predictor, placed, as_json=as_json)
+
+
+def read_outline(text: str) -> tuple[tuple[float, float], ...]:
+    """The outline in a --within such as "0,0,50,60", a box, or "0,0,0,60,50,30", a polygon."""
+    counts = (4, *range(6, 1000, 2))
+    values = numbers("--within", text, "a box Y0,X0,Y1,X1 or a polygon Y,X,Y,X,Y,X", counts)
+    if len(values) == 4:
+        return box_outline(values)
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def positions(frames: str) -> list[int]:
+    """The positions in a --frames such as "0-9" or "2,5,7"."""
+    from napari_sam.engine import FrameError
+
+    chosen: list[int] = []
+    try:
+        for part in frames.split(","):
+            first, _, last = part.partition("-")
+            chosen += range(int(first), int(last or first) + 1)
+    except ValueError:
+        chosen = []
+    if not chosen:
+        raise FrameError(f"--frames {frames} cannot be read. Write 0-9, or 2,5,7.")
+    return chosen
+
+
+def report(
+    image: Path, out: Path, predictor: Predictor, placed: Sequence[Placed], *, as_json: bool
+) -> None:
+    """Objects on stdout, as a table or JSON, and how many proposals were dropped for what."""
+    from napari_sam.headless.automatic import as_row, why_dropped
+
+    objects = [as_row(each) for each in placed if each.object_id]
+    if as_json:
+        model = predictor.model
+        about = {"image": str(image), "labels": str(out), "model": model.name, "hash": model.hash}
+        device = {"device": str(model.device), "precision": model.precision}
+        result = {**about, **device, "objects": objects, "dropped": why_dropped(placed)}
+        typer.echo(json.dumps(result, indent=2))
+        return
+    print_objects(objects)
+    dropped = ", ".join(f"{n} {reason}" for reason, n in why_dropped(placed).items())
+    if dropped:
+        typer.echo(f"dropped: {dropped}")
+    typer.echo(f"written to {out}")
+
+
+def print_objects(objects: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each of the first objects, and how many there are in all."""
+    rows = [
+        (
+            str(each["object_id"]),
+            ",".join(map(str, each["frame"])),
+            f"{each['score']:.2f}",
+            f"{each['stability']:.2f}",
+            str(each["area"]),
+            ",".join(f"{edge:g}" for edge in each["box"]),
+        )
+        for each in objects[:LISTED]
+    ]
+    if rows:
+        print_table(("object", "frame", "score", "stability", "area", "box"), rows)
+    n_objects = len({each["object_id"] for each in objects})
+    n_frames = len({tuple(each["frame"]) for each in objects})
+    where = f" in {n_frames} frames" if n_frames > 1 else ""
+    typer.echo(f"{n_objects} object{'' if n_objects == 1 else 's'}{where}")

@@ -1,0 +1,217 @@
+"""All objects of an image or a stack without a screen: options in, labels and objects out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine import (
+    AutomaticOptions,
+    EmbeddingCache,
+    FoundObject,
+    FrameError,
+    FrameIndex,
+    FrameStack,
+    Predictor,
+    choose_method,
+    find_objects,
+)
+from napari_sam.session import Region, Session, land_found, read_frame
+from napari_sam.stacks import LinkRules, Through, link_frames, named_through
+
+DEPTH_RULES = LinkRules(reach=0.5, gap=1, division_reach=0)  # slices of one object lie on another
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A proposal in a frame, and the object it became in the labels."""
+
+    object_id: int  # 0: none, since it was dropped
+    frame: FrameIndex
+    found: FoundObject
+    region: Region  # its pixels in the labels: better objects keep theirs
+
+
+def find_everything(
+    session: Session,
+    predictor: Predictor,
+    options: AutomaticOptions | None = None,
+    frames: Iterable[FrameIndex] | None = None,
+    *,
+    cache: EmbeddingCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Placed]:
+    """Find all objects, frame by frame, and write them into the session's labels.
+
+    Objects that are there already stay as they are. Close the generator to stop; the frames that
+    are done stay, and one undo takes all of them back.
+
+    Parameters
+    ----------
+    frames
+        In their order; ``None``: all of the stack.
+    progress
+        Called as ``progress(done, total)`` in hundredths of a frame.
+
+    Yields
+    ------
+    Every proposal of a frame, once all of it has landed; those that were dropped say why.
+
+    Raises
+    ------
+    SamError
+        If the model cannot do it by the method asked for, before anything is encoded, or the labels
+        cannot hold so many objects.
+    """
+    options = options or AutomaticOptions()
+    choose_method(options, predictor.model.network)
+    stack = session.stack
+    wanted = list(stack.indices() if frames is None else frames)
+    run = session.new_run()
+
+    def within(nth: int) -> Callable[[int, int], None] | None:
+        if progress is None:
+            return None
+        return lambda done, total: progress(100 * nth + 100 * done // total, 100 * len(wanted))
+
+    for nth, frame in enumerate(wanted):
+        found: list[FoundObject] = []
+        if not is_blank(stack, frame):
+            annotated = read_frame(session.labels, frame)
+            steps = find_objects(
+                *(predictor, stack, frame, options),
+                annotated=annotated if annotated.any() else None,
+                cache=cache,
+                progress=within(nth),
+            )
+            found = list(steps)
+        landed = land_found(session, frame, found, predictor.model, run)
+        if progress is not None:
+            progress(100 * (nth + 1), 100 * len(wanted))
+        for (object_id, region), each in zip(landed, found, strict=True):
+            yield Placed(object_id, frame, each, region)
+
+
+def is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
+    """Whether all pixels of a frame look the same, so that nothing is to be found there."""
+    shown = stack.frame(frame)
+    return bool((shown == shown[0, 0]).all())
+
+
+def frames_at(stack: FrameStack, positions: Sequence[int] | None) -> list[FrameIndex]:
+    """All frames at some positions of a stack's first axis, whatever the axes after it.
+
+    Raises
+    ------
+    FrameError
+        If a position is outside, or the image has one frame only.
+    """
+    frames = list(stack.indices())
+    if positions is None:
+        return frames
+    axis = next((n for n, at in enumerate(frames[0]) if at is not None), None)
+    if axis is None:
+        raise FrameError("This image has one frame only. Leave the frames out, or give a stack.")
+    if outside := [at for at in positions if not 0 <= at < stack.shape[axis]]:
+        raise FrameError(
+            f"Frame {outside[0]} is outside a stack of {stack.shape[axis]} frames. Give positions "
+            f"from 0 to {stack.shape[axis] - 1}."
+        )
+    chosen = set(positions)
+    return [frame for frame in frames if frame[axis] in chosen]
+
+
+def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
+    """Give each object one id in all frames: in depth its slices are joined, in time it is tracked.
+
+    The last axis goes first, so that in a volume over time whole objects are tracked. An axis whose
+    name does not tell is taken for time.
+
+    Returns
+    -------
+    What was placed, by the ids that it has now.
+
+    Raises
+    ------
+    SamError
+        If the image has one frame only, or more than two axes lead to a frame.
+    """
+    stack = session.stack
+    leading = [axis for axis, at in enumerate(next(stack.indices())) if at is not None]
+    if not leading:
+        raise FrameError("This image has one frame only. To link objects, open a stack.")
+    linked = list(placed)
+    for axis in reversed(leading):
+        rules = DEPTH_RULES if through(stack, axis) == "depth" else LinkRules()
+        earlier = (stack.shape[a] if a < axis else 1 for a in leading)
+        for positions in np.ndindex(*earlier):
+            ids = link_frames(session, stack.index(*positions), axis, rules).ids
+            linked = [
+                replace(each, object_id=ids.get(each.frame, {}).get(each.object_id, each.object_id))
+                for each in linked
+            ]
+    return linked
+
+
+def through(stack: FrameStack, axis: int) -> Through:
+    """Whether an axis is time or depth; time where its name does not tell."""
+    return named_through(stack, axis) or "time"
+
+
+def as_small_as_fits(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Labels in 16 bit, where that holds their ids."""
+    highest = int(labels.max(initial=0))
+    return labels.astype(np.uint16) if highest <= np.iinfo(np.uint16).max else labels
+
+
+def why_dropped(placed: Iterable[Placed]) -> dict[str, int]:
+    """How many proposals were dropped for which reason, most first."""
+    return dict(Counter(each.found.dropped for each in placed if each.found.dropped).most_common())
+
+
+def nothing_found(placed: Sequence[Placed], options: AutomaticOptions) -> str:
+    """What to say, and to do, where no object stands; "" where one does."""
+    if any(each.object_id for each in placed):
+        return ""
+    if not placed:
+        return (
+            "No object was found: the model sees nothing there that looks like one. Is it the "
+            "right channel, the right frame? Try more --points-per-side, or another --model."
+        )
+    reasons = why_dropped(placed)
+    most = next(iter(reasons))
+    remedies = {
+        "low score": "a lower --min-score",
+        "low stability": "a lower --min-stability",
+        "too small": "a smaller --min-area",
+        "too large": "a larger --max-area",
+        "not round": "a lower --min-roundness",
+        "outside": "a larger part --within",
+        "at the border": "--border",
+        "annotated already": "frames that are not annotated yet",
+    }
+    said = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+    remedy = remedies.get(most, "another --method or a larger --overlap")
+    return f"No object was found; what might have been one was dropped: {said}. Try {remedy}."
+
+
+def as_row(placed: Placed) -> dict[str, Any]:
+    """An object as JSON has it; the frame by its positions on the leading axes."""
+    found = placed.found
+    y0, x0, y1, x1 = placed.region.window
+    return {
+        "object_id": placed.object_id,
+        "frame": [at for at in placed.frame if at is not None],
+        "score": round(found.score, 4),
+        "stability": round(found.stability, 4),
+        "area": placed.region.area,
+        "roundness": round(found.roundness, 4),
+        "box": (y0 - 0.5, x0 - 0.5, y1 - 0.5, x1 - 0.5),
+        "point": found.point,
+        "method": found.method,
+    }
