@@ -31,7 +31,7 @@ def values_of(option: OptionField) -> st.SearchStrategy[Any]:
     if said.choices is not None:
         values = st.sampled_from(list(said.choices))
     elif option.kind is int:
-        values = st.integers(int(said.least or 0), 10**6)
+        values = st.integers(int(said.least or 0), int(said.most or 10**6))
     else:
         values = {
             float: st.floats(said.least or 0, said.most or 1e6),

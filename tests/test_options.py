@@ -18,7 +18,9 @@ from configs import AllKinds, any_of
 from napari_sam.cli import app
 from napari_sam.cli.options import takes_options
 from napari_sam.engine import (
+    AutomaticOptions,
     EncodingChoice,
+    GridRules,
     ImageChoice,
     ModelChoice,
     SamError,
@@ -37,6 +39,7 @@ COMMANDS = typer.main.get_command(app).commands
 CONFIGS = (
     PropagationOptions,
     LinkRules,
+    GridRules,
     ImageChoice,
     EncodingChoice,
     TrainingConfig,
@@ -76,7 +79,12 @@ def test_keywords_have_the_names_and_defaults_of_the_options(
     ("config", "command"),
     [(PropagationOptions, "propagate"), (LinkRules, "track")]
     + [(TrainingConfig, "train"), (EvaluationOptions, "evaluate"), (EncodingChoice, "embed")]
-    + [(each, name) for each in (ImageChoice, ModelChoice) for name in ("segment", "propagate")],
+    + [
+        (each, name)
+        for each in (ImageChoice, ModelChoice)
+        for name in ("segment", "propagate", "auto")
+    ]
+    + [(AutomaticOptions, "auto"), (GridRules, "auto")],
     ids=lambda each: getattr(each, "__name__", each),
 )
 def test_a_command_has_the_options_of_its_job(config: type, command: str) -> None:

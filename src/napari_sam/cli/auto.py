@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.engine import AutomaticOptions, GridRules, box_outline
+from napari_sam.engine import AutomaticOptions, GridRules, ImageChoice, ModelChoice, box_outline
 
 from .embed import open_store
 from .options import (
-    Axes,
-    Channel,
-    Device,
     Json,
     LabelsOut,
-    Model,
-    Precision,
-    SeriesName,
     check_outputs,
     numbers,
     open_predictor,
@@ -37,19 +31,18 @@ if TYPE_CHECKING:
     from napari_sam.engine import Predictor
     from napari_sam.headless.automatic import Placed
 
-OPTIONS, GRID = AutomaticOptions(), GridRules()
 LISTED = 20  # objects in the table; more are summed up
 
 
-@takes_options(AutomaticOptions)
-@takes_options(GridRules, name="grid")
+@takes_options
 def auto(
     image: Annotated[
         Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG or Zarr, or a folder.")
     ],
+    *,
     out: LabelsOut,
-    options: AutomaticOptions = OPTIONS,
-    grid: GridRules = GRID,
+    options: AutomaticOptions,
+    grid: GridRules,
     within: Annotated[
         str | None,
         typer.Option(
@@ -72,12 +65,8 @@ def auto(
             "through depth as one body.",
         ),
     ] = False,
-    channel: Channel = None,
-    axes: Axes = None,
-    series: SeriesName = None,
-    model: Model = "pocket",
-    device: Device = "auto",
-    precision: Precision = "auto",
+    reading: ImageChoice,
+    choice: ModelChoice,
     overlay: Annotated[
         Path | None,
         typer.Option(
@@ -95,16 +84,16 @@ def auto(
     from napari_sam.headless import automatic as headless
     from napari_sam.headless.image import blank_notices, new_session, one_thread
 
-    stack, names = read_stack(image, channel, axes, series)
+    stack, names = read_stack(image, reading)
     outline = None if within is None else read_outline(within)
     options = replace(options, grid=grid, within=outline, kept_score=1.0, kept_stability=1.0)
     wanted = headless.frames_at(stack, None if frames is None else positions(frames))
-    check_outputs((image, weights_file(model)), out, overlay)
+    check_outputs((image, weights_file(choice.model)), out, overlay)
     if overlay:
         picture_format(overlay)
     if link and stack.ndim == 2:
         tell("This image has one frame only: there is nothing to link.")
-    predictor = open_predictor(model, device, precision)
+    predictor = open_predictor(choice)
     choose_method(options, predictor.model.network)
     session = new_session(stack, highest_id=2**16)
     for notice in blank_notices(stack, wanted):
@@ -120,7 +109,7 @@ def auto(
     write_labels(out, headless.as_small_as_fits(session.labels), names)
     if overlay:
         save_overlay(overlay, stack, session.labels, wanted[0])
-    if nothing := headless.nothing_found(placed, options):
+    if nothing := headless.nothing_found(placed):
         tell(nothing)
     report(image, out, predictor, placed, as_json=as_json)
 

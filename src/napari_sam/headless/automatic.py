@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine import (
     AutomaticOptions,
+    Dropped,
     EmbeddingCache,
     FoundObject,
     FrameError,
@@ -25,6 +26,19 @@ from napari_sam.session import Region, Session, land_found, read_frame
 from napari_sam.stacks import LinkRules, Through, link_frames, named_through
 
 DEPTH_RULES = LinkRules(reach=0.5, gap=1, division_reach=0)  # slices of one object lie on another
+REMEDIES: dict[Dropped, str] = {  # against the filter that was nearest to letting one stand
+    "at the border": "--border",
+    "outside": "a larger part --within",
+    "annotated already": "frames that are not annotated yet",
+    "cut by a neighbour": "a larger --overlap",
+    "duplicate": "a larger --overlap",
+    "not round": "a lower --min-roundness",
+    "too large": "a larger --max-area",
+    "too small": "a smaller --min-area",
+    "cut off": "fewer --crop-n-layers",
+    "low stability": "a lower --min-stability",
+    "low score": "a lower --min-score",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +188,7 @@ def why_dropped(placed: Iterable[Placed]) -> dict[str, int]:
     return dict(Counter(each.found.dropped for each in placed if each.found.dropped).most_common())
 
 
-def nothing_found(placed: Sequence[Placed], options: AutomaticOptions) -> str:
+def nothing_found(placed: Sequence[Placed]) -> str:
     """What to say, and to do, where no object stands; "" where one does."""
     if any(each.object_id for each in placed):
         return ""
@@ -184,19 +198,8 @@ def nothing_found(placed: Sequence[Placed], options: AutomaticOptions) -> str:
             "right channel, the right frame? Try more --points-per-side, or another --model."
         )
     reasons = why_dropped(placed)
-    most = next(iter(reasons))
-    remedies = {
-        "low score": "a lower --min-score",
-        "low stability": "a lower --min-stability",
-        "too small": "a smaller --min-area",
-        "too large": "a larger --max-area",
-        "not round": "a lower --min-roundness",
-        "outside": "a larger part --within",
-        "at the border": "--border",
-        "annotated already": "frames that are not annotated yet",
-    }
+    remedy = next(remedy for reason, remedy in REMEDIES.items() if reason in reasons)
     said = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
-    remedy = remedies.get(most, "another --method or a larger --overlap")
     return f"No object was found; what might have been one was dropped: {said}. Try {remedy}."
 
 

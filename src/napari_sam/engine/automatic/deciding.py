@@ -101,7 +101,7 @@ def _distinct(
         in_crop = list(alike)
         order = _best_first([found[n] for n in in_crop])
         kept += _kept([in_crop[n] for n in order], found, options.grid.box_nms_thresh)
-    if len({found[n].crop for n in kept}) < 2:
+    if not options.grid.crop_n_layers:
         return kept
     kept.sort(key=lambda n: _crop_area(found[n]))  # what was seen larger is the better one
     return _kept(kept, found, options.grid.crop_nms_thresh)

@@ -1,0 +1,130 @@
+"""`napari-sam auto`: what it finds and writes, and how it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image
+
+import movies
+from commands import NapariSam, Refusal, assert_refused
+from movies import movie, moving
+
+COURSES = {1: moving(16, 10, 0, 4, 4), 2: moving(48, 50, 0, -4, 4)}
+GRID = "--method grid --points-per-side 16"
+
+
+@pytest.fixture(autouse=True)
+def truth(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """A folder with a movie, its first frame and a blank one; every model sees what is bright."""
+    model = movies.predictor().model
+    monkeypatch.setattr("napari_sam.engine.load_model", lambda *_, **__: model)
+    _, labels = movie(COURSES)
+    pixels = np.where(labels > 0, 200, 20).astype(np.uint8)
+    tifffile.imwrite("movie.tif", pixels, imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite("volume.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
+    Image.fromarray(pixels[0]).save("first.png")
+    Image.fromarray(np.full((64, 64), 7, np.uint8)).save("blank.png")
+    return labels
+
+
+def test_a_picture(napari_sam: NapariSam, truth: np.ndarray) -> None:
+    ended = napari_sam(f"auto first.png --out out.tif {GRID} --overlay look.png")
+    assert ended.code == 0, ended.err
+    labels = tifffile.imread("out.tif")
+    assert labels.dtype == np.uint16
+    assert movies.same_tracks(labels, truth[0])
+    with Image.open("look.png") as picture:
+        assert picture.size == (64, 64)
+    lines = ended.out.splitlines()
+    assert lines[0].split() == ["object", "score", "stability", "area", "box"]
+    assert lines[1].split() == ["1", "0.90", "1.00", "113", "9.5,3.5,22.5,16.5"]
+    assert lines[3] == "2 objects"
+    assert lines[4].startswith("dropped: 720 low score, ")
+    assert lines[5] == "written to out.tif"
+
+
+def test_json(napari_sam: NapariSam) -> None:
+    result = napari_sam(f"auto movie.tif --out out.zarr {GRID} --frames 1-2 --json").json
+    assert (result["image"], result["model"]) == ("movie.tif", "threshold")
+    assert [each["object_id"] for each in result["objects"]] == [1, 2, 3, 4]
+    assert [each["frame"] for each in result["objects"]] == [[1], [1], [2], [2]]
+    assert {each["method"] for each in result["objects"]} == {"grid"}
+    assert result["dropped"]["low score"] > 0
+    labels = zarr.open("out.zarr")[:]
+    assert [bool(frame.any()) for frame in labels] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "n_objects"),
+    [
+        ("", 2),
+        ("--within 0,0,32,64", 1),
+        ("--within 0,0,0,64,64,64", 1),
+        ("--min-area 200", 0),
+        ("--max-area 100", 0),
+        ("--min-score 0.95", 0),
+        ("--min-roundness 0.99", 0),
+        ("--points-per-side 1", 0),
+    ],
+)
+def test_options_say_what_is_found(napari_sam: NapariSam, options: str, n_objects: int) -> None:
+    ended = napari_sam(f"auto first.png --out out.tif {GRID} {options}")
+    assert ended.code == 0
+    assert len(np.unique(tifffile.imread("out.tif"))) - 1 == n_objects
+    assert ("No object was found" in ended.err) == (n_objects == 0)
+
+
+@pytest.mark.parametrize("image", ["movie.tif", "volume.tif"])
+def test_linked(napari_sam: NapariSam, truth: np.ndarray, image: str) -> None:
+    ended = napari_sam(f"auto {image} --out out.tif {GRID} --link")
+    assert ended.code == 0, ended.err
+    n_ids = len(np.unique(tifffile.imread("out.tif"))) - 1
+    if image == "movie.tif":
+        assert "2 objects in 4 frames" in ended.out
+        assert movies.same_tracks(tifffile.imread("out.tif"), truth)
+    assert f"{n_ids} objects in 4 frames" in ended.out
+
+
+def test_a_blank_picture_is_told(napari_sam: NapariSam) -> None:
+    ended = napari_sam(f"auto blank.png --out out.tif {GRID}")
+    assert ended.code == 0
+    assert "There is nothing to see in this image" in ended.err
+    assert not tifffile.imread("out.tif").any()
+
+
+REFUSALS = (
+    Refusal("no image", "auto none.png --out out.tif", "none.png"),
+    Refusal("no place", "auto first.png --out none/out.tif", "There is no folder none"),
+    Refusal("over the image", "auto movie.tif --out movie.tif", "is an input of this command"),
+    Refusal("labels in png", "auto first.png --out out.png", "Choose a name in .tif or .zarr"),
+    Refusal("no picture", "auto first.png --out o.tif --overlay o.xyz", "is no kind of picture"),
+    Refusal("no method", "auto first.png --out o.tif --method best", "auto, grid or seeds."),
+    Refusal(
+        "no maps", "auto first.png --out o.tif --method seeds", "Choose the method grid, or the"
+    ),
+    Refusal(
+        "contradiction",
+        "auto first.png --out o.tif --min-area 9 --max-area 3",
+        "9 pixels or more and of 3 or less",
+    ),
+    Refusal("a share", "auto first.png --out o.tif --overlap 3", "overlap is 3.0. Give a number"),
+    Refusal("no area", "auto first.png --out o.tif --within 3,3,3,9", "has no area"),
+    Refusal("no box", "auto first.png --out o.tif --within 3,3,9", "a box Y0,X0,Y1,X1 or a poly"),
+    Refusal("no grid", "auto first.png --out o.tif --points-per-side 0", "points_per_side is 0."),
+    Refusal("frames of one", "auto first.png --out o.tif --frames 0", "one frame only"),
+    Refusal("frames outside", "auto movie.tif --out o.tif --frames 2-4", "outside a stack of 4"),
+    Refusal("frames", "auto movie.tif --out o.tif --frames a-b", "Write 0-9, or 2,5,7."),
+    Refusal("no frames", "auto movie.tif --out o.tif --frames 3-1", "Write 0-9, or 2,5,7."),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
+def test_what_cannot_be_is_refused(
+    napari_sam: NapariSam, working_folder: Path, case: Refusal
+) -> None:
+    assert_refused(case, napari_sam, working_folder)
