@@ -102,7 +102,9 @@ REFUSALS = (
     Refusal("no place", "auto first.png --out none/out.tif", "There is no folder none"),
     Refusal("over the image", "auto movie.tif --out movie.tif", "is an input of this command"),
     Refusal("labels in png", "auto first.png --out out.png", "Choose a name in .tif or .zarr"),
-    Refusal("no picture", "auto first.png --out o.tif --overlay o.xyz", "is no kind of picture"),
+    Refusal(
+        "no picture", "auto first.png --out o.tif --overlay o.xyz", "is not the name of a picture"
+    ),
     Refusal("no method", "auto first.png --out o.tif --method best", "auto, grid or seeds."),
     Refusal(
         "no maps", "auto first.png --out o.tif --method seeds", "Choose the method grid, or the"

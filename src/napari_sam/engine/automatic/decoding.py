@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import stability_score
-from napari_sam.engine.predictor import Embedding, Prediction, Predictor
+from napari_sam.engine.prediction import Prediction
+from napari_sam.engine.predictor import Embedding, Predictor
 from napari_sam.engine.prompts import Point, Prompts
 from napari_sam.model import Upscaling
 
