@@ -50,7 +50,7 @@ test: lint system
 
 quick: setup
 	@.ci/system-packages || echo "The tests continue without these packages." >&2
-	$(PYTEST) -m "not window and not slow" --no-xvfb
+	$(PYTEST) -m "not window and not slow" --no-xvfb --hypothesis-profile quick
 
 lint: setup
 	$(BIN)/ruff check .

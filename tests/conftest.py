@@ -19,6 +19,7 @@ os.environ["NAPARI_STRICT_QT"] = "raise"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a team of threads only costs
 
 settings.register_profile("napari-sam", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)  # for `make quick`
 settings.load_profile("napari-sam")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
