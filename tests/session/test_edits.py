@@ -67,7 +67,7 @@ def test_edit(case: EditCase) -> None:
     assert footprint.landed.area <= (labels == OBJECT).sum()
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(masks, min_size=1, max_size=4), masks, arrays(bool, (4, *SHAPE)), st.data())
 def test_any_sequence_of_masks_and_strokes(decoded, neighbour, strokes, data) -> None:
     """Whatever is decoded and painted in whatever order: three promises hold."""

@@ -103,7 +103,6 @@ def do_all(session: Session, works: list[tuple]) -> None:
 found = arrays(np.uint16, SHAPE, elements=st.integers(0, 3))
 
 
-@settings(max_examples=100)
 @given(found, st.lists(works, max_size=12))
 def test_everything_can_be_undone_and_done_again(labels, done) -> None:
     session = begin(labels)
@@ -121,7 +120,7 @@ def test_everything_can_be_undone_and_done_again(labels, done) -> None:
         assert state(session) == end
 
 
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 @given(found, st.lists(works, max_size=8), st.lists(works, max_size=4))
 def test_what_is_saved_is_what_is_opened(labels, first, then) -> None:
     session = begin(labels)
@@ -156,7 +155,6 @@ lineages = st.one_of(
 )
 
 
-@settings(max_examples=100)
 @given(arrays(bool, (4, SHAPE[0])), st.lists(lineages, max_size=6))
 def test_lineages_stay_consistent(presence, done) -> None:
     session = begin(tracks(presence))
