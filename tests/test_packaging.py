@@ -28,6 +28,8 @@ DISTRIBUTION = "napari-sam-annotator"
 MANIFEST = REPOSITORY.joinpath("napari.yaml").read_text()
 MEGABYTE = 1_000_000
 
+pytestmark = pytest.mark.slow  # the fixture builds the wheel
+
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:

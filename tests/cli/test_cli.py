@@ -58,6 +58,7 @@ def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture) -> None:
     assert not capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_error_is_one_line_whatever_libraries_log(tmp_path: Path) -> None:
     """tifffile logs what it finds wrong in a page, before it raises."""
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((16, 16), np.uint8))

@@ -174,6 +174,7 @@ def test_cache(napari_sam: NapariSam, folder: Path) -> None:
     assert list((folder / "embeddings").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_killed_in_the_night_it_goes_on_in_the_morning(napari_sam: NapariSam, folder: Path) -> None:
     code = """
 import sys

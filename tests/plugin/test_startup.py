@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from qtpy.QtCore import QEvent, QObject
 
 HEAVY = ("torch", "zarr", "pandas", "skimage", "laptrack", "numcodecs")
@@ -18,6 +19,7 @@ print(*sorted(set({HEAVY}) & (set(sys.modules) - before)))
 """
 
 
+@pytest.mark.slow
 def test_the_panel_is_imported_without_what_it_does_not_show() -> None:
     command = [sys.executable, "-c", PROGRAM]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)

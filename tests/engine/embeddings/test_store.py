@@ -360,6 +360,7 @@ def go(process: subprocess.Popen[str], word: str = "ready") -> None:
     process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_two_processes_write_and_read_one_key_at_once(tmp_path: Path) -> None:
     code = """
 wanted = new_stored(side=100)
@@ -378,6 +379,7 @@ for n in range(30):
     assert_equal(EmbeddingStore(tmp_path, tell=refuse).get(KEY), new_stored(side=100))
 
 
+@pytest.mark.slow
 def test_two_processes_push_out_each_others_and_hold_the_limit(tmp_path: Path) -> None:
     code = """
 store.put(new_key(-1), new_stored())
@@ -427,6 +429,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda m: m.name)
 def test_killed_in_mid_write(moment: Moment, tmp_path: Path) -> None:
     code = f"""
@@ -451,6 +454,7 @@ store.put(KEY, new_stored())
     assert len(store) == 2
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     code = """
 for n in range(1000):

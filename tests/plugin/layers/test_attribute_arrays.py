@@ -92,6 +92,7 @@ def test_a_closed_window_has_none(open_viewer, qtbot) -> None:
     arrays.disable()
 
 
+@pytest.mark.slow
 @pytest.mark.window
 def test_a_program_of_its_own_lives_on() -> None:
     """All layers are deleted, the next image is drawn: no segmentation fault."""

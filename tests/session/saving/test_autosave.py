@@ -517,6 +517,7 @@ def test_a_folder_or_its_manifest_is_a_session(folder: Path, tmp_path: Path) -> 
     assert SessionFile(folder / "session.json").shape == SHAPE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_killed_at_any_moment_the_old_or_the_new_state_is_there(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
