@@ -6,8 +6,8 @@ Time-lapses are seeded from the first frame, against two baselines: the mask of 
 copied to all others, and the network prompted again in every frame with nothing but the box of its
 last answer. In volumes every object is alone, and seeded from its largest slice, both ways;
 ``--through time`` treats depth as if it were time. What is found where an object is not counts as
-much as what is missing. Then somebody corrects the weakest results, one after the other: the truth
-is painted there, and the object propagated from it. Prints Markdown tables.
+much as what is missing. Then somebody corrects what comes first in the review, one after the other:
+the truth is painted there, and the object propagated from it. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from napari_sam import EmbeddingCache, FrameStack, Predictor, Prompts, load_mode
 from napari_sam.engine import FrameIndex, iou, mask_to_box
 from napari_sam.headless.stacks import propagate, seeded_session
 from napari_sam.session import Session, objects
+from napari_sam.session.current import CurrentAnnotations
 from napari_sam.stacks import Direction, Through
 from napari_sam.training import Item, find_items
 
@@ -174,14 +175,14 @@ def direction(clip: Clip) -> Direction:
 def correct(
     runs: Sequence[Run], predictor: Predictor, cache: EmbeddingCache, through: Through | None = None
 ) -> None:
-    """Paint the truth over the weakest result of all runs and propagate from there."""
-    weakest = [
-        (*run.session.weakest(1)[0], n) for n, run in enumerate(runs) if run.session.weakest(1)
-    ]
-    if not weakest:
+    """Paint the truth over what comes first in the review of all runs, and propagate from there."""
+    current = CurrentAnnotations()
+    for session, clip in runs:
+        current.put({key: a for key, a in session.annotations() if key[0] in clip.ids})
+    if not current.weakest(1):
         return
-    object_id, frame, _, nth = min(weakest, key=lambda entry: entry[2])
-    session, clip = runs[nth]
+    object_id, frame, _ = current.weakest(1)[0]
+    session, clip = next(run for run in runs if object_id in run.clip.ids)
     t = frame[0]
     assert t is not None
     wanted = clip.truth[t] == object_id

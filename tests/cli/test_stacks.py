@@ -62,6 +62,24 @@ def test_propagate(napari_sam, truth, options, frames, ids) -> None:
     assert "object  frames  lowest score  in frame" in ended.out
 
 
+def test_frames_between_are_filled(napari_sam, truth) -> None:
+    """Every frame that holds objects counts as annotated; one in the middle is named."""
+    known = truth.copy()
+    known[1:4] = 0
+    tifffile.imwrite("known.tif", known, imagej=True, metadata={"axes": "TYX"})
+    between = "propagate movie.tif --direction between --frame 2 --out out.tif"
+    ended = napari_sam(f"{between} --labels known.tif")
+    assert ended.code == 0, ended.err
+    labels = tifffile.imread("out.tif")
+    for t, object_id in np.ndindex(5, 9):
+        if object_id in COURSES:
+            assert iou(labels[t] == object_id, truth[t] == object_id) > 0.8
+    ended = napari_sam(f"{between.replace('out.tif', 'no.tif')} --labels third.tif")
+    assert ended.code
+    assert "labels of the whole stack" in ended.err
+    assert not Path("no.tif").exists()
+
+
 def test_why_an_object_ended_is_printed(napari_sam, truth) -> None:
     movie_pixels = tifffile.imread("movie.tif")
     movie_pixels[1:, 40:] = 20

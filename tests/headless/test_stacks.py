@@ -7,8 +7,8 @@ import pytest
 
 import movies
 from movies import movie, moving
-from napari_sam.engine import FrameError
-from napari_sam.headless.stacks import propagate, seeded_session
+from napari_sam.engine import EmbeddingCache, FrameError, SamError, iou
+from napari_sam.headless.stacks import annotated_session, propagate, seeded_session
 
 COURSES = {3: moving(16, 10, 0, 4, 5), 8: moving(48, 50, 0, -4, 5)}
 
@@ -44,3 +44,30 @@ def test_propagate_in_python() -> None:
     assert session.labels[1].any()
     assert not session.labels[2].any()
     assert session.annotation(3, first.frame).model_hash == "0"
+
+
+def test_frames_between_annotated_ones_are_filled() -> None:
+    """Object 3 is annotated in the first and the last frame, object 8 in the first only."""
+    stack, labels = movie(COURSES)
+    known = labels.copy()
+    known[1:4] = 0
+    known[4][known[4] == 8] = 0
+    session = annotated_session(stack, known)
+    results = list(propagate(session, stack.index(2), movies.predictor(), direction="between"))
+    assert {(r.object_id, r.frame[0]) for r in results} == {(3, 1), (3, 2), (3, 3)}
+    for t in range(5):
+        assert iou(session.labels[t] == 3, labels[t] == 3) > 0.8
+    seeded = seeded_session(stack, labels, stack.index(2))
+    with pytest.raises(SamError, match="No object is annotated both before and after"):
+        next(propagate(seeded, stack.index(2), movies.predictor(), direction="between"))
+    with pytest.raises(FrameError, match="labels of the whole stack"):
+        annotated_session(stack, labels[0])
+
+
+def test_a_cache_that_is_empty_yet_is_used() -> None:
+    stack, labels = movie(COURSES)
+    cache, network = EmbeddingCache(), movies.predictor()
+    for _ in range(2):
+        session = seeded_session(stack, labels, stack.index(0))
+        list(propagate(session, stack.index(0), network, cache=cache))
+    assert len(cache) == network.model.network.n_encoded == 4

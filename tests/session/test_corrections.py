@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -401,15 +403,35 @@ def test_the_weakest_first() -> None:
         mask = square(4 * (object_id - 1), 0)
         session.land_propagated(propagated(object_id, t, mask, score), run)
     assert session.weakest() == [
+        (2, frame(1), 0.5),  # what comes after it is doubtful, too
         (1, frame(2), 0.2),
         (2, frame(3), 0.2),
-        (2, frame(1), 0.5),
         (1, frame(1), 0.8),
     ]
     land(session, 1, 2, CLICK, square(0, 0))
     session.confirm(2, frame(3))
     assert session.weakest(1) == [(2, frame(1), 0.5)]
     assert session.objects()[1].score == 0.5
+
+
+WENT_WRONG = {1: 0.9, 2: 0.9, 3: 0.3, 4: 0.3, 5: 0.28, 6: 0.26}
+DOUBTFUL_IN_THE_END = {1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9, 5: 0.9, 6: 0.2}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_frame_where_it_went_wrong_comes_first(sign: int) -> None:
+    """Not the last one, of the lowest score: a correction there mends nothing else."""
+    stack = FrameStack.from_array(np.zeros((13, *SHAPE[1:]), np.uint8), axes="TYX")
+    session = Session(stack, np.zeros(stack.shape, np.uint8))
+    run = session.new_run()
+    for object_id, scores in ((1, WENT_WRONG), (2, DOUBTFUL_IN_THE_END)):
+        for steps, score in scores.items():
+            mask = square(4 * (object_id - 1), 0)
+            result = propagated(object_id, 6 + sign * steps, mask, score)
+            session.land_propagated(replace(result, source=frame(6)), run)
+    order = [(object_id, t[0]) for object_id, t, _ in session.weakest()]
+    assert order[0] == (1, 6 + sign * 3)
+    assert order.index((2, 6 + sign * 6)) > 1, "little hangs on it, though it scores lowest"
 
 
 def test_confirming_what_nobody_propagated_changes_nothing() -> None:

@@ -13,6 +13,7 @@ from napari_sam.session import Region, Session
 from napari_sam.stacks import plan, propagate
 from napari_sam.stacks.agreement import Step, agreements
 from napari_sam.stacks.motion import Picture
+from napari_sam.stacks.track import NOT_LOST
 
 # Two discs in the last frame; in this one they have moved by 3 to the right
 STACK, LABELS = movie({1: moving(20, 16, 0, 3, 2), 2: moving(44, 30, 0, 3, 2, 9)})
@@ -71,3 +72,12 @@ def test_what_was_lost_scores_low_in_the_frames_after_it(lost: bool) -> None:
         assert max(scores[4], scores[5]) < scores[1]
     else:
         assert min(scores.values()) > 0.9
+
+
+def test_what_is_lost_stays_lost() -> None:
+    """However well it is followed afterwards."""
+    lost = NOT_LOST
+    for agreement in (1.0, 0.5, 0.4, *[1.0] * 20):
+        lost = lost.after(agreement)
+    assert lost.recent < 0.3
+    assert lost.most == pytest.approx(-0.9 * np.log(0.5) - np.log(0.4))

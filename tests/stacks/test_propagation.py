@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,9 @@ from movies import SIZE, Path, disc, movie, moving, predictor
 from napari_sam.engine import Cancelled, EmbeddingCache, FrameStack, SamError, iou
 from napari_sam.session import Propagated, Region, Session
 from napari_sam.stacks import plan, propagate
+from napari_sam.stacks.motion import Picture
+from napari_sam.stacks.step import Rules, step
+from napari_sam.stacks.track import NOT_LOST, Before, Loss, Scene, Track
 
 WHOLE = (0, 0, SIZE, SIZE)
 
@@ -104,6 +107,41 @@ def test_course(course: Course) -> None:
         assert 0 <= result.score <= 1
         if result.frame[0] in course.sure:
             assert iou(result.mask.within(WHOLE), labels[result.frame[0]] == 1) > 0.8
+
+
+def test_what_leaves_slowly_has_left_although_a_crumb_lies_there() -> None:
+    """What is seen is judged by all that the cell was, not by what was left in the frame before."""
+    leaving = [(32, 54 + 1.5 * t, 8) for t in range(14)]
+    stack, labels = movie({1: leaving, 2: [(32, 63, 2)] * 14})
+    labels = np.where(labels == 2, 0, labels)
+    results = run(session_of(stack, labels, 0), [1], 0)
+    assert "It left the frame" in results[-1].stopped
+    last = max(t for t in range(14) if (labels[t] == 1).sum() > 0.1 * (labels[0] == 1).sum())
+    assert results[-1].frame[0] == pytest.approx(last + 1, abs=1)
+
+
+LOST = Loss(1.5, 1.5)  # what was found in the frames before did not lead back
+
+
+@pytest.mark.parametrize(
+    ("x", "lost", "usual", "ends"),
+    [(32, LOST, 500, True), (32, LOST, 113, False), (32, NOT_LOST, 500, False),
+     (4, LOST, 500, False)],
+    ids=["lost, and another size", "lost, of its usual size", "grows", "seen in part"],
+)  # fmt: skip
+def test_what_does_not_lead_back_and_is_not_as_large_is_another(x, lost, usual, ends) -> None:
+    """A disc of 113 pixels rests where an object was, and may be another one."""
+    stack, labels = movie({1: [(32, x, 6)] * 2})
+    seeing, cache = predictor(), EmbeddingCache()
+    frames = [stack.index(t) for t in (0, 1)]
+    embeddings = [cache.embed(seeing, stack, frame).embedding for frame in frames]
+    pictures = [Picture(stack.frame(frame), (SIZE, SIZE)) for frame in frames]
+    track = Track.in_time(1, Region.from_mask(labels[0] == 1), frames[0])
+    track = replace(track, lost=lost, usual=usual)
+    scene = Scene(frames[1], pictures[1], embeddings[1])
+    ((result, goes_on),) = step([track], Before(pictures[0], embeddings[0]), scene, seeing, Rules())
+    assert ("does not lead back" in result.stopped) == ends
+    assert (goes_on is None) == ends
 
 
 def test_a_doubtful_frame_scores_lowest() -> None:

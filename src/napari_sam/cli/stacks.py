@@ -35,7 +35,8 @@ Seeds = Annotated[
     typer.Option(
         metavar="FILE",
         help="The objects to propagate: labels of that frame, or of the whole stack (only that "
-        "frame is used).",
+        "frame is used). With direction between: labels of the whole stack, in which every frame "
+        "with objects counts as annotated.",
     ),
 ]
 Ids = Annotated[
@@ -61,7 +62,11 @@ def propagate(
     *,
     labels: Seeds,
     frame: Annotated[
-        str, typer.Option(metavar="T[,Z]", help="The frame of these labels, counted from 0.")
+        str,
+        typer.Option(
+            metavar="T[,Z]",
+            help="The frame of these labels, or one between, counted from 0.",
+        ),
     ],
     out: LabelsOut,
     ids: Ids = None,
@@ -86,7 +91,10 @@ def propagate(
     index = stack.index(*whole_numbers(frame))
     seeds, _ = read_labels(labels)
     check_outputs((image, labels, weights_file(choice.model)), out, scores)
-    session = headless.seeded_session(stack, seeds, index)
+    if options.direction == "between":
+        session = headless.annotated_session(stack, seeds)
+    else:
+        session = headless.seeded_session(stack, seeds, index)
     options = with_through(options, stack, index)
     for notice in blank_notices(stack, [index]):
         tell(notice)

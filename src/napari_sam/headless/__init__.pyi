@@ -12,5 +12,6 @@ from .image import one_thread as one_thread
 from .image import segment as segment
 from .scores import write_annotation_scores as write_annotation_scores
 from .scores import write_scores as write_scores
+from .stacks import annotated_session as annotated_session
 from .stacks import propagate as propagate
 from .stacks import seeded_session as seeded_session

@@ -18,7 +18,9 @@ from napari_sam.engine import (
     checked_object_id,
 )
 from napari_sam.session import Propagated, Session
-from napari_sam.stacks import Direction, Through, propagation
+from napari_sam.session.annotation import Annotation, Key, as_found
+from napari_sam.session.history import Change
+from napari_sam.stacks import Direction, Through, planning, propagation
 
 
 def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
@@ -53,6 +55,35 @@ def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
     return Session(stack, labels)
 
 
+def annotated_session(stack: FrameStack, labels: Any) -> Session:
+    """A session in which every object of the labels counts as annotated by hand where it is.
+
+    Parameters
+    ----------
+    labels
+        Object ids, of the shape of the whole stack; frames to be filled are empty.
+
+    Raises
+    ------
+    FrameError
+        If the labels have another shape or are no object ids.
+    """
+    if tuple(labels.shape) != tuple(stack.shape):
+        raise FrameError(
+            f"Labels of shape {tuple(labels.shape)} are not those of an image of shape "
+            f"{stack.shape}. Give labels of the whole stack, in which two frames at least are "
+            "annotated."
+        )
+    session = Session(stack, as_ids(labels[...]).copy())
+    annotated: dict[Key, Annotation | None] = {
+        (object_id, frame): as_found(session.region(object_id, frame))
+        for frame in stack.indices()
+        for object_id in session.ids_in(frame)
+    }
+    session.make(Change((), {}, annotated, action="annotation"))
+    return session
+
+
 def propagate(
     session: Session,
     frame: FrameIndex,
@@ -75,7 +106,7 @@ def propagate(
     session
         Its labels hold the objects in ``frame``. Frames annotated by hand are left alone.
     object_ids
-        ``None``: all that are in this frame.
+        ``None``: all that are in this frame or, ``between``, annotated before and after it.
     direction, n_frames, axis, through
         As in `napari_sam.stacks.plan`.
     progress
@@ -90,22 +121,24 @@ def propagate(
     SamError
         If there is nowhere to go, or an object is not in this frame.
     """
-    there = session.ids_in(frame)
+    if direction == "between":
+        there = planning.ids_between(session, frame, axis)
+    else:
+        there = session.ids_in(frame)
     ids = there if object_ids is None else tuple(map(checked_object_id, object_ids))
     if missing := [object_id for object_id in ids if object_id not in there]:
         known = ", ".join(map(str, there[:10])) + (" …" if there[10:] else "")
         raise SamError(
             f"Object {missing[0]} is not in this frame of the labels. Choose one that is: {known}."
         )
-    plan = propagation.plan(
+    plan = planning.plan(
         session, ids, frame, direction=direction, n_frames=n_frames, axis=axis, through=through
     )
     model = predictor.model
     session.models[model.name] = (model.hash, model.precision)
     run = session.new_run()
-    steps = propagation.propagate(
-        plan, session.stack, predictor, cache or EmbeddingCache(), progress
-    )
+    cache = EmbeddingCache() if cache is None else cache  # an empty one is one
+    steps = propagation.propagate(plan, session.stack, predictor, cache, progress)
     for propagated in steps:
         session.land_propagated(propagated, run)
         yield propagated

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from napari_sam.engine import FrameIndex
 
 from .annotation import Annotation, Key, ObjectSummary
@@ -59,14 +61,40 @@ class CurrentAnnotations:
         return [self._summaries[i] for i in sorted(self._summaries) if self._summaries[i].frames]
 
     def weakest(self, n: int | None) -> list[tuple[int, FrameIndex, float]]:
-        """Propagated masks by rising score: ``(object, frame, score)``."""
-        scored = [
-            (annotation.score, object_id, frame)
-            for (object_id, frame), annotation in self
-            if annotation.score is not None and not annotation.is_anchor
-        ]
-        scored.sort(key=lambda entry: (entry[0], entry[1], repr(entry[2])))
-        return [(object_id, frame, score) for score, object_id, frame in scored[:n]]
+        """What was propagated, ``(object, frame, score)``, that first which is worth most to mend.
+
+        Worth is how doubtful a frame is, times how much of the object hangs on it: how doubtful it
+        and those after it are that come from the same frame, each by its pixels in mean ones.
+        """
+        ranked = []
+        for object_id, frames in self._objects.items():
+            for run in _runs(frames).values():
+                scores = np.array([each.score for _, each in run], np.float64)
+                areas = np.array([each.footprint.landed.area for _, each in run], np.float64)
+                doubt = (1 - scores) * areas / max(areas.mean(), 1.0)
+                worth = (1 - scores) * np.cumsum(doubt[::-1])[::-1]
+                entries = zip(worth.tolist(), scores.tolist(), run, strict=True)
+                ranked += [(-w, score, object_id, frame) for w, score, (frame, _) in entries]
+        ranked.sort(key=lambda entry: (*entry[:3], repr(entry[3])))
+        return [(object_id, frame, score) for _, score, object_id, frame in ranked[:n]]
+
+
+def _runs(
+    frames: Mapping[FrameIndex, Annotation],
+) -> dict[tuple[FrameIndex, bool], list[tuple[FrameIndex, Annotation]]]:
+    """What was propagated of an object, by the frame it came from and the way, nearest first."""
+    runs: dict[tuple[FrameIndex, bool], list[tuple[FrameIndex, Annotation]]] = {}
+    for frame, annotation in sorted(frames.items(), key=lambda entry: _position(entry[0])):
+        source = annotation.source
+        if annotation.score is not None and source is not None and not annotation.is_anchor:
+            is_after = _position(frame) > _position(source)
+            runs.setdefault((source, is_after), []).append((frame, annotation))
+    return {key: run if key[1] else run[::-1] for key, run in runs.items()}
+
+
+def _position(frame: FrameIndex) -> tuple[int, ...]:
+    """Where a frame is in its stack."""
+    return tuple(position for position in frame if position is not None)
 
 
 def _summary(object_id: int, frames: Mapping[FrameIndex, Annotation]) -> ObjectSummary:

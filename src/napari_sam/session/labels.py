@@ -155,7 +155,10 @@ class AnnotatedLabels:
         return by_user | self._pending.frames_of(object_id)
 
     def weakest(self, n: int | None = None) -> list[tuple[int, FrameIndex, float]]:
-        """Propagated masks of lowest confidence: ``(object, frame, score)``, worst first."""
+        """Propagated masks, ``(object, frame, score)``, that first which is worth most to mend.
+
+        That is one of a low score on which the frames after it hang, and these are doubtful, too.
+        """
         return self._current.weakest(n)
 
     def answer(self, object_id: int, frame: FrameIndex) -> Answer | None:

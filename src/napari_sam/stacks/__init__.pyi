@@ -1,3 +1,4 @@
+from . import planning as planning
 from . import propagation as propagation
 from .linking import Links as Links
 from .linking import find_links as find_links
@@ -7,10 +8,11 @@ from .options import Direction as Direction
 from .options import LinkRules as LinkRules
 from .options import PropagationOptions as PropagationOptions
 from .options import Through as Through
-from .propagation import Plan as Plan
-from .propagation import axis_along as axis_along
-from .propagation import named_through as named_through
-from .propagation import plan as plan
+from .planning import Plan as Plan
+from .planning import axis_along as axis_along
+from .planning import ids_between as ids_between
+from .planning import named_through as named_through
+from .planning import plan as plan
 from .propagation import propagate as propagate
 from .tracking import Tracks as Tracks
 from .tracking import find_tracks as find_tracks

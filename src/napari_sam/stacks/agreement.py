@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 from napari_sam.session import Region
 
+from .appearance import Appearance, with_evidence
 from .decoding import decode_objects
 from .motion import Picture, follow, shifted
 
@@ -24,6 +25,8 @@ class Step(NamedTuple):
 
     before: Region
     now: Region
+    drift: tuple[float, float] | None = None  # yx, along depth; None: its picture is looked for
+    appearance: Appearance | None = None  # along depth
 
 
 def agreements(
@@ -42,23 +45,24 @@ def agreements(
         Of the last frame.
     """
     before, now = pictures
-    places = [_led_back(step.now, now, before, embedding.frame_shape) for step in steps]
+    places = [_led_back(step, now, before, embedding.frame_shape) for step in steps]
     there = [place for place in places if place]
     decoded = iter(decode_objects(there, embedding, predictor))
     agreed = []
     for step, place in zip(steps, places, strict=True):
         found = Region.empty()
         if place:
-            answer = next(decoded)
+            answer = with_evidence(next(decoded), step.appearance, before)
             found = Region.from_mask(answer.values > 0, *answer.window[:2])
         common = found.common(step.before).area
         agreed.append(common / max(found.area + step.before.area - common, 1))
     return agreed
 
 
-def _led_back(
-    region: Region, now: Picture, before: Picture, frame_shape: tuple[int, int]
-) -> Region:
-    """Where the picture of a region was in the last frame."""
-    motion = follow(region, now, before)
-    return shifted(region, round(motion.y), round(motion.x), frame_shape)
+def _led_back(step: Step, now: Picture, before: Picture, frame_shape: tuple[int, int]) -> Region:
+    """Where the picture of what was found was in the last frame."""
+    if step.drift is None:
+        y, x, _ = follow(step.now, now, before)
+    else:
+        y, x = -step.drift[0], -step.drift[1]
+    return shifted(step.now, round(y), round(x), frame_shape)

@@ -19,6 +19,7 @@ from scipy import ndimage
 from napari_sam.session import Region
 from napari_sam.session.edits import Window
 
+from .decoding import Decoded
 from .motion import Picture, diameter_of
 
 NEAR = 0.2  # diameters around an object that are next to it, and at least
@@ -176,6 +177,14 @@ class Change:
             "The mask found there is beside its position in the first slice": rules.place
             * self.place,
         }
+
+
+def with_evidence(decoded: Decoded, appearance: Appearance | None, picture: Picture) -> Decoded:
+    """The network's logits of an object, along depth with the evidence of its brightness."""
+    if appearance is None or not appearance.weight:
+        return decoded
+    evidence = appearance.evidence(picture, decoded.window)
+    return replace(decoded, values=decoded.values + evidence)
 
 
 UNCHANGED, END_RULES = Change(), EndRules()

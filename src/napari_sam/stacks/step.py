@@ -22,22 +22,20 @@ from scipy import ndimage
 from napari_sam.engine import FrameIndex, iou
 
 if TYPE_CHECKING:
-    from napari_sam.engine import Embedding, Predictor
+    from napari_sam.engine import Predictor
 
 from napari_sam.session import Propagated, Region
 
 from .agreement import Step, agreements
-from .appearance import END_RULES, UNCHANGED, Appearance, Change, EndRules
+from .appearance import END_RULES, UNCHANGED, Change, EndRules, with_evidence
 from .decoding import Decoded, decode_objects
 from .division import Parting, divided
 from .motion import Picture, drift, follow, shifted
+from .track import NOT_LOST, Before, Loss, Scene, Track, reaches_border
 
-SLACK = 1  # pixels around its place in the first slice that are home to an object, too
-NO_REGION = Region.empty()
 LEFT = "It left the frame"
+ANOTHER = "The mask found there does not lead back to it: it may have divided, died or been lost"
 TWO = "There are two similar objects now: it may have divided"
-MEMORY = 0.9  # of earlier disagreements, in the next frame
-LEAST_AGREEMENT = 0.02
 DIVIDED = 0.25  # of the score is left to a daughter that keeps the mother's id
 
 
@@ -50,55 +48,10 @@ class Rules:
     least_overlap: float = 0.3  # IoU with the moved mask
     most_growth: float = 3.0  # or shrinkage, from frame to frame
     least_score: float = 0.3
+    least_visible: float = 0.1  # of its pixels, while it leaves at the border
+    most_changed: float = math.log(10)  # in time: minus the logarithms of agreements and of areas
     patience: int = 2  # low-confidence frames in a row that the moved mask bridges
     end: EndRules = END_RULES  # along depth
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """An object as it is in the latest frame."""
-
-    object_id: int
-    region: Region
-    source: FrameIndex
-    velocity: tuple[float, float] = (0.0, 0.0)  # yx, pixels from frame to frame
-    low_confidence: int = 0  # frames in a row
-    appearance: Appearance | None = None  # in the first slice, along depth
-    home: Region = NO_REGION  # and its place there, with some slack
-    change: Change = UNCHANGED  # since then
-    unsure_from: FrameIndex | None = None  # the frame before which it may have ended already
-    lost: float = 0.0  # minus the logarithms of its forward-backward agreements, the last most
-
-    @classmethod
-    def in_depth(
-        cls, object_id: int, region: Region, source: FrameIndex, picture: Picture
-    ) -> Track:
-        """An object that starts along depth, with its appearance in the first slice."""
-        grown = np.pad(region.pixels, SLACK)
-        home = ndimage.binary_dilation(grown, iterations=SLACK)
-        y0, x0 = region.top - SLACK, region.left - SLACK
-        return cls(
-            object_id,
-            region,
-            source,
-            appearance=Appearance.of(region, picture),
-            home=Region(y0, x0, home),
-        )
-
-
-class Before(NamedTuple):
-    """The frame last looked at; the first one needs no embedding."""
-
-    picture: Picture
-    embedding: Embedding | None = None
-
-
-class Scene(NamedTuple):
-    """A frame to find objects in."""
-
-    frame: FrameIndex
-    picture: Picture
-    embedding: Embedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +65,7 @@ class Moved:
     velocity: tuple[float, float]
     inside: float  # how much of it is in the frame
     at_border: bool  # whether it reaches the frame's border
+    drift: tuple[float, float] | None = None  # of the whole frame, if it moved with that alone
 
 
 def step(
@@ -129,7 +83,7 @@ def step(
     staying = [each for each in moved if each.inside >= rules.least_inside]
     answers = decode_objects([each.region for each in staying], scene.embedding, predictor)
     decoded_objects = [
-        _with_evidence(each.track, decoded, scene.picture)
+        with_evidence(decoded, each.track.appearance, scene.picture)
         for each, decoded in zip(staying, answers, strict=True)
     ]
     owners = _share(decoded_objects, scene.embedding.frame_shape)
@@ -141,40 +95,32 @@ def step(
         _judge(each, decoded, owners, n, rules)
         for n, (each, decoded) in enumerate(zip(staying, decoded_objects, strict=True), start=1)
     ]
-    judged = _with_agreement(staying, judged, before, scene, predictor)
+    judged = _with_agreement(staying, judged, before, scene, predictor, rules)
     judged = _with_divisions(staying, judged, owners > 0, last, scene, predictor)
     judged = [
         _aged(each, found, scene.picture, rules.end)
         for each, found in zip(staying, judged, strict=True)
     ]
     for each, decoded, found in zip(staying, decoded_objects, judged, strict=True):
-        yield _propagated(each, decoded, found, scene.frame, name)
+        yield _propagated(each, decoded, found, scene, name)
 
 
 def _move(track: Track, before: Picture, scene: Scene, drifted: tuple[float, float]) -> Moved:
-    if track.appearance is not None and track.appearance.weight:
-        velocity = drifted
-    else:
+    stays = track.appearance is not None and track.appearance.weight > 0
+    velocity = drifted
+    if not stays:
         velocity = follow(track.region, before, scene.picture, track.velocity)[:2]
     shift = round(velocity[0]), round(velocity[1])
     height, width = scene.embedding.frame_shape
     region = shifted(track.region, *shift, (height, width))
-    top, left, bottom, right = region.window
-    at_border = min(top, left) == 0 or bottom == height or right == width
+    at_border = reaches_border(region, (height, width))
     inside = region.area / track.region.area
     still, home = (
         shifted(place, round(drifted[0]), round(drifted[1]), (height, width))
         for place in (track.region, track.home)
     )
-    return Moved(track, region, still, home, velocity, inside, at_border)
-
-
-def _with_evidence(track: Track, decoded: Decoded, picture: Picture) -> Decoded:
-    """The network's logits of an object, along depth with the evidence of its brightness."""
-    if track.appearance is None or not track.appearance.weight:
-        return decoded
-    evidence = track.appearance.evidence(picture, decoded.window)
-    return replace(decoded, values=decoded.values + evidence)
+    known = drifted if stays else None
+    return Moved(track, region, still, home, velocity, inside, at_border, known)
 
 
 def _share(decoded_objects: Sequence[Decoded], frame_shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -199,7 +145,8 @@ class Judgement(NamedTuple):
     is_bridge: bool = False  # the region is the moved mask, in place of what was found
     change: Change = UNCHANGED  # along depth, since the first slice
     may_have_ended: bool = False
-    lost: float = 0.0
+    agreement: float = 1.0  # with where it came from, looking back from here
+    lost: Loss = NOT_LOST
 
 
 def _judge(
@@ -211,6 +158,8 @@ def _judge(
     owners = owners[y0:y1, x0:x1]
     own = owners == nth
     found = _touching(own, expected)
+    if moved.at_border and _area(found) < rules.least_visible * moved.track.whole:
+        return Judgement(Region.empty(), 0.0, LEFT)
     score, warning = _weigh(decoded, own, found, expected, rules)
     if not warning:
         return Judgement(Region.from_mask(found, *decoded.window[:2]), score)
@@ -257,28 +206,57 @@ def _with_agreement(
     before: Before,
     scene: Scene,
     predictor: Predictor,
+    rules: Rules,
 ) -> list[Judgement]:
-    """In time, how far what was found leads back to where it came from."""
+    """How far what was found leads back to where it came from; a mask that was moved does not."""
     asked = [
         n
         for n, (each, found) in enumerate(zip(moved, judged, strict=True))
-        if found.region and each.track.appearance is None
+        if found.region and not found.is_bridge and not each.track.low_confidence
     ]
     agreed = [1.0] * len(asked)
     if before.embedding is not None:
-        steps = [Step(moved[n].track.region, judged[n].region) for n in asked]
+        steps = [
+            Step(moved[n].track.region, judged[n].region, moved[n].drift, moved[n].track.appearance)
+            for n in asked
+        ]
         pictures = (before.picture, scene.picture)
         agreed = agreements(steps, pictures, before.embedding, predictor)
-    scored = list(judged)
+    scored = [
+        found._replace(lost=each.track.lost) for each, found in zip(moved, judged, strict=True)
+    ]
     for n, agreement in zip(asked, agreed, strict=True):
-        lost = MEMORY * moved[n].track.lost - math.log(max(agreement, LEAST_AGREEMENT))
-        scored[n] = judged[n]._replace(score=_lowered(judged[n].score, lost), lost=lost)
-    return scored
+        lost = moved[n].track.lost.after(agreement)
+        if _is_another(moved[n], judged[n].region, lost, scene.embedding.frame_shape, rules):
+            scored[n] = Judgement(Region.empty(), 0.0, ANOTHER)
+        else:
+            scored[n] = judged[n]._replace(agreement=agreement, lost=lost)
+    return [
+        found
+        if each.track.appearance is not None
+        else found._replace(score=_lowered(found.score, 2 * found.lost.most))
+        for each, found in zip(moved, scored, strict=True)
+    ]
+
+
+def _is_another(
+    moved: Moved, region: Region, lost: Loss, frame_shape: tuple[int, int], rules: Rules
+) -> bool:
+    """Whether what is found in time neither leads back to the object nor is as large as it was.
+
+    What reaches the border may have become smaller by leaving.
+    """
+    track = moved.track
+    if track.appearance is not None:
+        return False
+    same_part = not reaches_border(region, frame_shape)
+    change = abs(math.log(region.area / track.usual)) if same_part else 0.0
+    return lost.recent + change > rules.most_changed
 
 
 def _lowered(score: float, change: float) -> float:
     """A score of one frame, lowered by what has changed on the way to it."""
-    return float((score * math.exp(-2 * change)) ** (1 / 3))
+    return float((score * math.exp(-change)) ** (1 / 3))
 
 
 def _with_divisions(
@@ -325,7 +303,7 @@ def _aged(moved: Moved, found: Judgement, picture: Picture, rules: EndRules) -> 
     if change.is_over(rules):
         return Judgement(Region.empty(), 0.0, change.reason(rules))
     return found._replace(
-        score=_lowered(found.score, change.total(rules)),
+        score=_lowered(found.score * found.agreement, change.total(rules)),
         change=change,
         may_have_ended=change.n_unsure > 0,
     )
@@ -337,9 +315,9 @@ def _at_home(moved: Moved, region: Region, weight: float) -> float:
 
 
 def _propagated(
-    moved: Moved, decoded: Decoded, found: Judgement, frame: FrameIndex, model: str
+    moved: Moved, decoded: Decoded, found: Judgement, scene: Scene, model: str
 ) -> tuple[Propagated, Track | None]:
-    track = moved.track
+    track, frame = moved.track, scene.frame
     if not found.region:
         return _stop(track, frame, model, found.warning), None
     propagated = Propagated(
@@ -361,6 +339,8 @@ def _propagated(
         home=moved.home,
         change=found.change,
         lost=found.lost,
+        whole=track.whole_after(found.region, scene.embedding.frame_shape),
+        usual=track.usual_after(found.region),
         unsure_from=track.unsure_from or (frame if found.may_have_ended else None),
     )
 

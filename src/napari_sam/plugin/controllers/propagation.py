@@ -15,7 +15,7 @@ from napari_sam.plugin.panels.stack import PageOptions, StackPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
 from napari_sam.session import Annotation, Propagated, Session
-from napari_sam.stacks import Plan, Through, plan
+from napari_sam.stacks import Plan, Through, ids_between, plan
 
 from .controller import Controller, Window
 
@@ -212,7 +212,7 @@ class Propagation(Controller):
         if options.which == "chosen":
             return self._chosen() or [session.active]
         if options.direction == "between":
-            return _between(session, frame)
+            return ids_between(session, frame, self._panel.chosen_axis())
         if ids := session.ids_in(frame):
             return ids
         raise SamError("There is no object in this frame. Go to a frame that has some.")
@@ -272,23 +272,6 @@ class Propagation(Controller):
         self.stop()
         self._tell(error)
         self._tell_outcome(run, f"Not finished. {run.outcome}")
-
-
-def _between(session: Session, frame: FrameIndex) -> Sequence[int]:
-    """All objects that are annotated before and after a frame."""
-    ids = []
-    for each in session.objects():
-        try:
-            plan(session, [each.object_id], frame, direction="between")
-        except SamError:
-            continue
-        ids.append(each.object_id)
-    if not ids:
-        raise SamError(
-            "No object is annotated both before and after this frame. Annotate one in a frame "
-            "before and in one after, then fill the frames between."
-        )
-    return ids
 
 
 def through_of(layer: Layer, axes: Iterable[int]) -> Iterator[tuple[int, Through]]:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 
 from .controls import LEAST_HEIGHT, ShortText, Table
 
-REVIEW_HINT = "Low-confidence frames of propagated objects, worst first."
+REVIEW_HINT = "Low-confidence frames of propagated objects, first those most worth a correction."
 
 
 class ReviewPanel(QWidget):
