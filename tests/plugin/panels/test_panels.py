@@ -356,7 +356,7 @@ def test_words(on_stack) -> None:
     labels = on_stack.viewer.dims.axis_labels
     axes = [widget.stack.axis.itemText(i) for i in range(widget.stack.axis.count())]
     assert axes == [f"slider {label}" for label in labels[:2]]
-    assert widget.status.text.text() == "Ready: pocket answers on the processor."
+    assert widget.status.text.text() == "Ready: pocket runs on the processor."
     widget.object_actions.show_possible()
     assert widget.objects.menu.entries["mother"].text() == "Object 1 divides …"
 

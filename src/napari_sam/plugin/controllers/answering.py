@@ -163,7 +163,7 @@ class Answering(Controller):
             return
         model = self.predictor.model
         where = DEVICES.get(model.device.type, model.device.type)
-        text, bridge = f"Ready: {model.name} answers on the {where}.", self._bridge
+        text, bridge = f"Ready: {model.name} runs on the {where}.", self._bridge
         if bridge is not None and bridge.frame is None:
             text = OUT_OF_SIGHT
         elif bridge is not None and (unseen := bridge.obstacle):
