@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,12 +155,28 @@ def test_a_preview_lies_where_the_mask_will(case: TransformCase) -> None:
 @pytest.fixture
 def bridge() -> LayerBridge:
     """A stack of four frames, the second of them shown, every request answered at once."""
+    return bridge_to_cells()
+
+
+def bridge_to_cells(**options: Any) -> LayerBridge:
+    """The same with other ways to put off."""
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((4, 40, 50), np.uint8), name="cells")
     viewer.dims.set_point(0, 1)
-    bridge = LayerBridge(viewer, image)
+    bridge = LayerBridge(viewer, image, **options)
     answer_at_once(bridge)
     return bridge
+
+
+class Later(dict[Callable[[], None], None]):
+    """Puts off until told to run, as the window does."""
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        self.setdefault(function)
+
+    def run(self) -> None:
+        while self:
+            self.popitem()[0]()
 
 
 BOX = np.array([[1, 5, 6], [1, 5, 16], [1, 15, 16], [1, 15, 6]])
@@ -337,34 +354,64 @@ def test_layers_renamed_reordered_and_hidden(bridge: LayerBridge) -> None:
     assert bridge.labels.data[1, 10, 10] == 1
 
 
-def test_deleted_prompt_layers_come_back_with_their_prompts(bridge: LayerBridge) -> None:
+def test_deleted_prompt_layers_come_back_with_their_prompts() -> None:
+    later = Later()
+    bridge = bridge_to_cells(defer=later)
     bridge.points.add([1, 10, 10])
+    later.run()
     bridge.viewer.layers.remove(bridge.points)
+    later.run()
     assert bridge.points in bridge.viewer.layers
     np.testing.assert_array_equal(bridge.points.data, [[1, 10, 10]])
     bridge.points.add([1, 20, 20])
+    later.run()
     assert bridge.labels.data[1, 20, 20] == 1
 
 
 @pytest.mark.parametrize("gone", ["image", "labels"])
-def test_without_image_or_labels_the_bridge_closes(bridge: LayerBridge, gone: str) -> None:
-    closed = []
+def test_without_image_or_labels_the_bridge_closes(gone: str) -> None:
+    later, closed = Later(), []
+    bridge = bridge_to_cells(defer=later)
     bridge.closed.connect(lambda: closed.append(True))
     bridge.viewer.layers.remove(getattr(bridge, gone))
+    later.run()
     assert closed == [True]
     assert not [layer for layer in bridge.viewer.layers if isinstance(layer, Points | Shapes)]
     bridge.viewer.dims.set_point(0, 2)  # nothing listens any more
 
 
-def test_clearing_the_viewer_closes_once() -> None:
-    viewer, deferred, closed = ViewerModel(), [], []
-    bridge = LayerBridge(
-        viewer, viewer.add_image(np.zeros((40, 50), np.uint8)), defer=deferred.append
-    )
+def delete_selected(viewer: ViewerModel) -> None:
+    viewer.layers.select_all()
+    viewer.layers.remove_selected()
+
+
+def delete_a_slice(viewer: ViewerModel) -> None:
+    del viewer.layers[:]
+
+
+WAYS_TO_CLEAR = {
+    "clear": lambda viewer: viewer.layers.clear(),
+    "delete selected": delete_selected,
+    "delete a slice": delete_a_slice,
+    "from the bottom": lambda viewer: [viewer.layers.pop(0) for _ in range(len(viewer.layers))],
+    "from the top": lambda viewer: [viewer.layers.pop() for _ in range(len(viewer.layers))],
+}
+
+
+@pytest.mark.parametrize("later", [Later(), None], ids=["put off", "at once"])
+@pytest.mark.parametrize("on_top", [False, True], ids=["image below", "image on top"])
+@pytest.mark.parametrize("way", WAYS_TO_CLEAR)
+@pytest.mark.timeout(60)  # it once went on for ever
+def test_clearing_the_viewer_closes_once(way: str, on_top: bool, later: Later | None) -> None:
+    closed: list[bool] = []
+    bridge = bridge_to_cells(**({} if later is None else {"defer": later}))
+    viewer = bridge.viewer
+    if on_top:
+        viewer.layers.move(0, len(viewer.layers))
     bridge.closed.connect(lambda: closed.append(True))
-    viewer.layers.clear()
-    for function in deferred:
-        function()
+    WAYS_TO_CLEAR[way](viewer)
+    if later is not None:
+        later.run()
     assert closed == [True]
     assert len(viewer.layers) == 0
 

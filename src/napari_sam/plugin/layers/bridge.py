@@ -55,7 +55,8 @@ class LayerBridge(ImageView):
         ones.
     defer
         Runs a function a moment later, and once if it is asked several times: napari is still in
-        the middle of its own edit when its events arrive. The default runs it at once.
+        the middle of its own edit when its events arrive. The default runs it at once; layers that
+        are deleted then neither come back nor take others with them.
 
     Raises
     ------
@@ -303,8 +304,17 @@ class LayerBridge(ImageView):
             self.select(picked)
 
     def _on_removed(self, event: Any) -> None:
-        if event.value in (self.image, self.labels):
-            self._defer(self.close)  # napari may be in the midst of removing several
+        """napari may be in the midst of removing several, and bears no layer of ours to come or go.
+
+        Where nothing can be put off they stay as they are.
+        """
+        is_over = event.value in (self.image, self.labels)
+        if self._defer is at_once:
+            if is_over and not self._closed:
+                self._let_go()
+                self.closed.emit()
+        elif is_over:
+            self._defer(self.close)
         elif event.value in (self.points, self.shapes):
             self._defer(self._bring_back)
 
@@ -321,6 +331,11 @@ class LayerBridge(ImageView):
         """Let go of the viewer. The labels stay, and the session with them."""
         if self._closed:
             return
+        self._let_go()
+        remove_layers(self.viewer, [self.points, self.shapes, self.preview, self.outline.layer])
+        self.closed.emit()
+
+    def _let_go(self) -> None:
         self._closed = True
         self.viewer.dims.events.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
@@ -333,8 +348,6 @@ class LayerBridge(ImageView):
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         self._keys.close()
-        remove_layers(self.viewer, [self.points, self.shapes, self.preview, self.outline.layer])
-        self.closed.emit()
 
 
 def remove_layers(viewer: ViewerModel, layers: Iterable[Layer]) -> None:
