@@ -387,6 +387,19 @@ def test_progress_counts_frames_and_cancels_within_one() -> None:
         next(results)
 
 
+def test_a_click_waits_for_a_few_objects_not_for_all_of_a_frame() -> None:
+    paths = {n: [(12 * n - 2, 8 + t, 4) for t in range(3)] for n in range(1, 6)}
+    stack, labels = movie(paths)
+    wanted = plan(session_of(stack, labels, 0), list(paths), stack.index(0))
+    seeing, done = predictor(), []
+    network = seeing.model.network
+    report = lambda *_: done.append(len(network.n_together))  # noqa: E731
+    list(propagate(wanted, stack, seeing, EmbeddingCache(), report))
+    assert sum(network.n_together) >= 2 * 3 * len(paths)
+    assert np.diff(done).max() == 1
+    assert max(network.n_together) <= seeing._objects_at_once
+
+
 def test_memory_does_not_grow_with_the_frames() -> None:
     stack, labels = movie({1: [(30 + t % 5, 30, 6) for t in range(120)]})
     wanted = plan(session_of(stack, labels, 0), [1], stack.index(0))

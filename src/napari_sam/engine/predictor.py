@@ -7,6 +7,7 @@ one place, :meth:`Predictor._prompt_tensors`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby, islice
@@ -69,7 +70,14 @@ class Predictor:
 
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
+        self._pause: Callable[[], None] = lambda: None
         _keep_freed_memory()
+
+    def pausing(self, pause: Callable[[], None]) -> Predictor:
+        """The same, but before each few objects it calls ``pause``, which may raise to stop."""
+        other = copy(self)
+        other._pause = pause
+        return other
 
     @property
     def _objects_at_once(self) -> int:
@@ -200,6 +208,7 @@ class Predictor:
         fitted = (each.fitted(embedding.frame_shape)[0] for each in prompts)
         for _, alike in groupby(fitted, key=_kind):
             while chunk := list(islice(alike, at_once or self._objects_at_once)):
+                self._pause()
                 yield from self._decode(
                     embedding, chunk, multimask, diameter=diameter, least_iou=least_iou
                 )

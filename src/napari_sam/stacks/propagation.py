@@ -55,7 +55,7 @@ def propagate(
     ----------
     progress
         Called as ``progress(done, total)`` in hundredths of a frame, after every block of the
-        encoder; what it raises stops the work.
+        encoder and for every few objects; what it raises stops the work.
     """
     done = 0
     for leg in plan.legs:
@@ -113,7 +113,8 @@ class _Walker:
                 return
             cached = self.cache.embed(self.predictor, self.stack, frame, self.report.within)
             scene = Scene(frame, picture(frame, cached.picture), cached.embedding)
-            results = list(step(tracks, before, scene, self.predictor, self.rules))
+            pausing = self.predictor.pausing(partial(self.report.within, 1, 1))
+            results = list(step(tracks, before, scene, pausing, self.rules))
             self.report.next()
             yield [propagated for propagated, _ in results]
             tracks = [track for _, track in results if track is not None]
