@@ -14,8 +14,7 @@ from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
 from napari_sam.engine import embed_all as embed_frames
 from napari_sam.engine import fetch as fetch_model
 from napari_sam.session import Answer, Propagated, Region, Request, decode
-from napari_sam.stacks import Links, find_links
-from napari_sam.stacks.propagation import Plan
+from napari_sam.stacks import Links, Plan, find_links
 from napari_sam.stacks.propagation import propagate as propagate_frames
 
 from .jobs import Report
