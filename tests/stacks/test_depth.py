@@ -127,6 +127,24 @@ def test_an_object_ends_where_it_ends(case: Case) -> None:
     assert case.says in "".join(stops)
 
 
+@pytest.mark.parametrize("corrected", [11, 12])
+def test_a_corrected_end_does_not_change_what_the_object_looks_like(corrected: int) -> None:
+    """It fades away from slice 8 on, and ends where it would without the correction."""
+    slices = [[(32, 32, 7, BRIGHT - 18 * abs(z - 8))] for z in range(17)]
+    stack = FrameStack.from_array(volume(slices), axes="ZYX", limits=(0, 255))
+    labels = np.zeros(stack.shape, np.uint8)
+    labels[8][disc(32, 32, 7)] = 1
+    session, ends = Session(stack, labels), []
+    for start in (8, corrected):
+        wanted = plan(session, [1], stack.index(start), direction="forward")
+        results = list(propagate(wanted, stack, predictor(), EmbeddingCache()))
+        for propagated in results:
+            session.land_propagated(propagated, 1)
+        ends.append(kept(results)[-1])
+        session.confirm(1, stack.index(corrected))
+    assert ends[1] == ends[0]
+
+
 def test_sections_shrink_with_the_object() -> None:
     slices = ball(10, 21, 7)
     results = run(volume(slices), 10, disc(*slices[10][0][:3]))

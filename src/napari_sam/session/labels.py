@@ -154,6 +154,12 @@ class AnnotatedLabels:
         by_user = {frame for frame, annotation in current.items() if annotation.is_anchor}
         return by_user | self._pending.frames_of(object_id)
 
+    def origins(self, object_id: int) -> set[FrameIndex]:
+        """The frames from which an object was propagated and that nothing was propagated to."""
+        current = self._current.of(object_id)
+        sources = {each.source for each in current.values() if each.source is not None}
+        return {f for f in sources if f not in current or current[f].source is None}
+
     def weakest(self, n: int | None = None) -> list[tuple[int, FrameIndex, float]]:
         """Propagated masks, ``(object, frame, score)``, that first which is worth most to mend.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam.engine import Axis, FrameIndex, FrameStack, SamError
 
@@ -16,6 +16,13 @@ from napari_sam.session.edits import Region
 from .options import Direction, PropagationOptions, Through
 
 
+class Reference(NamedTuple):
+    """The annotated slice that an object is compared with along depth: its largest one."""
+
+    frame: FrameIndex
+    region: Region
+
+
 @dataclass(frozen=True, eq=False)
 class Leg:
     """Neighbouring frames in order, and the objects that start in the first one."""
@@ -25,6 +32,7 @@ class Leg:
     until: Mapping[int, FrameIndex]  # the frame before which an object is to end, if any
     goals: Mapping[int, Region]  # masks in the last frame, if it is walked from both its ends
     through: Through = "time"
+    references: Mapping[int, Reference] = field(default_factory=dict)  # along depth
 
     @property
     def n_steps(self) -> int:
@@ -92,8 +100,9 @@ def plan(
     seeds = {i: _seed(session, i, frame) for i in ids}
     anchors = {i: session.anchors(i) for i in ids}
     chosen = ways if direction == "both" else {direction: ways[direction]}
+    references = {i: _reference(session, i, line, frame) for i in ids if through == "depth"}
     legs = [
-        Leg(frames, seeds, dict(_first_anchors(anchors, frames[1:])), {}, through)
+        Leg(frames, seeds, dict(_first_anchors(anchors, frames[1:])), {}, through, references)
         for frames in chosen.values()
         if len(frames) > 1
     ]
@@ -130,6 +139,15 @@ def _seed(session: Session, object_id: int, frame: FrameIndex) -> Region:
             "segmented, or segment it here."
         )
     return region
+
+
+def _reference(
+    session: Session, object_id: int, line: Sequence[FrameIndex], frame: FrameIndex
+) -> Reference:
+    """Its largest slice annotated or propagated from: a corrected end is no good example of it."""
+    known = session.origins(object_id) | session.anchors(object_id) | {frame}
+    slices = [Reference(each, session.region(object_id, each)) for each in line if each in known]
+    return max(slices, key=lambda each: each.region.area)
 
 
 def _first_anchors(

@@ -26,11 +26,12 @@ from napari_sam.session.edits import Region
 
 from .motion import Picture
 from .options import Through
-from .planning import Leg, Plan
+from .planning import Leg, Plan, Reference
 from .step import Rules, step
 from .track import Before, Scene, Track
 
 Progress: TypeAlias = Callable[[int, int], None]
+Pictures: TypeAlias = Callable[[FrameIndex, NDArray[np.uint8]], Picture]
 
 PARTS = 100  # progress is reported in hundredths of a frame
 RULES = Rules()
@@ -102,10 +103,7 @@ class _Walker:
         shape = self.stack.frame_shape_of(leg.frames[0])
         picture = partial(self._picture, shape, leg.through)
         first = picture(leg.frames[0], self.stack.frame(leg.frames[0]))
-        set_out = (
-            partial(Track.in_depth, picture=first) if leg.through == "depth" else Track.in_time
-        )
-        tracks = [set_out(i, region, leg.frames[0]) for i, region in leg.seeds.items()]
+        tracks = [self._track(leg, i, first, picture) for i in leg.seeds]
         before = Before(first)
         for frame in leg.frames[1:]:
             tracks = [track for track in tracks if leg.until.get(track.object_id) != frame]
@@ -119,6 +117,15 @@ class _Walker:
             yield [propagated for propagated, _ in results]
             tracks = [track for _, track in results if track is not None]
             before = Before(scene.picture, scene.embedding)
+
+    def _track(self, leg: Leg, object_id: int, first: Picture, picture: Pictures) -> Track:
+        """An object as it starts, along depth with what it is compared with."""
+        frame, region = leg.frames[0], leg.seeds[object_id]
+        if leg.through == "time":
+            return Track.in_time(object_id, region, frame)
+        known, reference = leg.references.get(object_id, Reference(frame, region))
+        seen = first if known == frame else picture(known, self.stack.frame(known))
+        return Track.in_depth(object_id, region, frame, reference, seen)
 
     def _picture(
         self,

@@ -65,17 +65,22 @@ class Track:
 
     @classmethod
     def in_depth(
-        cls, object_id: int, region: Region, source: FrameIndex, picture: Picture
+        cls,
+        object_id: int,
+        region: Region,
+        source: FrameIndex,
+        reference: Region,
+        picture: Picture,
     ) -> Track:
-        """An object that starts along depth, with its appearance in the first slice."""
-        grown = np.pad(region.pixels, SLACK)
+        """An object that starts along depth, with its appearance in the slice of a picture."""
+        grown = np.pad(reference.pixels, SLACK)
         home = ndimage.binary_dilation(grown, iterations=SLACK)
-        y0, x0 = region.top - SLACK, region.left - SLACK
+        y0, x0 = reference.top - SLACK, reference.left - SLACK
         return cls(
             object_id,
             region,
             source,
-            appearance=Appearance.of(region, picture),
+            appearance=Appearance.of(reference, picture),
             home=Region(y0, x0, home),
         )
 
