@@ -31,6 +31,7 @@ ROWS = {  # what each row runs
     "labels": ("labels.py",),
     "embedded": ("embedded.py",),
     "startup": ("startup.py",),
+    "automatic": ("automatic.py",),
 }
 ON_REQUEST = {  # these take many minutes, or a GPU
     "vit_h_reference": ("encoder.py", "vit_h", "--threads", "1", "--repeats", "1"),
