@@ -14,8 +14,9 @@ from pathlib import Path
 from make_glossary import candidates_picture, in_a_row, labels_picture, prompts_picture
 from PIL import Image
 
-from napari_sam import Predictor, Prompts, load_model
+from napari_sam import FrameStack, Predictor, Prompts, load_model, overlay
 from napari_sam.demo import SCENES, Scene, draw, photograph_apart, show
+from napari_sam.engine import AutomaticOptions, GridRules, find_objects, to_labels
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 
@@ -49,6 +50,16 @@ def correction(predictor: Predictor) -> Image.Image:
     return in_a_row([nucleus(prompts, predictor) for prompts in CORRECTION])
 
 
+def automatic(predictor: Predictor) -> Image.Image:
+    """All coins, found without a click."""
+    stack = FrameStack.from_array(SCENES[1].image())
+    rules = GridRules(points_per_side=12)
+    options = AutomaticOptions(method="grid", min_score=0.6, min_stability=0.7, grid=rules)
+    labels = to_labels(find_objects(predictor, stack, stack.index(), options), stack.frame_shape)
+    picture = Image.fromarray(overlay(stack.frame(stack.index(), long_side=None), labels))
+    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
+
+
 def film(path: Path) -> None:
     """The animated picture, on a virtual display where there is one."""
     command = [sys.executable, str(Path(__file__).with_name("make_movie.py")), str(path)]
@@ -72,6 +83,7 @@ def save(picture: Image.Image, name: str) -> None:
 
 MAKERS: dict[str, Callable[[Predictor], Image.Image]] = {
     **{scene.name: demonstration(scene) for scene in SCENES[1:]},
+    "automatic": automatic,
     "correction": correction,
     "prompts": prompts_picture,
     "candidates": candidates_picture,

@@ -109,6 +109,7 @@ def names_of_sessions() -> dict[str, Any]:
 
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"image": data.coins()},
+    "automatic.md": lambda: {"image": data.coins()},
     "headless.md": names_of_headless,
     "sessions.md": names_of_sessions,
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .auto import auto
+from .automatic import auto
 from .bench import bench
 from .embed import embed, show_cache
 from .evaluate import evaluate

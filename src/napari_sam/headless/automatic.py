@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +23,11 @@ from napari_sam.engine import (
     choose_method,
     find_objects,
 )
+from napari_sam.model import Pocket
 from napari_sam.session import Region, Session, land_found, read_frame
 from napari_sam.stacks import LinkRules, Through, link_frames, named_through
+
+from .image import one_thread
 
 DEPTH_RULES = LinkRules(reach=0.5, gap=1, division_reach=0)  # slices of one object lie on another
 REMEDIES: dict[Dropped, str] = {  # against the filter that was nearest to letting one stand
@@ -83,6 +87,7 @@ def find_everything(
         cannot hold so many objects.
     """
     options = options or AutomaticOptions()
+    cache = EmbeddingCache() if cache is None else cache
     choose_method(options, predictor.model.network)
     stack = session.stack
     wanted = list(stack.indices() if frames is None else frames)
@@ -97,13 +102,15 @@ def find_everything(
         found: list[FoundObject] = []
         if not is_blank(stack, frame):
             annotated = read_frame(session.labels, frame)
-            steps = find_objects(
-                *(predictor, stack, frame, options),
-                annotated=annotated if annotated.any() else None,
-                cache=cache,
-                progress=within(nth),
-            )
-            found = list(steps)
+            cache.embed(predictor, stack, frame)  # with as many threads as there are
+            with one_thread() if isinstance(predictor.model.network, Pocket) else nullcontext():
+                steps = find_objects(
+                    *(predictor, stack, frame, options),
+                    annotated=annotated if annotated.any() else None,
+                    cache=cache,
+                    progress=within(nth),
+                )
+                found = list(steps)
         landed = land_found(session, frame, found, predictor.model, run)
         if progress is not None:
             progress(100 * (nth + 1), 100 * len(wanted))

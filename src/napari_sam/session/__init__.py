@@ -2,9 +2,9 @@
 
 from . import objects
 from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode, names_of
+from .automatic import land_found
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
-from .finding import land_found
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
 from .placement import Placement
 from .saving.autosave import Autosave, Snapshot, save

@@ -82,7 +82,7 @@ def auto(
     """
     from napari_sam.engine import EmbeddingCache, choose_method, write_labels
     from napari_sam.headless import automatic as headless
-    from napari_sam.headless.image import blank_notices, new_session, one_thread
+    from napari_sam.headless.image import blank_notices, new_session
 
     stack, names = read_stack(image, reading)
     outline = None if within is None else read_outline(within)
@@ -98,7 +98,7 @@ def auto(
     session = new_session(stack, highest_id=2**16)
     for notice in blank_notices(stack, wanted):
         tell(notice)
-    with progress_bar("segmenting", "%") as progress, one_thread():
+    with progress_bar("segmenting", "%") as progress:
         cache = EmbeddingCache(store=open_store())
         found = headless.find_everything(
             session, predictor, options, wanted, cache=cache, progress=progress
