@@ -49,7 +49,7 @@ class Rules:
     most_growth: float = 3.0  # or shrinkage, from frame to frame
     least_score: float = 0.3
     least_visible: float = 0.1  # of its pixels, while it leaves at the border
-    most_changed: float = math.log(10)  # in time: minus the logarithms of agreements and of areas
+    most_changed: float = math.log(12)  # in time: minus the logarithms of agreements and of areas
     patience: int = 2  # low-confidence frames in a row that the moved mask bridges
     end: EndRules = END_RULES  # along depth
 
