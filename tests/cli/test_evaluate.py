@@ -89,6 +89,21 @@ def test_a_table(evaluate: NapariSam, folder: Path) -> None:
     assert "blank/one.labels.tif holds no object" in ended.err
 
 
+def test_automatic(evaluate: NapariSam, folder: Path) -> None:
+    """The embedded model finds the disks; only if all is labelled, what else it finds is wrong."""
+    ended = evaluate("data --automatic --json --report page --min-area 40")
+    assert ended.code == 0, ended.err
+    assert ended.json["method"] == "seeds"
+    assert ended.json["macro"]["recall"] == 1
+    assert ended.json["macro"]["precision"] is None
+    command = "napari-sam evaluate data --model pocket --automatic --min-area 40"
+    assert f"<code>{command}</code>" in Path("page/index.html").read_text("utf-8")
+    ended = evaluate("data --automatic --complete")
+    assert ended.out.splitlines()[0] == "pocket"
+    assert "F1 at 0.5" in ended.out
+    assert "–" not in ended.out
+
+
 def test_the_embedded_model_by_default(evaluate: NapariSam, folder: Path) -> None:
     shutil.rmtree(folder / "data" / "movies")
     ended = evaluate("data --max-objects 1 --json")
@@ -125,6 +140,10 @@ REFUSALS = (
         linked_report,
     ),
     Refusal("no objects", "data --model pocket --max-objects 0", "max_objects is 0"),
+    Refusal(
+        "no seeds", "data --model 0/small.safetensors --automatic --method seeds", "maps no objects"
+    ),
+    Refusal("no area", "data --automatic --min-area 9 --max-area 3", "No object is of 9 pixels"),
 )
 
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from napari_sam.training.evaluation.curves import COLOURS
+from napari_sam.training.evaluation.tables import COLOURS
 from napari_sam.training.history import BINS, History, ValidationResult
 from napari_sam.training.loop import Progress
 from napari_sam.training.run_plot import FIGURES_BOX, SIZE, draw_run

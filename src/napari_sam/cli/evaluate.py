@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_sam.engine import AutomaticOptions, options_of
 from napari_sam.training import EvaluationOptions
 
 from .options import (
@@ -26,7 +30,7 @@ from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
     from napari_sam.engine import FrameError, LoadedModel
-    from napari_sam.training import Evaluation, Item
+    from napari_sam.training import AutomaticEvaluation, Evaluation, Item
 
 
 @takes_options
@@ -42,12 +46,28 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Also write a page with curves and pictures there."),
     ] = None,
+    automatic: Annotated[
+        bool,
+        typer.Option(
+            "--automatic",
+            help="Evaluate what is found without a click; the options below are for this.",
+        ),
+    ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="Every object in these images is labelled: whatever else is found is wrong.",
+        ),
+    ] = False,
+    finding: AutomaticOptions,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
     """Evaluate models on your own annotated images.
 
-    Report how good masks are (IoU with your labels) after a click, a box, two and four corrections.
+    Report how good masks are (IoU with your labels) after a click, a box, two and four corrections;
+    with --automatic, how many objects are found without any, and how many of those found are none.
     DATA holds NAME.image.tif and NAME.labels.tif, or image.tif and labels.tif in a folder for each
     image, or an index.json; stacks and time-lapses too. Images that cannot be read are left out; a
     list at the end says why, and the exit code is 3.
@@ -63,31 +83,38 @@ def evaluate(
         inputs = (*files_of(data, items), *map(weights_file, names))
         check_outputs(inputs, None, *(report / name for name in ("index.html", "scores.json")))
     loaded = [load_model(name, device=device, precision=precision) for name in names]
-    evaluations = evaluate_models(names, loaded, items, options.max_objects)
+    command = f"napari-sam evaluate {data}" + "".join(f" --model {name}" for name in names)
+    judge: Callable[..., Any]
+    write: Callable[..., Path]
+    show: Callable[[list[Any]], None]
+    if automatic:
+        judge = partial(training.evaluate_automatic, options=finding, complete=complete)
+        write, show = training.write_found_report, print_found
+        command += " --automatic" + " --complete" * complete + _given(finding)
+    else:
+        judge = partial(training.evaluate_model, max_objects=options.max_objects)
+        write, show = training.write_report, print_evaluations
+        command += f" --max-objects {options.max_objects}"
+    evaluations = judge_models(names, loaded, items, judge)
     for item in training.empty_items(evaluations[0], items):
         tell(f"{item.labels} holds no object that is large enough: left out.")
     if as_json:
         typer.echo(json.dumps(training.as_json(evaluations), indent=2))
     else:
-        print_evaluations(evaluations)
+        show(evaluations)
     if report:
-        models = "".join(f" --model {name}" for name in names)
-        command = f"napari-sam evaluate {data}{models} --max-objects {options.max_objects}"
-        page = training.write_report(
-            report, evaluations, items, data=data.resolve().name, command=command
-        )
+        page = write(report, evaluations, items, data=data.resolve().name, command=command)
         tell(f"The report is {page}.")
     tell_left_out([str(reason) for reason in left_out], len(items) + len(left_out))
     if left_out:
         raise typer.Exit(LEFT_OUT)
 
 
-def evaluate_models(
-    names: list[str], loaded: list[LoadedModel], items: list[Item], max_objects: int
-) -> list[Evaluation]:
+def judge_models(
+    names: list[str], loaded: list[LoadedModel], items: list[Item], judge: Callable[..., Any]
+) -> list[Any]:
     """Judge one model after the other. Two files of one name are called as they were given."""
     from napari_sam.engine import Predictor
-    from napari_sam.training import evaluate_model
 
     own_names = [model.name for model in loaded]
     evaluations = []
@@ -95,14 +122,22 @@ def evaluate_models(
         name = given if own_names.count(model.name) > 1 else model.name
         predictor = Predictor(model)
         with progress_bar(name, " images") as progress:
-            evaluations.append(
-                evaluate_model(
-                    predictor, items, name=name, max_objects=max_objects, progress=progress
-                )
-            )
+            evaluations.append(judge(predictor, items, name=name, progress=progress))
         for notice in predictor.model.notices:
             tell(notice)
     return evaluations
+
+
+def _given(options: AutomaticOptions) -> str:
+    """The options that are not by default, as a command has them."""
+    words = []
+    for name, field in options_of(options).items():
+        value = getattr(options, name)
+        if value != field.default:
+            flag = name.replace("_", "-")
+            is_flag = field.kind is bool
+            words.append(f"--{'' if value else 'no-'}{flag}" if is_flag else f"--{flag} {value}")
+    return "".join(f" {word}" for word in words)
 
 
 def print_evaluations(evaluations: list[Evaluation]) -> None:
@@ -121,6 +156,27 @@ def print_evaluations(evaluations: list[Evaluation]) -> None:
             )
             for source, score in scores
         ]
+        typer.echo(each.name)
+        print_table(header, rows)
+        typer.echo()
+
+
+def print_found(evaluations: list[AutomaticEvaluation]) -> None:
+    """A table a model and one of the classical tool: a line a source, the mean last."""
+    header = (
+        *("source", "objects", "found", "F1 at 0.5", "precision", "recall", "F1 at 0.75"),
+        *("IoU of pairs", "PQ", "rejected", "never proposed"),
+    )
+    for each in (*(evaluation.scores for evaluation in evaluations), evaluations[0].classical):
+        rows = []
+        for source, score in (*each.per_source.items(), ("mean over the sources", each.overall)):
+            counts = (str(score.n_objects), str(score.n_found))
+            measures = (
+                *(score.f1_50, score.precision, score.recall, score.f1_75),
+                *(score.matched_iou, score.pq, score.rejected, score.never_proposed),
+            )
+            shown = ("–" if math.isnan(value) else f"{value:.3f}" for value in measures)
+            rows.append((source, *counts, *shown))
         typer.echo(each.name)
         print_table(header, rows)
         typer.echo()

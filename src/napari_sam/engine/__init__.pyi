@@ -10,6 +10,8 @@ from .automatic.options import GridRules as GridRules
 from .automatic.options import Method as Method
 from .automatic.options import SeedRules as SeedRules
 from .automatic.options import box_outline as box_outline
+from .automatic.seeds import Seed as Seed
+from .automatic.seeds import find_seeds as find_seeds
 from .choices import EncodingChoice as EncodingChoice
 from .choices import ImageChoice as ImageChoice
 from .choices import ModelChoice as ModelChoice

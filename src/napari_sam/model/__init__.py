@@ -8,7 +8,15 @@ from torch import Tensor
 from .compiling import compile_blocks
 from .fitness import fitness
 from .image_encoder import Progress, ViTConfig
-from .pocket import POCKET, Pocket, PocketConfig, PocketFeatures, click_kernel, stack_windows
+from .pocket import (
+    POCKET,
+    Pocket,
+    PocketConfig,
+    PocketFeatures,
+    View,
+    click_kernel,
+    stack_windows,
+)
 from .prompt_encoder import PromptTensors
 from .sam import VIT_B, VIT_H, VIT_L, VIT_T, Network, NetworkConfig, Sam, SamConfig
 from .tiny_vit import TinyViTConfig
@@ -33,6 +41,7 @@ __all__ = [
     "TinyViTConfig",
     "Upscaling",
     "ViTConfig",
+    "View",
     "build_network",
     "click_kernel",
     "compile_blocks",

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .evaluation.curves import COLOURS, GREY
+from .evaluation.tables import COLOURS, GREY
 from .history import History
 from .validation import Figures
 

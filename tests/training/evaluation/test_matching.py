@@ -19,8 +19,6 @@ from napari_sam.training.evaluation.matching import (
     paired,
 )
 
-Rows = dict[int, tuple[int, int]]  # of each id, from which column to which its row is filled
-
 
 def rows(*objects: tuple[int, int, int], height: int = 6) -> NDArray[np.int32]:
     """Labels (height, 100): of each object its row, first column, and length; ids from 1 on."""
@@ -44,7 +42,7 @@ def test_a_frame_counted_by_hand() -> None:
     assert [iou for *_, iou in result.pairs] == pytest.approx([0.9, 0.6])
     assert (result.false, result.rejected, result.never_proposed) == ((3, 4), (3,), (4,))
     score = FoundScore.of(result.counts)
-    assert (score.n_true, score.n_found) == (4, 4)
+    assert (score.n_objects, score.n_found) == (4, 4)
     assert score.precision == score.recall == score.f1_50 == 0.5
     assert score.f1_75 == pytest.approx(2 * 1 / 8)
     assert score.matched_iou == pytest.approx(0.75)
@@ -100,7 +98,7 @@ def test_the_mean_counts_every_source_once() -> None:
     bad = FoundScore.of(Counts(10, 10, 0, 0, 0.0))
     partly = FoundScore.of(Counts(10, 30, 7, 7, 7.0, complete=False))
     mean = FoundScore.mean([good, bad, partly])
-    assert (mean.n_true, mean.n_found) == (120, 140)
+    assert (mean.n_objects, mean.n_found) == (120, 140)
     assert mean.f1_50 == mean.precision == 0.5
     assert mean.recall == pytest.approx((1 + 0 + 0.7) / 3)
 

@@ -2,13 +2,14 @@
 
 from .decoder import click_kernel
 from .encoder import POCKET, PocketConfig, PocketFeatures
-from .network import Pocket, stack_windows
+from .network import Pocket, View, stack_windows
 
 __all__ = [
     "POCKET",
     "Pocket",
     "PocketConfig",
     "PocketFeatures",
+    "View",
     "click_kernel",
     "stack_windows",
 ]

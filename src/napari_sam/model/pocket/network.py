@@ -149,6 +149,30 @@ class Pocket(nn.Module):
         masks = torch.stack([self._whole(look, pyramid) for look in looks])
         return masks, torch.stack([look.iou_predictions for look in looks])
 
+    def decode_clicks(
+        self, features: tuple[Tensor, ...], points: Tensor, level: int
+    ) -> tuple[list[View], Tensor, Tensor]:
+        """Predict the masks of B objects of one click each, all looked at in one level.
+
+        Args:
+            features: what `encode` returned.
+            points: (B, 2) x, y in pixels of the input.
+            level: which of the pyramid, the finest is 0.
+
+        Returns:
+            the windows that the objects were looked at in, low-res logits (B, 4, h, w) of these, at
+            stride 2 of the level, and IoU predictions (B, 4).
+        """
+        pyramid = _pyramid(features)
+        prompts = PromptTensors(points[:, None], points.new_ones(len(points), 1, dtype=torch.long))
+        views = [
+            _view(self.config, pyramid, level, nth, (y, x), large=False)
+            for nth, (x, y) in enumerate(points.tolist())
+        ]
+        looks = list(self._look(pyramid, prompts, views))
+        logits = torch.stack([look.logits for look in looks])
+        return views, logits, torch.stack([look.iou_predictions for look in looks])
+
     def _is_settled(self, look: _Look | None) -> bool:
         return look is not None and look.score >= self.config.sure
 
@@ -212,16 +236,30 @@ def _views(
         fits = [i for i, shrink in enumerate(config.levels) if extent <= config.fit * shrink]
         last = len(config.levels) - 1
         for level in fits[:1] or [last] if is_known else fits or [last]:
-            shrink = config.levels[level]
-            extents = [side * EDGES for side in pyramid[level].edges.shape[-2:]]
             large = level == last and (is_known or level not in fits)
-            shape = extents if large else [min(side, config.window) for side in extents]
-            middle = ((y0 + y1 + 1) / 2 / shrink, (x0 + x1 + 1) / 2 / shrink)
-            y, x = (
-                min(max(0, round((at - side / 2) / STEP) * STEP), whole - side)
-                for at, side, whole in zip(middle, shape, extents, strict=True)
-            )
-            yield View(level, (shape[0], shape[1]), (y, x), nth)
+            yield _view(config, pyramid, level, nth, ((y0 + y1) / 2, (x0 + x1) / 2), large=large)
+
+
+def _view(
+    config: PocketConfig,
+    pyramid: list[PocketFeatures],
+    level: int,
+    nth: int,
+    middle: tuple[float, float],
+    *,
+    large: bool,
+) -> View:
+    """A window of a level around a place, y and x in input pixels, or if large all of the level."""
+    extents = [side * EDGES for side in pyramid[level].edges.shape[-2:]]
+    shape = extents if large else [min(side, config.window) for side in extents]
+    y, x = (
+        min(
+            max(0, round(((at + 0.5) / config.levels[level] - side / 2) / STEP) * STEP),
+            whole - side,
+        )
+        for at, side, whole in zip(middle, shape, extents, strict=True)
+    )
+    return View(level, (shape[0], shape[1]), (y, x), nth)
 
 
 def _extents(prompts: PromptTensors) -> Iterator[tuple[float, float, float, float, bool]]:

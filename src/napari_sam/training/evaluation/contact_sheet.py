@@ -118,14 +118,14 @@ def window_around(truth: Mask) -> Window:
     return Window(top, left, height, width)
 
 
-def png(crop: NDArray[np.uint8]) -> str:
+def png(crop: NDArray[np.uint8], long_side: int = LONG_SIDE) -> str:
     """Pixels (h, w, 3) as a PNG in a data URI, stretched so that dim objects can be seen."""
     low, high = np.percentile(crop, (0.5, 99.8))
     stretched = (crop.astype(np.float32) - low) * (255 / max(high - low, 1))
     pixels = np.clip(stretched, 0, 255).astype(np.uint8)
     grey = (pixels == pixels[..., :1]).all()
     image = Image.fromarray(pixels[..., 0] if grey else pixels)
-    image.thumbnail((LONG_SIDE, LONG_SIDE))
+    image.thumbnail((long_side, long_side))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

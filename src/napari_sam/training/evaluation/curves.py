@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 
 from .evaluate import ModelScores
-from .protocol import NOC_IOU, Score
-
-# Okabe and Ito 2008: told apart by colour-blind eyes as well
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-GREY = "#7a8394"
+from .protocol import NOC_IOU
+from .tables import Entrant
 
 
-@dataclass(frozen=True)
-class Entrant:
-    """A model's scores and how they are drawn; the classical tools come last, grey and dashed."""
-
-    scores: ModelScores
-    colour: str
-    classical: bool = False
-
-    def score(self, source: str | None) -> Score:
-        """Of a source, or on average."""
-        return self.scores.overall if source is None else self.scores.per_source[source]
-
-    def curve(self, source: str | None) -> tuple[float, ...]:
-        """IoU after 1, 2, … clicks."""
-        return self.scores.curve if source is None else self.scores.curves[source]
+def curve(scores: ModelScores, source: str | None) -> tuple[float, ...]:
+    """IoU after 1, 2, … clicks, of a source or on average."""
+    return scores.curve if source is None else scores.curves[source]
 
 
-def chart(entrants: Sequence[Entrant], source: str | None, width: int, height: int) -> str:
+def chart(
+    entrants: Sequence[Entrant[ModelScores]], source: str | None, width: int, height: int
+) -> str:
     """IoU over clicks as SVG, the box in a column of its own at the left."""
-    n_clicks = len(entrants[0].curve(source))
+    n_clicks = len(curve(entrants[0].scores, source))
     left, right, top, bottom = 30, 12, 10, 24
 
     def at(column: float, value: float) -> tuple[float, float]:
@@ -57,15 +43,20 @@ def chart(entrants: Sequence[Entrant], source: str | None, width: int, height: i
 
 
 def _line(
-    entrant: Entrant, source: str | None, at: Callable[[float, float], tuple[float, float]]
+    entrant: Entrant[ModelScores],
+    source: str | None,
+    at: Callable[[float, float], tuple[float, float]],
 ) -> str:
     """The curve of one entrant, a dot a click, and a diamond for the box."""
-    places = [at(n, value) for n, value in enumerate(entrant.curve(source), start=1)]
+    values = curve(entrant.scores, source)
+    places = [at(n, value) for n, value in enumerate(values, start=1)]
     kind = ' class="classical"' if entrant.classical else ""
     points = " ".join(f"{x},{y}" for x, y in places)
     colour, name = entrant.colour, escape(entrant.scores.name)
     drawn = [f'<polyline{kind} stroke="{colour}" points="{points}"/>']
-    for n, (value, (x, y)) in enumerate(zip(entrant.curve(source), places, strict=True), start=1):
+    for n, (value, (x, y)) in enumerate(
+        zip(curve(entrant.scores, source), places, strict=True), start=1
+    ):
         about = f"<title>{name}, {n} clicks: {value:.2f}</title>"
         drawn.append(f'<circle cx="{x}" cy="{y}" r="3.4" fill="{colour}">{about}</circle>')
     value = entrant.score(source).iou_box

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam.engine import FrameError, Predictor
-from napari_sam.training.data import AnnotatedFrame, Item, frames_of
+from napari_sam.training.data import AnnotatedFrame, FrameName, Item, frames_of
 
 from .protocol import MIN_AREA, ObjectScore, Score, Trial, macro, trials
 
@@ -68,6 +68,11 @@ class Evaluation:
     def classical(self) -> ModelScores:
         """Scores of the classical tools with the same prompts."""
         return ModelScores.of(CLASSICAL, [classical_score(trial) for trial in self.trials])
+
+    @property
+    def frames(self) -> tuple[FrameName, ...]:
+        """In which objects were judged, in their order."""
+        return tuple(dict.fromkeys(trial.frame for trial in self.trials))
 
     @property
     def encode_ms(self) -> float:
@@ -128,10 +133,7 @@ def evaluate_model(
     frames = _frames(items, progress)
     found = tuple(trials(predictor, frames, max_objects=max_objects, seed=seed))
     if not found:
-        raise FrameError(
-            f"The labels of {len(items)} images hold no object of {MIN_AREA} pixels or more. "
-            "Annotate some objects first: 1, 2, … on each, 0 elsewhere."
-        )
+        raise no_objects(items)
     model = predictor.model
     seconds = perf_counter() - started
     return Evaluation(
@@ -139,10 +141,12 @@ def evaluate_model(
     )
 
 
-def empty_items(evaluation: Evaluation, items: Sequence[Item]) -> list[Item]:
-    """The images in which no object was judged: their labels hold none that is large enough."""
-    judged = {trial.frame.item for trial in evaluation.trials}
-    return [item for item in items if item.id not in judged]
+def no_objects(items: Sequence[Item]) -> FrameError:
+    """What is wrong with labels that hold nothing to judge."""
+    return FrameError(
+        f"The labels of {len(items)} images hold no object of {MIN_AREA} pixels or more. "
+        "Annotate some objects first: 1, 2, … on each, 0 elsewhere."
+    )
 
 
 def classical_score(trial: Trial) -> ObjectScore:

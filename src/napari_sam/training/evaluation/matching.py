@@ -53,7 +53,7 @@ class FoundScore:
     PQ are NaN there.
     """
 
-    n_true: int
+    n_objects: int
     n_found: int
     precision: float
     recall: float
@@ -71,7 +71,7 @@ class FoundScore:
         n_missed = counts.n_true - counts.n_matched
         known = 1.0 if counts.complete else np.nan
         return cls(
-            n_true=counts.n_true,
+            n_objects=counts.n_true,
             n_found=counts.n_found,
             precision=known * _share(counts.n_matched, counts.n_found),
             recall=_share(counts.n_matched, counts.n_true),

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
-from napari_sam.engine import Embedding, Predictor
+from napari_sam.engine import Embedding, Predictor, find_seeds
 from napari_sam.model import Pocket
 from napari_sam.training.data import AnnotatedFrame
 from napari_sam.training.evaluation.protocol import MIN_AREA
 
-STRIDE = 4  # of the maps
 THRESHOLD = 0.3  # depth at a seed: low, since the decoder and its scores judge later
 
 
@@ -67,21 +64,7 @@ def seeds_of(
     network = predictor.model.network
     if not isinstance(network, Pocket):
         return np.zeros((0, 2), np.int64)
-    extent = np.array(embedding.frame_shape)
-    scale = extent / np.array(embedding.input_shape)
-    found = [np.zeros((0, 2), np.int64)]
     with torch.inference_mode():
         maps = network.map_objects(embedding.tensors)
-    for shrink, level in zip(network.config.levels, maps, strict=False):
-        peaks = (_peaks(level[0], threshold) + 0.5) * STRIDE * shrink
-        points = np.floor(peaks * scale).astype(np.int64)
-        found.append(points[(points < extent).all(1)])
-    return np.concatenate(found)
-
-
-def _peaks(maps: Tensor, threshold: float) -> NDArray[np.int64]:
-    """Pixels (n, 2) of maps (3, h, w) where the depth in objects is greatest around."""
-    depth = F.avg_pool2d((maps[2] * maps[0])[None], 3, 1, 1)
-    is_peak = (F.max_pool2d(depth, 5, 1, 2) == depth) & (depth > threshold)
-    peaks: NDArray[np.int64] = is_peak[0].nonzero().cpu().numpy()
-    return peaks
+    seeds = find_seeds(maps, network.config.levels, embedding, threshold)
+    return np.array([seed.pixel for seed in seeds], np.int64).reshape(-1, 2)
