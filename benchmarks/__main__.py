@@ -30,6 +30,7 @@ ROWS = {  # what each row runs
     "frames": ("frames.py",),
     "labels": ("labels.py",),
     "embedded": ("embedded.py",),
+    "seeds": ("seeds.py",),
     "startup": ("startup.py",),
     "automatic": ("automatic.py",),
 }
