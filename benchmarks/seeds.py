@@ -1,6 +1,6 @@
 """Every cell of a frame by seeds: 512 x 512 pixels with few and many cells, encoding included.
 
-    python benchmarks/seeds.py [--threads 1 2]
+python benchmarks/seeds.py [--threads 1 2]
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def main() -> None:
     rows = []
     for threads in given.threads:
         for precision in ("fp32", "bf16"):
-            for each in elsewhere(
-                __file__, "--threads", str(threads), "--precision", precision
-            ):
+            for each in elsewhere(__file__, "--threads", str(threads), "--precision", precision):
                 where = f"{precision}, {threads} thread{'s' * (threads > 1)}"
                 times = (f"{each.encode_seconds:.2f} s", f"**{each.seconds:.2f} s**")
                 rows.append((where, str(each.n_cells), str(each.n_found), *times))

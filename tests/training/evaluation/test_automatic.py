@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from napari_sam.engine import AutomaticOptions, FrameError, GridRules
+from napari_sam.engine import FrameError, Predictor, load_model
 from napari_sam.training import (
     AutomaticEvaluation,
     as_json,
     empty_items,
     evaluate_automatic,
     find_items,
+    frames_of,
+    match,
     write_found_report,
 )
-from napari_sam.training.evaluation.automatic import PackedLabels, otsu_objects
+from napari_sam.training.evaluation.automatic import FrameResult, PackedLabels, otsu_objects
 from napari_sam.training.evaluation.found_report import choose_frames
-from painter import SIZE, Painter, painting
 
-GRID = AutomaticOptions(
-    method="grid",
-    grid=GridRules(points_per_side=4, points_per_batch=1),
-    min_score=0,
-    min_stability=0,
-)
+SIZE = 32
+SQUARE = (slice(9, 16), slice(9, 16))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A square of 7 px around the second point of a grid of 4 x 4, in two sources."""
+    """A bright square of 7 px in each of two sources, of which one may have others."""
     entries = []
-    at = round(SIZE * 3 / 8)
     for name, complete in (("all", True), ("some", False)):
         labels = np.zeros((SIZE, SIZE), np.uint16)
-        labels[at - 3 : at + 4, at - 3 : at + 4] = 9
+        labels[SQUARE] = 9
         tifffile.imwrite(tmp_path / f"{name}.tif", (labels * 20 + 10).astype(np.uint8))
         tifffile.imwrite(tmp_path / f"{name}.labels.tif", labels)
         files = {"image": f"{name}.tif", "labels": f"{name}.labels.tif", "axes": "YX"}
@@ -48,26 +45,54 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def judged(folder: Path, complete: bool = False) -> AutomaticEvaluation:
-    return evaluate_automatic(
-        painting(Painter(1)), find_items(folder), GRID, name="painter", complete=complete
+def judged(folder: Path) -> AutomaticEvaluation:
+    """As if the square, and three others, had been found in each frame."""
+    found = np.zeros((SIZE, SIZE), np.uint32)
+    found[SQUARE] = 1
+    for n, corner in enumerate(((0, 0), (0, 20), (20, 0)), start=2):
+        found[corner[0] : corner[0] + 6, corner[1] : corner[1] + 6] = n
+    results = tuple(
+        FrameResult(
+            frame.source,
+            frame.name,
+            match(frame.labels, found, complete=frame.complete),
+            match(frame.labels, otsu_objects(frame.image), complete=frame.complete),
+            PackedLabels.pack(found),
+            seconds,
+        )
+        for item, seconds in zip(find_items(folder), (1.0, 3.0), strict=True)
+        for frame in frames_of(item)
     )
+    return AutomaticEvaluation("painter", "0123", "seeds", "cpu", "fp32", results)
 
 
 def test_figures_counted_by_hand(folder: Path) -> None:
-    """A square is painted at each of 16 points: one is right. The classical tool finds just it."""
+    """One of four is right. The classical tool finds just that one."""
     figures = json.loads(json.dumps(as_json([judged(folder)])))
     all_labelled, some = figures["per_source"]["<all>"], figures["per_source"]["<some>"]
-    assert all_labelled["n_objects"] == 1
-    assert all_labelled["n_found"] == 16
-    assert all_labelled["precision"] == pytest.approx(1 / 16, abs=1e-4)
-    assert all_labelled["f1_50"] == pytest.approx(2 / 17, abs=1e-4)
+    assert (all_labelled["n_objects"], all_labelled["n_found"]) == (1, 4)
+    assert all_labelled["precision"] == 0.25
+    assert all_labelled["f1_50"] == all_labelled["pq"] == 0.4
     assert all_labelled["recall"] == some["recall"] == 1
     assert some["precision"] is some["f1_50"] is some["pq"] is None
-    assert figures["macro"]["f1_50"] == all_labelled["f1_50"]
+    assert figures["macro"]["f1_50"] == 0.4
     assert figures["classical"]["macro"]["f1_50"] == 1
-    assert figures["method"] == "grid"
-    assert judged(folder, complete=True).scores.per_source["<some>"].f1_50 > 0
+    assert figures["timing"]["seconds_a_frame"] == 2
+
+
+def test_the_embedded_model_on_an_image(folder: Path) -> None:
+    """With every object known to be labelled, precision is known everywhere."""
+    predictor = Predictor(load_model("pocket", device="cpu", precision="fp32"))
+    told: list[tuple[int, int]] = []
+    evaluation = evaluate_automatic(
+        predictor,
+        find_items(folder),
+        complete=True,
+        progress=lambda *step: told.append(step),
+    )
+    assert evaluation.method == "seeds"
+    assert told == [(1, 2), (2, 2)]
+    assert not any(np.isnan(score.pq) for score in evaluation.scores.per_source.values())
 
 
 def test_the_classical_tool_takes_the_side_away_from_the_border() -> None:
@@ -77,7 +102,8 @@ def test_the_classical_tool_takes_the_side_away_from_the_border() -> None:
     for picture in (image, 255 - image):
         objects = otsu_objects(picture)
         assert len(np.unique(objects)) == 2
-        assert 60 <= np.count_nonzero(objects[10:20, 10:20]) == np.count_nonzero(objects)
+        assert (objects[12:18, 12:18] > 0).all()
+        assert np.count_nonzero(objects) < 13**2  # of the speck, nothing
     assert len(np.unique(otsu_objects(np.full((20, 20, 3), 7, np.uint8)))) <= 2
 
 
@@ -98,7 +124,7 @@ def test_the_page(folder: Path, tmp_path: Path) -> None:
     assert len(figures) == 2
     kinds = [set(re.findall(r'path class="(\w+)"', figure)) - {"ground"} for figure in figures]
     assert kinds == [{"matched", "false"}, {"matched", "unlabelled"}]
-    assert "1 found, 15 false, 0 rejected, 0 never proposed" in figures[0]
+    assert "1 found, 3 false, 0 rejected, 0 never proposed" in figures[0]
     assert "recall 1.00" in figures[1]
     assert json.loads((tmp_path / "page" / "scores.json").read_text())["model"] == "painter"
 
@@ -112,16 +138,17 @@ def test_worst_and_median_frames(folder: Path) -> None:
 
 def test_nothing_to_judge(folder: Path) -> None:
     for labels in folder.glob("*.labels.tif"):
-        pixels = tifffile.imread(labels)
-        pixels[:] = 0
+        pixels = np.zeros((SIZE, SIZE), np.uint16)
         pixels[0, 0] = 1
         tifffile.imwrite(labels, pixels)
+    predictor = Predictor(load_model("pocket", device="cpu", precision="fp32"))
     with pytest.raises(FrameError, match="no object of 16 pixels"):
-        judged(folder)
+        evaluate_automatic(predictor, find_items(folder))
 
 
 def test_images_without_objects_are_named(folder: Path) -> None:
+    evaluation, items = judged(folder), find_items(folder)
     labels = folder / "some.labels.tif"
     tifffile.imwrite(labels, np.zeros_like(tifffile.imread(labels)))
-    evaluation = judged(folder)
-    assert [item.id for item in empty_items(evaluation, find_items(folder))] == ["some"]
+    alone = replace(evaluation, results=evaluation.results[:1])
+    assert [item.id for item in empty_items(alone, items)] == ["some"]

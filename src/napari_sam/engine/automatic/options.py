@@ -65,7 +65,7 @@ class GridRules:
 class SeedRules:
     """How one click for each object that the network maps becomes objects."""
 
-    min_score: float = 0.6  # mean of IoU prediction, stability, and what the maps say of the mask
+    min_score: float = 0.55  # mean of IoU prediction, stability, and what the maps say of the mask
     min_stability: float = 0.0
     depth: float = 0.3  # relative depth in an object at a seed: low, since the decoder judges
     sure: float = 0.67  # score of an object in which no other seed is decoded
