@@ -39,7 +39,7 @@ class FoundObject:
     window: Window  # around its pixels
     bits: NDArray[np.uint8]  # its pixels in the window, row by row, packed
     area: int  # pixels
-    score: float  # IoU prediction
+    score: float  # IoU prediction; of seeds, what it is worth all in all
     stability: float  # stability score
     point: Point  # yx in frame pixels: the click it came from
     method: Literal["grid", "seeds"]

@@ -1,8 +1,8 @@
 """Single clicks in windows of a level of the embedded network's pyramid, and what they are worth.
 
-A mask is worth the geometric mean of four shares: the IoU prediction; the stability score; how much
-of it the map of objects holds for one; and how deep in an object its deepest pixel is. Predictions
-alone take much of the background for objects, since clicks never landed there in training.
+A mask is worth the geometric mean of four shares: the IoU prediction; the stability score, counted
+twice; how much of it the map of objects takes for one; and how deep in an object its deepest pixel
+is. Predictions alone take much of the background for objects: no click of the training lay there.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Looking:
     def click(
         self, points: Sequence[Point], level: int, least_score: float
     ) -> Iterator[list[FoundObject]]:
-        """The candidates under points, yx in frame pixels, that are worth as much.
+        """The candidates under points, yx in frame pixels, in windows of one level.
 
-        They are looked at in windows of one level.
+        Those that are worth less than the least score get no mask.
         """
         points_yx_input = (np.array(points) + 0.5) * self.scale - 0.5
         points_xy_input = np.ascontiguousarray(points_yx_input[:, ::-1], np.float32)
@@ -63,11 +63,13 @@ class Looking:
         for point, view, masks, scores, stabilities in zip(
             points, views, logits.cpu().numpy(), *values, strict=True
         ):
-            candidates = zip(masks, scores.tolist(), stabilities.tolist(), strict=True)
-            found = [
-                self._found(point, view, *each) for each in candidates if each[1] >= least_score
-            ]
-            yield [each for each in found if each is not None]
+            found = []
+            for mask, score, stability in zip(masks, scores, stabilities, strict=True):
+                each = FoundObject.unseen(
+                    point, "seeds", score=float(score), stability=float(stability)
+                )
+                found.append(self._with_mask(each, view, mask) if score >= least_score else each)
+            yield found
 
     def _values(self, views: Sequence[View], logits: Tensor, predicted: Tensor) -> Values:
         """What candidates (B, M, h, w) are worth."""
@@ -83,13 +85,13 @@ class Looking:
         deepest = (inside * depths).amax((-2, -1))
         above = (logits > OFFSET).sum((-2, -1))
         stability = above / (logits > -OFFSET).sum((-2, -1)).clamp(min=1)
-        score = (predicted * stability * agreed * deepest) ** 0.25
+        score = (predicted * stability**2 * agreed * deepest) ** (1 / 5)
         return Values(score.cpu().numpy(), stability.cpu().numpy())
 
-    def _found(
-        self, point: Point, view: View, logits: NDArray[np.float32], score: float, stability: float
-    ) -> FoundObject | None:
-        """A candidate in the frame's pixels."""
+    def _with_mask(
+        self, found: FoundObject, view: View, logits: NDArray[np.float32]
+    ) -> FoundObject:
+        """A candidate with its pixels of the frame, from logits (h, w) of its window."""
         shrink = self.network.config.levels[view.level]
         tops = []
         for axis in (0, 1):
@@ -98,9 +100,7 @@ class Looking:
             top, logits = _stretch(logits, start, unit, self.embedding.frame_shape[axis])
             tops.append(top)
             logits = logits.T  # first the rows, then the columns
-        return FoundObject.from_mask(
-            logits > 0, *tops, score=score, stability=stability, point=point, method="seeds"
-        )
+        return found.with_mask(logits > 0, *tops)
 
 
 def _stretch(

@@ -107,7 +107,8 @@ class AutomaticOptions:
         default=None,
         metadata=about(
             "Score",
-            "The lowest IoU prediction of an object, from 0 to 1; by default the method's own.",
+            "Lowest score of an object, from 0 to 1: its IoU prediction; for seeds, also how well "
+            "the maps agree with it. By default that of the method.",
             least=0,
             most=1,
             unset="of the method",

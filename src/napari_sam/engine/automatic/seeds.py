@@ -69,7 +69,7 @@ def propose_seeds(
     while batch := _next(queue, covered, AT_ONCE[predictor.model.device.type]):
         points, level = [seed.point for seed in batch], batch[0].level
         for found in chain(*looking.click(points, level, options.floors("seeds")[0])):
-            if found.score >= options.seeds.sure:
+            if found.area and found.score >= options.seeds.sure:
                 covered[found.where] |= found.mask
             yield found
         if progress is not None:

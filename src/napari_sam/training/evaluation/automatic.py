@@ -225,7 +225,7 @@ def otsu_objects(image: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def _dropped(found: Iterable[FoundObject]) -> Iterator[tuple[tuple[slice, slice], Any]]:
-    return ((each.where, each.mask) for each in found if each.dropped is not None)
+    return ((each.where, each.mask) for each in found if each.dropped and each.area)
 
 
 def _rounded(score: FoundScore) -> dict[str, float | int | None]:
