@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -192,3 +195,50 @@ def test_a_codec_inside_of_shards_is_seen(tmp_path):
     file.write_text(json.dumps(metadata))
     with pytest.raises(FrameError, match=UNREAD):
         read_image(tmp_path / "a.zarr")
+
+
+# Lengths
+
+BLOSC = {
+    "Zarr 2": {"zarr_format": 2, "compressors": numcodecs.Blosc},
+    "Zarr 3": {"compressors": zarr.codecs.BloscCodec},
+    "shards": {"chunks": (8, 16), "shards": (16, 32), "compressors": zarr.codecs.BloscCodec},
+    "numcodecs": {"compressors": zarr.codecs.numcodecs.Blosc},
+}
+
+
+def blosc_array(path: Path, name: str, n_beyond: int) -> None:
+    """An array in Blosc whose chunks say that they are longer by so many bytes than they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Zarr: numcodecs are not in the specification
+        options = {"chunks": FRAME.shape, **BLOSC[name]}
+        options["compressors"] = options["compressors"]()
+        zarr.create_array(path, data=FRAME, **options)
+    (chunk,) = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith(("zarr", ".z")))
+    content = bytearray(chunk.read_bytes())
+    heads = [0, *range(16, len(content) - 16)] if name == "shards" else [0]
+    for at in heads:  # version 2 of the format, and what 256 or 1024 bytes unfold to
+        n_bytes, _, n_stored = struct.unpack_from("<4xIII", content, at)
+        if content[at] == 2 and n_bytes in (256, 1024) and n_stored <= len(content):
+            struct.pack_into("<I", content, at + 12, n_stored + n_beyond)
+    chunk.write_bytes(content)
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
+@pytest.mark.parametrize("name", BLOSC)
+@pytest.mark.parametrize("read", [read_image, read_labels])
+def test_blosc_does_not_read_beyond_the_end_of_a_chunk(tmp_path, name, read):
+    blosc_array(tmp_path / "a.zarr", name, 0)
+    pixels, _ = read_image(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(pixels[...], FRAME)
+    np.testing.assert_array_equal(pixels[3:9, 5], FRAME[3:9, 5])
+    blosc_array(tmp_path / "b.zarr", name, 10**8)
+    with pytest.raises((ValueError, FrameError), match=r"bytes and says that it has 1000"):
+        read(tmp_path / "b.zarr")[0][...]
+
+
+def test_blosc_beyond_the_end_of_an_image_s_chunk_is_one_sentence(tmp_path):
+    blosc_array(tmp_path / "a.zarr", "Zarr 3", 10**8)
+    stack = FrameStack.from_array(read_image(tmp_path / "a.zarr")[0])
+    with pytest.raises(FrameError, match=r"Frame \(None, None\) could not be read: a chunk of it"):
+        stack.frame(stack.index())

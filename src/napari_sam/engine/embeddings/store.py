@@ -16,7 +16,6 @@ import os
 import secrets
 import shutil
 import stat
-import struct
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from zarr.codecs import BloscCodec
 from zarr.core.buffer.cpu import Buffer
 from zarr.storage import MemoryStore
 
+from napari_sam.engine.images.codecs import blosc_lengths
 from napari_sam.engine.models.download import is_disk_full
 
 from .keys import EmbeddingKey, StoredEmbedding
@@ -44,7 +44,6 @@ LEFT_BEHIND_S = 3600  # a part not modified for this time belongs to a killed wr
 DIGEST_BYTES = 16
 LARGEST_BYTES = 2**30  # of a file, and of what is in it: 200 times those of the large networks
 CODECS = {"bytes", "blosc"}  # what is written here; others could run code from the file's author
-BLOSC_HEADER = struct.Struct("<4xIII")  # bytes in all, of a block, and of the chunk itself
 ENTRY, PART = ".zarr.zip", ".part"
 COMPRESSOR = BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")  # half of it is zeros in bf16
 MEMORY_ONLY = (
@@ -336,8 +335,8 @@ def _check(array: Any, chunks: Sequence[Any]) -> None:
     if not chunks:
         return  # all of it is zero: Zarr writes nothing
     (chunk,) = chunks
-    n_bytes, _, n_compressed = BLOSC_HEADER.unpack_from(chunk.to_bytes())
-    if array.chunks != array.shape or n_bytes != array.nbytes or n_compressed != len(chunk):
+    lengths = blosc_lengths(chunk.to_bytes())
+    if array.chunks != array.shape or lengths != (array.nbytes, len(chunk)):
         raise ValueError("its only chunk is not what its array is")  # Blosc reads beyond its end
 
 

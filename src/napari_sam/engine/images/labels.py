@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FrameError
-from ..guard import decoding
+from ..guard import decoding, in_time
 from ..writing import check_name, written
 from .folders import finest
 from .opening import open_image
@@ -40,7 +40,7 @@ class LabelFile:
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
         with decoding(self.path):
-            pixels = np.asarray(self.pixels[where])
+            pixels = in_time(self.path, lambda: np.asarray(self.pixels[where]))
         return as_ids(pixels)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FrameError
-from ..guard import decoding
+from ..guard import decoding, in_time
 from .arrays import NPY_SUFFIXES, npy_series
 from .folders import folder_series
 from .pictures import PICTURE_SUFFIXES, picture_series
@@ -87,12 +87,16 @@ def open_image(
     if not os.path.exists(path):
         raise FrameError(f"There is no file {path}. Check its name and folder.")
     with decoding(path):
-        found, is_plate = _series(path, indexed=indexed)
-        chosen = choose(path, found, series, must_choose=is_plate)
-        data, said = chosen.load()
-        letters = said if axes is None else axes.upper()
-        for level in data if isinstance(data, list) else [data]:
-            _check_size(path, level, letters)
+        return in_time(path, lambda: _open(path, series, axes, indexed=indexed))
+
+
+def _open(path: Path, series: str | int | None, axes: str | None, *, indexed: bool) -> OpenedImage:
+    found, is_plate = _series(path, indexed=indexed)
+    chosen = choose(path, found, series, must_choose=is_plate)
+    data, said = chosen.load()
+    letters = said if axes is None else axes.upper()
+    for level in data if isinstance(data, list) else [data]:
+        _check_size(path, level, letters)
     others = listed(found) if series is None and len(found) > 1 else ""
     return OpenedImage(data, letters, others)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import FrameError
-from ..guard import decoding
+from ..guard import decoding, in_time
 from .series import Pixels, Series, size_of
 
 READ_AT_ONCE = 64 * 2**20  # bytes; a smaller TIFF is read whole, so that its file is not kept open
@@ -62,7 +62,12 @@ def tiff_axes(path: Path, shape: tuple[int, ...]) -> str | None:
     """
     if path.suffix.lower() not in TIFF_SUFFIXES:
         return None
-    with decoding(path), tifffile.TiffFile(path) as file:
+    with decoding(path):
+        return in_time(path, lambda: _axes_of(path, shape))
+
+
+def _axes_of(path: Path, shape: tuple[int, ...]) -> str | None:
+    with tifffile.TiffFile(path) as file:
         return next((str(each.axes) for each in file.series if tuple(each.shape) == shape), None)
 
 
