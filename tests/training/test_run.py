@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from commands import contents
 from napari_sam.engine import LoadedModel, ModelError, SamError, load_model
 from napari_sam.model import POCKET, Pocket, Sam
 from napari_sam.training import Report, TrainingConfig, TrainingData, begin_from, config_for, train
@@ -242,3 +245,35 @@ def test_one_frame_is_enough_to_run(tmp_path: Path) -> None:
     one = TrainingData([disks(0, 5)], [disks(0, 5)])
     *_, last = train(one, tiny_pocket(), tmp_path / "a.safetensors", replace(POCKET_RUN, steps=2))
     assert last.step == 2
+
+
+def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
+    """The second says so and disturbs nothing; once the first has ended it may."""
+    out = tmp_path / "mine.safetensors"
+    first = train(training_data(), tiny_pocket(), out, POCKET_RUN)
+    next(first)
+    before = contents(tmp_path)
+    with pytest.raises(ModelError, match=r"Another run is writing .*mine.safetensors\. Wait"):
+        next(train(training_data(), tiny_pocket(1), out, POCKET_RUN, resume=True))
+    assert contents(tmp_path) == before
+    next(train(training_data(), tiny_pocket(), tmp_path / "other.safetensors", POCKET_RUN))
+    assert list(first)[-1].done == 1
+    next(train(training_data(), tiny_pocket(), out, POCKET_RUN))
+    assert not list(tmp_path.glob(".*lock"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_a_killed_run_is_no_obstacle(tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from napari_sam.engine import alone, SamError\n"
+        "with alone(Path(sys.argv[1]), SamError('')): print('in', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, out], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(ModelError, match="Another run"):
+            next(train(training_data(), tiny_pocket(), out, POCKET_RUN))
+        process.kill()
+    next(train(training_data(), tiny_pocket(), out, POCKET_RUN))

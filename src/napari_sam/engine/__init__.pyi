@@ -80,6 +80,7 @@ from .prompt_table import write_prompts as write_prompts
 from .prompts import HIGHEST_ID as HIGHEST_ID
 from .prompts import Prompts as Prompts
 from .prompts import checked_object_id as checked_object_id
+from .writing import alone as alone
 from .writing import check_name as check_name
 from .writing import fitting_name as fitting_name
 from .writing import write_table as write_table

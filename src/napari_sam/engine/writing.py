@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from .errors import SamError
 
 if sys.platform != "win32":
@@ -57,6 +59,23 @@ def written(target: str | Path, *, folder: bool = False, remedy: str = REMEDY) -
     finally:
         if part != target:
             _remove(part)
+
+
+@contextmanager
+def alone(target: Path, problem: SamError) -> Iterator[None]:
+    """Inside, no other process that asks for it works on a file; the problem is raised else."""
+    name = target.with_name(f"{_prefix(target)}lock")
+    lock = FileLock(name, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise problem from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows does not part with what is open
+            os.unlink(name)
+        lock.release()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from napari_sam.engine import (
     LoadedModel,
     ModelError,
     Predictor,
+    alone,
     choose_device,
     fast_in_bf16,
     load_model,
@@ -34,6 +36,7 @@ from .pocket.maps_task import MapsTask
 from .pocket.task import PocketTask
 from .run_plot import draw_run
 from .saving import (
+    REMEDY,
     is_complete,
     read_checkpoint,
     save_checkpoint,
@@ -176,11 +179,42 @@ def train(
     Raises
     ------
     ModelError
-        If something cannot be written, a checkpoint does not fit, or the loss is not finite.
+        If something cannot be written, or another run is writing it; a checkpoint does not fit,
+        or the loss is not finite.
     FrameError
         If all objects are too small for the network.
     """
     check_out(out)
+    with _alone(out):
+        yield from _train(data, start, out, config, resume=resume, progress=progress)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Inside, no other run writes these files; of several workers the first one does."""
+    taken = ModelError(
+        f"Another run is writing {out}. Wait for its end, or give this one another name with --out."
+    )
+    with ExitStack() as held:
+        try:
+            if workers()[0] == 0:
+                held.enter_context(alone(out, taken))
+        except OSError as error:
+            raise ModelError(
+                f"Nothing can be written in {out.parent}: {error.strerror}. {REMEDY}"
+            ) from error
+        yield
+
+
+def _train(
+    data: TrainingData,
+    start: LoadedModel,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    resume: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Generator[Report, None, None]:
     try:
         run = Run(data, start, out, config, resume=resume, progress=progress)
         if run.leads:

@@ -9,16 +9,15 @@ import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from filelock import FileLock, Timeout
 
 from napari_sam.engine.errors import Cancelled, ModelError
+from napari_sam.engine.writing import alone
 
 from .hashes import hash_matches
 
@@ -43,7 +42,10 @@ class Download:
 
     @property
     def part(self) -> Path:
-        """The temporary file beside the target; a later call resumes at its end."""
+        """The temporary file beside the target; a later call resumes at its end.
+
+        So it has the same name each time, and one process alone writes it.
+        """
         return self.target.with_name(self.target.name + ".part")
 
     @property
@@ -72,7 +74,7 @@ def download(job: Download, progress: Progress, cancelled: Callable[[], bool]) -
     """
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(job.target):
+        with alone(job.target, _is_taken(job.target)):
             resumed = job.part.exists()
             _complete(job, progress, cancelled)
             if resumed and not hash_matches(job.part, job.hash):
@@ -119,23 +121,11 @@ def readable_size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6))} MB"
 
 
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Inside, no other process downloads this file."""
-    lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ModelError(
-            f"{target.name} is being downloaded by another window or program. Wait until it is "
-            "there, then choose the model again."
-        ) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows does not part with what is open
-            os.unlink(lock.lock_file)
-        lock.release()
+def _is_taken(target: Path) -> ModelError:
+    return ModelError(
+        f"{target.name} is being downloaded by another window or program. Wait until it is "
+        "there, then choose the model again."
+    )
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import platformdirs
 import pooch
+
+from napari_sam.engine.errors import SamError
+from napari_sam.engine.writing import write_text
 
 
 def user_folder() -> Path:
@@ -57,11 +58,9 @@ def record_hash(path: Path, known_hash: str) -> None:
     key = _stamp_key(path, algorithm_of(known_hash))
     stamps = {**_stamps(), key: [*_size_and_time(path), known_hash]}
     folder = user_folder()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, SamError):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".tmp") as file:
-            json.dump(stamps, file, indent=1)
-        os.replace(file.name, folder / "verified.json")
+        write_text(folder / "verified.json", json.dumps(stamps, indent=1))
 
 
 def _stamps() -> dict[str, list[object]]:

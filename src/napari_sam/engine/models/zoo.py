@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from napari_sam.engine.errors import ModelError
+from napari_sam.engine.errors import ModelError, SamError
+from napari_sam.engine.writing import written
 from napari_sam.model import Network, PocketConfig, SamConfig, compile_blocks
 
 from .catalogue import find_model, known_models, whole_file, writable_folder
@@ -212,21 +213,18 @@ def _register_own(path: Path, name: str) -> Path:
 @contextmanager
 def _written(target: Path, n_bytes: int) -> Iterator[Path]:
     """A temporary file that becomes the target at the end, or nothing."""
-    part = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     check_space(target.parent, n_bytes)
     try:
-        yield part
-        os.replace(part, target)
-    except (OSError, SafetensorError) as error:
+        with written(target) as part:
+            yield part
+    except (SamError, SafetensorError) as error:
         raise disk_error(_as_os_error(error), target.parent) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _as_os_error(error: OSError | SafetensorError) -> OSError:
+def _as_os_error(error: SamError | SafetensorError) -> OSError:
     """The operating system's error; safetensors has it as text: "… (os error 28)"."""
-    if isinstance(error, OSError):
-        return error
+    if isinstance(error.__cause__, OSError):
+        return error.__cause__
     number = re.search(r"os error (\d+)", str(error))
     if number is None:
         return OSError(str(error))
