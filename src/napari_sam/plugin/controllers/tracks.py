@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
 
 from napari_sam.plugin.layers.bridge import LayerBridge
-from napari_sam.plugin.layers.own_layers import new_tracks
+from napari_sam.plugin.layers.own_layers import new_tracks, place_like
 from napari_sam.session import Annotation, Session
 from napari_sam.stacks.tracking import find_tracks
 
@@ -127,6 +127,7 @@ class TracksView(Controller):
             bridge.viewer.layers.selection.active = active  # the tool stays selected
             began = perf_counter()  # the next time it is there
         else:
+            place_like(self.layer, bridge.image)
             self.layer.data = data
         there = set(data[:, 0].astype(int).tolist())
         parents = {

@@ -34,6 +34,7 @@ from .prompt_layers import PromptLayers
 from .prompt_sync import PromptSync
 from .replay import Replay, Replayed
 from .sight import obstacle
+from .together import Together
 from .tools import Tools
 from .view import id_at
 from .world import WorldUnits
@@ -109,7 +110,17 @@ class LayerBridge(ImageView):
         self.show_object()
         self.use("point")
         self.tools.tell()
-        self._units = WorldUnits(viewer, image, (self.points, self.shapes), defer)
+        prompts = (self.points, self.shapes)
+        self._units = WorldUnits(viewer, image, prompts, defer)
+        self._together = Together(
+            image,
+            stack,
+            self.labels,
+            prompts,
+            lambda: (self.preview, self.outline.layer),
+            self._units,
+            defer,
+        )
         self._connect()
 
     @property
@@ -277,6 +288,8 @@ class LayerBridge(ImageView):
         self._data.changed.connect(self._on_data)
         self._data.ended.connect(self.close)
         self._data.noticed.connect(self.notice.emit)
+        self._together.moved.connect(self._on_moved)
+        self._together.noticed.connect(self.notice.emit)
         self.labels.events.selected_label.connect(self._on_selected_label)
         self._drawing.changed.connect(partial(self._defer, self.snapshot))
         self._drawing.clicked.connect(self._on_clicked)
@@ -293,6 +306,13 @@ class LayerBridge(ImageView):
         """A box of no size goes again."""
         self.notice.emit(NO_BOX)
         self._defer(self.show_object)
+
+    def _on_moved(self) -> None:
+        """The image lies elsewhere in the world, and the sliders may show another frame of it."""
+        self.show_preview(Region.empty())
+        self.outline.forget()
+        self._on_dims()
+        self.frame_changed.emit(self.frame)
 
     def _on_data(self) -> None:
         self.frame_changed.emit(self.frame)
@@ -340,6 +360,7 @@ class LayerBridge(ImageView):
         self.viewer.dims.events.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.tools.close()
+        self._together.close()
         self._units.close()
         if self._on_move in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self._on_move)

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 
 from napari_sam.engine import FrameStack, SamError
 from napari_sam.session import Session, WritableLabels, writable_labels
@@ -47,7 +47,7 @@ def annotated_layer(given: Labels | None, image: Image, stack: FrameStack) -> An
         session.stack = stack
         return AnnotatedLayer(given, session)
     taken = taken_labels(given, stack)
-    moved = "" if _lies_on(given, image, stack) else _moved(given, image)
+    moved = "" if lies_on(given, image, stack) else _moved(given, image)
     layer = given
     if given.multiscale:
         layer = new_labels(image, stack, taken.array)
@@ -80,8 +80,8 @@ def _begun(layer: Labels, image: Image, stack: FrameStack, highest_id: int) -> S
     return session
 
 
-def _lies_on(labels: Labels, image: Image, stack: FrameStack) -> bool:
-    """Whether the pixels of labels are aligned with those of the image, in any units."""
+def lies_on(labels: Layer, image: Image, stack: FrameStack) -> bool:
+    """Whether the pixels of a layer are aligned with those of the image, in any units."""
     for corner in itertools.product(*((0, side - 1) for side in stack.shape)):
         if np.abs(np.subtract(to_other(labels, image, corner), corner)).max() > NEAR:
             return False

@@ -24,6 +24,10 @@ class Outline:
         self._width = max(1, round(max(stack.frame_shape) / OUTLINES_ACROSS))
         self._shown: tuple[Region, FrameIndex | None] = (Region.empty(), None)
 
+    def forget(self) -> None:
+        """What is shown lies elsewhere by now, and is shown again."""
+        self._shown = (Region.empty(), None)
+
     def show(self, region: Region, frame: FrameIndex | None) -> None:
         """Show the outline of a region of a frame; an empty one hides it."""
         if (region, frame) == self._shown or self.layer not in self._viewer.layers:

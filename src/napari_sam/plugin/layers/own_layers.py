@@ -18,6 +18,7 @@ from napari_sam.session import Placement, Region, empty_labels
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 OUTLINE_COLOUR = (1.0, 1.0, 1.0, 1.0)
 LABELS_OPACITY = 0.5
+MOVES = ("scale", "translate", "rotate", "shear", "affine", "units")  # what decides, and its events
 MADE_HERE = "made by napari_sam"  # in the metadata of labels
 
 
@@ -68,6 +69,7 @@ def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) 
     The viewer is not told: it would compute all extents again, though none exceeds the image's.
     """
     leading = tuple(axis for axis, i in enumerate(frame) if i is not None)
+    place_like(layer, image, but=("translate",))
     corner = iter((region.top, region.left))
     first_pixel = np.array([next(corner) if i is None else i for i in frame], float)
     place = placement(image, len(frame))
@@ -104,6 +106,14 @@ def placement(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
     return place if ndim in (None, n) else reordered(place, range(n)[-(ndim or n) :])
 
 
+def place_like(layer: Layer, image: Image, *, but: Sequence[str] = ()) -> None:
+    """Let a layer lie where an image lies, in all or all but some respects."""
+    now, place = placement(layer), placement(image, layer.ndim)
+    for name in MOVES:
+        if name not in but and not _same(now[name], place[name]):
+            setattr(layer, name, place[name])
+
+
 def reordered(place: Mapping[str, Any], axes: Sequence[int]) -> dict[str, Any]:
     """A placement of some axes of a layer, in this order; axes left out must not be mixed in."""
     n, chosen = len(place["scale"]), list(axes)
@@ -125,3 +135,7 @@ def placement_of(layer: Layer) -> Placement | None:
     numbers = {name: np.asarray(value).tolist() for name, value in said.items()}
     place = Placement.read({**numbers, "units": units})
     return None if place.is_plain else place
+
+
+def _same(one: Any, other: Any) -> bool:
+    return np.array_equal(np.asarray(one), np.asarray(other))

@@ -112,27 +112,31 @@ class WorldUnits:
         self, viewer: ViewerModel, image: Layer, layers: Sequence[Layer], defer: Defer
     ) -> None:
         self._viewer, self._image, self._layers, self._defer = viewer, image, layers, defer
-        self._is_placing = False
+        self.is_placing = False  # it is the one who moves them
         viewer.layers.events.connect(self._on_event)
         self.update()
 
     def close(self) -> None:
         """Disconnect from the viewer."""
         self._viewer.layers.events.disconnect(self._on_event)
-        self._is_placing = True  # what was put off does nothing
+        self.is_placing = True  # what was put off does nothing
 
     def update(self) -> None:
         """Lay the layers onto the image again if their units, or the world's, are not its own."""
         shown = [world_units(self._viewer, self._image), *(layer.units for layer in self._layers)]
         own = tuple(self._image.units)
-        if self._is_placing or all(tuple(units) == own[-len(units) :] for units in shown):
+        if self.is_placing or all(tuple(units) == own[-len(units) :] for units in shown):
             return
-        self._is_placing = True
+        self.place()
+
+    def place(self) -> None:
+        """Lay the layers onto the image, in the units of the world."""
+        self.is_placing = True
         try:
             place_on(self._viewer, self._image, self._layers)
         finally:
-            self._is_placing = False
+            self.is_placing = False
 
     def _on_event(self, event: Any) -> None:
-        if event.type in CHANGES and not self._is_placing:
+        if event.type in CHANGES and not self.is_placing:
             self._defer(self.update)
