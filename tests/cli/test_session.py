@@ -155,3 +155,19 @@ def test_export_of_the_labels_alone(run, saved: Path, tmp_path: Path) -> None:
     run("export", saved, "--labels", tmp_path / "labels.tif")
     assert tifffile.imread(tmp_path / "labels.tif").shape == SHAPE
     assert not list(tmp_path.glob("*.csv"))
+
+
+@pytest.mark.parametrize("lost", ["0_y_x-*.tif", "3_y_x-*.json"])
+def test_of_a_session_with_parts_missing_the_rest_and_exit_code_3(
+    napari_sam: NapariSam, session: Session, saved: Path, tmp_path: Path, lost: str
+) -> None:
+    (part,) = (saved / "frames").glob(lost)
+    part.unlink()
+    for command in ("show", "show --json", f"export --labels {tmp_path / 'a.tif'}"):
+        word, *options = command.split()
+        ended = napari_sam(" ".join(["session", word, str(saved), *options]))
+        assert ended.code == 3
+        assert "frame" in ended.err
+        assert ended.out
+    labels = tifffile.imread(tmp_path / "a.tif")
+    np.testing.assert_array_equal(labels[1:3], session.labels[1:3])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json, LabelsOut, check_outputs
+from .options import LEFT_OUT, Json, LabelsOut, check_outputs
 from .printing import print_table, tell
 
 if TYPE_CHECKING:
@@ -33,16 +33,22 @@ def show(file: File, as_json: Json = False) -> None:
 
     For each object: in how many frames it is; how many of these masks are your own, and how many
     were propagated from another frame; its prompts; the lowest score; mothers; why it ended.
+
+    Exit code 3 if parts of the session are missing or damaged: they are told, the rest is shown.
     """
     from napari_sam.session import SessionFile
 
     session = SessionFile(file)
     rows = list(_objects(session))
     about = {key: value for key, value in session.manifest.items() if key != "frames"}
-    _tell_problems(session)
     if as_json:
         typer.echo(json.dumps({**about, "objects": rows}, indent=2))
-        return
+    else:
+        _print(session, about, rows)
+    _tell_problems(session)
+
+
+def _print(session: SessionFile, about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     image, models = about["image"], about["models"]
     shape = " × ".join(map(str, image["shape"]))
     typer.echo(f"image   {image['path'] or '(not said)'}, {shape}, {image['dtype']}")
@@ -82,7 +88,10 @@ def export(
         typer.Option(metavar="FILE.csv", help="A table of the origin and the scores of each mask."),
     ] = None,
 ) -> None:
-    """Write a session's labels, tracks and scores as files."""
+    """Write a session's labels, tracks and scores as files.
+
+    Exit code 3 if parts of the session are missing or damaged: they are told, the rest is written.
+    """
     from napari_sam.engine import write_labels
     from napari_sam.headless import write_annotation_scores
     from napari_sam.session import SessionFile
@@ -104,9 +113,11 @@ def export(
 
 
 def _tell_problems(session: SessionFile) -> None:
-    """Print which parts of a session could not be read."""
+    """Print which parts of a session could not be read, and exit with code 3 if any."""
     for problem in session.problems:
         tell(problem)
+    if session.problems:
+        raise typer.Exit(LEFT_OUT)
 
 
 def _images(session: SessionFile) -> tuple[Path, ...]:
