@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import saved
 import tifffile
@@ -51,6 +52,10 @@ TIFFS: tuple[tuple[np.ndarray, dict], ...] = (
     (np.stack([FRAME] * 3, -1), {"photometric": "rgb"}),
     (IDS, {"bigtiff": True, "byteorder": ">"}),
 )
+COMPRESSORS = {
+    2: ("auto", numcodecs.Blosc(), numcodecs.GZip(), numcodecs.LZ4()),
+    3: ("auto", zarr.codecs.BloscCodec(), zarr.codecs.GzipCodec()),
+}
 TABLES = (
     "object_id,t,kind,y,x,label,y0,x0,y1,x1\n1,0,point,3,4,1,,,,\n2,1,box,,,,1,2,8,9\n",
     "sep=;\nobject_id;kind;y;x\n1;point;3,5;4,25\n",
@@ -136,9 +141,12 @@ def zarr_image(folder: Path, chance: random.Random) -> Path:
     path = folder / "a.zarr"
     version = chance.choice((2, 3))
     group = zarr.open_group(path, mode="w", zarr_format=version)
+    compressor = chance.choice(COMPRESSORS[version])
+    shards = (2, 32, 48) if version == 3 and chance.random() < 0.3 else None
     for level in range(2):
         pixels = STACK[:, :: 2**level, :: 2**level]
-        group.create_array(str(level), data=pixels, chunks=(1, 16, 16))
+        options: dict = {"compressors": compressor, "shards": None if level else shards}
+        group.create_array(str(level), data=pixels, chunks=(1, 16, 16), **options)
     axes = [{"name": n, "type": t} for n, t in (("c", "channel"), ("y", "space"), ("x", "space"))]
     image = {"axes": axes, "datasets": [{"path": "0"}, {"path": "1"}]}
     said = {"multiscales": [{"version": "0.4", **image}]}
@@ -178,6 +186,21 @@ def table(folder: Path, chance: random.Random) -> Path:
     return path
 
 
+OPTIONS = {
+    "segment": ("point", "box", "frame", "channel", "axes", "series", "prompts", "overlay"),
+    "propagate": ("frame", "ids", "direction", "frames", "axis", "axes", "scores", "channel"),
+    "embed": ("frames", "channel", "axes", "series", "model"),
+    "track": ("reach", "axes", "labels-out", "series"),
+    "session show": ("json", "scores"),
+    "session export": ("tracks", "scores", "labels"),
+    "evaluate": ("max-objects", "model", "device"),
+    "train": ("from", "minutes", "steps", "device", "seed", "out"),
+    "models add": ("name", "json"),
+    "cache": ("clear", "json", "model"),
+}
+TAKE_PATHS = ("prompts", "overlay", "scores", "labels-out", "tracks", "model", "labels", "from")
+
+
 def arguments(folder: Path, chance: random.Random) -> list[str]:
     """A command with arguments of which some are right."""
     grey: dict = {"photometric": "minisblack", "metadata": {"axes": "TYX"}}
@@ -186,28 +209,25 @@ def arguments(folder: Path, chance: random.Random) -> list[str]:
     (folder / "p.csv").write_text(TABLES[0])
     numbers = (*WORDS, *map(str, NUMBERS), "3,4", "3,4,1", "3,4,9,12", "0-9999999999", "1,2", "0")
     paths = ("a.tif", "ids.tif", "p.csv", "no.tif", ".", "x" * 300, "o/o.tif", "é.zarr", *WORDS)
-    options = {
-        "segment": ("point", "box", "frame", "channel", "axes", "series", "prompts", "overlay"),
-        "propagate": ("frame", "ids", "direction", "frames", "axis", "axes", "scores", "channel"),
-        "embed": ("frames", "channel", "axes", "series", "model"),
-        "track": ("reach", "axes", "labels-out", "series"),
-        "session": ("tracks", "scores"),
-        "evaluate": ("max-objects",),
-    }
-    command = chance.choice(sorted(options))
+    command = chance.choice(sorted(OPTIONS))
     wanted = {
         "segment": ["--out", "out.tif", "--point", "3,4"],
         "propagate": ["--labels", "ids.tif", "--frame", "0", "--out", "out.tif"],
         "track": ["--out", "out.csv"],
+        "session export": ["--labels", "out.tif"],
+        "train": ["--out", "out.safetensors", "--steps", "0"],  # all else is looked at first
     }.get(command, [])
-    image = {"track": "ids.tif", "evaluate": "."}.get(command, "a.tif")
-    first = [command, *(["show"] if command == "session" else [])]
-    given = [*first, image if chance.random() < 0.7 else chance.choice(paths), *wanted]
+    image = {"track": "ids.tif", "evaluate": ".", "train": "no", "cache": None}.get(
+        command, "a.tif"
+    )
+    given = command.split()
+    if image:
+        given.append(image if chance.random() < 0.7 else chance.choice(paths))
+    given += wanted
     for _ in range(chance.choice((0, 1, 1, 2, 3))):
-        option = chance.choice(options[command])
-        takes_path = option in ("prompts", "overlay", "scores", "labels-out", "tracks", "model")
-        given += [f"--{option}", chance.choice(paths if takes_path else numbers)]
-    if chance.random() < 0.2:
+        option = chance.choice(OPTIONS[command])
+        given += [f"--{option}", chance.choice(paths if option in TAKE_PATHS else numbers)]
+    if len(given) > 1 and chance.random() < 0.2:
         given[chance.randrange(1, len(given))] = chance.choice((*numbers, *paths))
     return given
 
@@ -219,9 +239,18 @@ MAKERS: dict[str, Callable[[Path, random.Random], Path | list[str]]] = {
     "NumPy": array,
     "table": table,
     "arguments": arguments,
+    "command": arguments,  # in a process of its own
     **saved.MAKERS,
 }
-SHARES = {"TIFF": 42, "Zarr": 22, "picture": 15, "NumPy": 8, "table": 12, "arguments": 1}
+SHARES = {
+    "TIFF": 42,
+    "Zarr": 22,
+    "picture": 15,
+    "NumPy": 8,
+    "table": 12,
+    "arguments": 16,
+    "command": 1,
+}
 SHARES |= {"session": 15, "checkpoint": 6, "download": 6, "embedding": 6}
 
 

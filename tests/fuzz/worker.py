@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -38,7 +39,7 @@ def outcome_of(kind: str, given: Path | list[str]) -> tuple[str, str]:
 
     try:
         if isinstance(given, list):
-            return run(given)
+            return run(given) if kind == "arguments" else run_apart(given)
         readers = {"table": read_prompts, **saved.READERS}
         readers.get(kind, read)(given)
     except SamError as error:
@@ -59,11 +60,26 @@ def run(arguments: list[str]) -> tuple[str, str]:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             main()
     except SystemExit as ended:
-        code = ended.code or 0
-        if code not in CLEAN_CODES or "Traceback" in said.getvalue():
-            return "unclean", f"exit code {code}: {said.getvalue()}"
-        return ("refused" if code else "read"), said.getvalue()
+        return ended_with(ended.code or 0, said.getvalue())
     return "read", ""
+
+
+def run_apart(arguments: list[str]) -> tuple[str, str]:
+    """A command in a process of its own."""
+    command = [sys.executable, "-m", "napari_sam", *arguments]
+    if any("\0" in word for word in command):  # no process can be given that
+        return "refused", ""
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ended_with(ended.returncode, ended.stderr)
+
+
+def ended_with(code: object, said: str) -> tuple[str, str]:
+    """How a command ended: with a code that is known, and what is refused in a sentence."""
+    own = [line for line in said.splitlines() if line.startswith("napari-sam: ")]
+    is_clean = code in CLEAN_CODES and "Traceback" not in said and (code != 1 or own)
+    if not is_clean:
+        return "unclean", f"exit code {code}: {said}"
+    return ("refused" if code else "read"), said
 
 
 def peak_mb() -> float:
