@@ -24,6 +24,7 @@ from .controllers.object_actions import ObjectActions
 from .controllers.object_list import ObjectList
 from .controllers.propagation import Propagation
 from .controllers.review import Review
+from .controllers.series import SeriesChoice
 from .controllers.tools import ToolChoice
 from .controllers.tracks import TracksView
 from .layers import LayerBridge
@@ -124,6 +125,7 @@ class SamWidget(QWidget):
         for owned in (self.models, self.active):
             owned.setParent(self)
         self.controllers: list[Controller] = []
+        self.series = self._add(SeriesChoice(window, self.source))
         self.input = self._add(InputChoice(window, self.source.input))
         self.tool_choice = self._add(ToolChoice(window, self.tools))
         self.propagation = self._add(Propagation(window, self.stack, self.objects.chosen))

@@ -15,7 +15,14 @@ from PIL import Image
 
 from napari_sam.engine import FrameStack
 from napari_sam.engine.errors import FrameError
-from napari_sam.engine.images import open_image, read_image, read_labels, write_labels
+from napari_sam.engine.images import (
+    open_image,
+    pictures,
+    read_image,
+    read_labels,
+    tiff,
+    write_labels,
+)
 
 FRAME = np.arange(16 * 32, dtype=np.uint8).reshape(16, 32)
 IDS = np.kron(np.array([[0, 1], [7, 2]], np.uint8), np.ones((8, 16), np.uint8))
@@ -48,6 +55,48 @@ def test_a_palette_is_colours_of_an_image_and_ids_of_labels(tmp_path, suffix):
     labels, axes = read_labels(tmp_path / f"a{suffix}")
     assert axes == "YX"
     np.testing.assert_array_equal(labels[...], IDS)
+
+
+COLOURMAP = np.zeros((3, 256), np.uint16)
+COLOURMAP[:, 1], COLOURMAP[:, 7], COLOURMAP[:, 2] = (65535, 0, 0), (0, 65535, 0), (257, 514, 771)
+COLOURED = COLOURMAP.T[IDS] >> 8
+
+
+@pytest.mark.parametrize("case", ["plain", "stack", "opened", "pyramid", "8 bit"])
+def test_a_tiff_with_a_palette_is_colours_of_an_image_and_ids_of_labels(
+    tmp_path, monkeypatch, case
+):
+    options = {"photometric": "palette", "colormap": COLOURMAP >> 8 * (case == "8 bit")}
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        if case == "pyramid":
+            file.write(IDS, subifds=1, **options)
+            file.write(IDS[::2, ::2], subfiletype=1, **options)
+        else:
+            file.write(np.stack([IDS] * 3) if case == "stack" else IDS, **options)
+    if case == "opened":
+        monkeypatch.setattr(tiff, "READ_AT_ONCE", 0)
+    data, axes = read_image(path)
+    finest = data[0] if case == "pyramid" else data
+    lead = (3,) * (case == "stack")
+    assert (finest.shape, finest.dtype, axes[-3:]) == ((*lead, 16, 32, 3), np.uint8, "YXS")
+    np.testing.assert_array_equal(finest[...], np.broadcast_to(COLOURED, finest.shape))
+    np.testing.assert_array_equal(finest[..., 3:5, 20, 1], finest[...][..., 3:5, 20, 1])
+    stack = FrameStack.from_array(data, axes=axes)
+    np.testing.assert_array_equal(stack.frame(stack.index(*[1] * len(lead))), COLOURED)
+    labels, axes = read_labels(path)
+    np.testing.assert_array_equal(labels[...], np.broadcast_to(IDS, labels.shape))
+    assert labels.shape == (*lead, 16, 32)
+
+
+def test_an_animation_that_grows_out_of_proportion_is_refused(tmp_path, monkeypatch):
+    frames = [Image.new("L", (400, 300), n) for n in range(8)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert read_image(tmp_path / "a.gif")[0].shape == (8, 300, 400)
+    monkeypatch.setattr(pictures, "MOST_AT_ONCE", 1000)
+    monkeypatch.setattr(pictures, "MOST_GAIN", 20)
+    with pytest.raises(FrameError, match=r"a\.gif holds 8 frames of 400 × 300 pixels"):
+        read_image(tmp_path / "a.gif")
 
 
 def test_an_animation_is_a_movie(tmp_path):

@@ -101,6 +101,18 @@ def _open(path: Path, series: str | int | None, axes: str | None, *, indexed: bo
     return OpenedImage(data, letters, others)
 
 
+def list_series(path: Path) -> list[Series]:
+    """The images in a file; none of them is read.
+
+    Raises
+    ------
+    FrameError
+        If the file is missing, broken or of another kind.
+    """
+    with decoding(path):
+        return in_time(path, lambda: _series(path, indexed=False)[0])
+
+
 def is_readable(path: Path) -> bool:
     """Whether a file's name is one of those that can be read; hidden files are not."""
     suffixes = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *NPY_SUFFIXES)
@@ -116,7 +128,7 @@ def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:
         return [folder_series(path, frames, lambda file: open_image(file, indexed=indexed))], False
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
-        return tiff_series(path), False
+        return tiff_series(path, indexed=indexed), False
     if suffix in PICTURE_SUFFIXES:
         return [picture_series(path, indexed=indexed)], False
     if suffix in NPY_SUFFIXES:

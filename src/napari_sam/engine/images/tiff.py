@@ -19,6 +19,7 @@ from PIL import Image
 
 from ..errors import FrameError
 from ..guard import decoding, in_time
+from .palettes import Coloured, colours_of
 from .series import Pixels, Series, size_of
 
 READ_AT_ONCE = 64 * 2**20  # bytes; a smaller TIFF is read whole, so that its file is not kept open
@@ -35,14 +36,14 @@ TIFF_SUFFIXES = (
 )
 
 
-def tiff_series(path: Path) -> list[Series]:
-    """The series of a file, as its metadata tell them."""
+def tiff_series(path: Path, *, indexed: bool = False) -> list[Series]:
+    """The series of a file, as its metadata tell them; with ``indexed`` without palettes."""
     _check_chain(path)
     with tifffile.TiffFile(path) as file:
         found = [
             Series(
                 name=str(series.name or ""),
-                load=partial(_load, path, number),
+                load=partial(_load, path, number, indexed=indexed),
                 about=size_of(series.shape, series.axes),
             )
             for number, series in enumerate(file.series)
@@ -105,15 +106,30 @@ def _number(file: BinaryIO, at: int, layout: str) -> int:
     return number
 
 
-def _load(path: Path, number: int) -> Pixels:
+def _load(path: Path, number: int, *, indexed: bool) -> Pixels:
     with tifffile.TiffFile(path) as file:
         series = file.series[number]
+        colours = None if indexed else _palette(series.keyframe)
         problem = _missing_decoder(series.keyframe)
+        pixels: Any = None
         if problem is not None:
-            return _by_pillow(path, series, problem), series.axes
-        if not series.is_pyramidal and series.nbytes <= READ_AT_ONCE:
-            return series.asarray(), series.axes
-    return _opened(path, number), series.axes
+            pixels = _by_pillow(path, series, problem)
+        elif not series.is_pyramidal and series.nbytes <= READ_AT_ONCE:
+            pixels = series.asarray()
+    if pixels is None:
+        pixels = _opened(path, number)
+    if colours is None:
+        return pixels, series.axes
+    levels = [Coloured(level, colours) for level in (pixels if isinstance(pixels, list) else [pixels])]
+    return levels if isinstance(pixels, list) else levels[0], f"{series.axes}S"
+
+
+def _palette(page: Any) -> NDArray[np.uint8] | None:
+    """The colours ``(n, 3)`` that the pixels of a page stand for, if they do."""
+    is_palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.samplesperpixel == 1
+    if not is_palette or page.colormap is None or np.ndim(page.colormap) != 2:
+        return None
+    return colours_of(page.colormap)
 
 
 def _opened(path: Path, number: int) -> Any:

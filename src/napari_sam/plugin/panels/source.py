@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QWidget
 
@@ -20,6 +22,10 @@ class SourcePanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.image = Choice("The image layer to annotate")
+        self.series = Choice(
+            "This file holds several images, of which napari opens the first.\n"
+            "Another one is added as a layer of its own"
+        )
         self.input = InputButton()
         self.labels = Choice(
             "The layer that gets the masks: new labels, or labels to continue with"
@@ -40,10 +46,11 @@ class SourcePanel(QWidget):
         )
         self.cell_size.setRange(0, LARGEST_CELL)
         self.show_cell_size(None)
-        form = QFormLayout(self)
+        form = self._form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self.image)
+        form.addRow("Series", self.series)
         form.addRow("Labels", self.labels)
         form.addRow("Input", self.input)
         models = QHBoxLayout()
@@ -53,6 +60,15 @@ class SourcePanel(QWidget):
         form.addRow(self.about)
         form.addRow(self.fetch)
         form.addRow("Cell size", self.cell_size)
+        self.show_series([], 0)
+
+    def show_series(self, names: Sequence[str], chosen: int) -> None:
+        """List the images of a file, if there are several, and which one is shown."""
+        self.series.clear()
+        for number, name in enumerate(names):
+            self.series.addItem(f"{number}: {name}", number)
+        self.series.setCurrentIndex(chosen)
+        self._form.setRowVisible(self.series, len(names) > 1)
 
     def show_cell_size(self, diameter: float | None) -> None:
         """Tell what the automatic cell size is, as far as it is known."""

@@ -83,7 +83,7 @@ def _stack(levels: list[Any], *, rgb: bool, has_channels: bool) -> FrameStack:
 
 def _ways_to_read(path: Path, reader: str | None) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Data of the plugin that read the file, then every series as it is read here."""
-    from napari_sam.engine import read_image  # brings in zarr, which a new panel need not
+    from napari_sam.engine import open_image  # brings in zarr, which a new panel need not
 
     problem: SamError | None = None
     if reader is not None:
@@ -92,13 +92,14 @@ def _ways_to_read(path: Path, reader: str | None) -> Iterator[tuple[Any, dict[st
         except SamError as error:  # not installed here, or another version
             problem = error
     for series in range(MOST_SERIES):
-        try:
-            pixels, _ = read_image(path, series=series)
-        except SamError as error:
-            if series == 0:
-                raise problem or error from error
-            return
-        yield pixels, {}
+        for indexed in (False, True):  # a palette's colours, or what napari shows: its indices
+            try:
+                opened = open_image(path, series=series, indexed=indexed)
+            except SamError as error:
+                if series == 0:
+                    raise problem or error from error
+                return
+            yield opened.data, {}
 
 
 def _by_plugin(path: Path, reader: str) -> Iterator[tuple[Any, dict[str, Any]]]:

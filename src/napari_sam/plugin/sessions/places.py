@@ -17,6 +17,7 @@ from napari_sam.installation import DISTRIBUTION
 from napari_sam.session import Placement, SessionFile, is_session, session_path
 
 SESSION_FOLDER, IMAGE_FILE = "napari_sam_session", "napari_sam_image"  # in a layer's metadata
+SERIES = "napari_sam_series"  # in an image's metadata: which one of its file, if not the first
 NOT_SAVED = "napari_sam_not_saved"  # in an image's metadata: for demonstrations
 
 
@@ -41,7 +42,7 @@ def image_file(image: Image) -> Path | None:
 def places_of(image: Image) -> list[Path]:
     """Where a session of an image may be, the best place first: beside it, or with the user."""
     file = image_file(image)
-    beside = [] if file is None else [session_path(file)]
+    beside = [] if file is None else [session_path(file.with_name(_own_name(image, file)))]
     return [*beside, place_with_user(image)]
 
 
@@ -49,7 +50,13 @@ def place_with_user(image: Image) -> Path:
     """Where a session of an image is that cannot be beside it, even if its file is gone now."""
     file = source_of(image)
     name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in image.name)
-    return session_path(user_folder() / (file.name if file else name))
+    return session_path(user_folder() / (_own_name(image, file) if file else name))
+
+
+def _own_name(image: Image, file: Path) -> str:
+    """The name of an image's file, and which image of it that is: each has a session of its own."""
+    series = image.metadata.get(SERIES)
+    return f"{file.name}.{series}" if series else file.name
 
 
 def free_place(place: Path) -> Path:

@@ -1,0 +1,104 @@
+"""Which image of a file that holds several is annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+
+from napari_sam.plugin.layers import LayerBridge
+from napari_sam.plugin.panels.source import SourcePanel
+from napari_sam.plugin.sessions.places import IMAGE_FILE, SERIES, image_file
+from napari_sam.plugin.work.jobs import PREFETCH, Job
+
+from .controller import Controller, Window
+
+LIST, READ = "list series", "read a series"  # job slots
+OPENS_THE_FIRST = (None, "napari")  # readers; others may show all images of a file
+
+
+class SeriesChoice(Controller):
+    """Lists the images of the annotated file, and opens another one as a layer.
+
+    Parameters
+    ----------
+    panel
+        Shows them.
+    """
+
+    def __init__(self, window: Window, panel: SourcePanel) -> None:
+        super().__init__(window)
+        self._panel = panel
+        panel.series.activated.connect(self._choose)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """See what else there is in the file of an image."""
+        super().attach(bridge)
+        self._panel.show_series([], 0)
+        file, image = image_file(bridge.image), bridge.image
+        knows_series = SERIES in image.metadata or image.source.reader_plugin in OPENS_THE_FIRST
+        if file is None or not file.is_file() or not knows_series:
+            return
+        done = partial(self._show, bridge)
+        failed = partial(self._show, bridge, ())  # napari could open it: there is nothing to say
+        self._worker.submit(
+            Job(LIST, lambda report: _names(file), done, lambda error: failed(), priority=PREFETCH)
+        )
+
+    def detach(self) -> None:
+        """Let go of it."""
+        for slot in (LIST, READ):
+            self._worker.cancel(slot)
+        self._panel.show_series([], 0)
+        super().detach()
+
+    def _show(self, bridge: LayerBridge, names: Sequence[str]) -> None:
+        if bridge is self._bridge:
+            self._panel.show_series(names, bridge.image.metadata.get(SERIES, 0))
+
+    def _choose(self, number: int) -> None:
+        """Open another one, or show it where it is open."""
+        bridge = self._bridge
+        file = None if bridge is None else image_file(bridge.image)
+        if bridge is None or file is None or number == bridge.image.metadata.get(SERIES, 0):
+            return
+        layers = self._viewer.layers
+        for layer in layers:
+            is_image = isinstance(layer, Image) and image_file(layer) == file
+            if is_image and layer.metadata.get(SERIES, 0) == number:
+                layers.move(layers.index(layer), len(layers))
+                layers.selection.active = layer
+                return
+        done = partial(self._add, file, number)
+        self._worker.submit(Job(READ, lambda report: _read(file, number), done, self._tell))
+
+    def _add(self, file: Path, number: int, found: tuple[Any, str | None]) -> None:
+        data, axes = found
+        rgb = bool(axes and axes.endswith("S"))
+        letters = (axes or "")[: -1 if rgb else None]
+        metadata = {IMAGE_FILE: str(file), SERIES: number, "axes": letters}
+        about = {"axis_labels": tuple(letters.lower())} if len(set(letters)) == len(letters) else {}
+        image = Image(
+            data,
+            name=f"{file.stem} [{number}]",
+            rgb=rgb,
+            multiscale=isinstance(data, list),
+            metadata=metadata,
+            **(about if letters else {}),
+        )
+        self._viewer.layers.append(image)
+
+
+def _names(file: Path) -> list[str]:
+    from napari_sam.engine import list_series  # brings in zarr, which a new panel need not
+
+    return [" ".join(filter(None, (each.name, each.about))) for each in list_series(file)]
+
+
+def _read(file: Path, number: int) -> tuple[Any, str | None]:
+    from napari_sam.engine import read_image
+
+    return read_image(file, series=number)
