@@ -92,7 +92,7 @@ def test_a_tiff_with_a_palette_is_colours_of_an_image_and_ids_of_labels(
 def test_an_animation_that_grows_out_of_proportion_is_refused(tmp_path, monkeypatch):
     frames = [Image.new("L", (400, 300), n) for n in range(8)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert read_image(tmp_path / "a.gif")[0].shape == (8, 300, 400)
+    assert read_image(tmp_path / "a.gif")[0].shape[:3] == (8, 300, 400)
     monkeypatch.setattr(pictures, "MOST_AT_ONCE", 1000)
     monkeypatch.setattr(pictures, "MOST_GAIN", 20)
     with pytest.raises(FrameError, match=r"a\.gif holds 8 frames of 400 × 300 pixels"):

@@ -120,7 +120,9 @@ def _load(path: Path, number: int, *, indexed: bool) -> Pixels:
         pixels = _opened(path, number)
     if colours is None:
         return pixels, series.axes
-    levels = [Coloured(level, colours) for level in (pixels if isinstance(pixels, list) else [pixels])]
+    levels = [
+        Coloured(level, colours) for level in (pixels if isinstance(pixels, list) else [pixels])
+    ]
     return levels if isinstance(pixels, list) else levels[0], f"{series.axes}S"
 
 
