@@ -109,6 +109,8 @@ def export(
     if scores:
         write_annotation_scores(scores, session.annotations())
         typer.echo(f"scores written to {scores}")
+    for _ in session.annotations():  # what is missing shows when it is read
+        pass
     _tell_problems(session)
 
 
