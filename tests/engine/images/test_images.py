@@ -224,7 +224,7 @@ def test_what_is_no_image_is_explained(tmp_path):
     with pytest.raises(FrameError, match="a folder without a Zarr image or frames"):
         read_image(tmp_path / "folder")
     (tmp_path / "notes.txt").write_text("cells")
-    with pytest.raises(FrameError, match=r"notes\.txt is of no kind .* Save it as TIFF"):
+    with pytest.raises(FrameError, match=r"notes\.txt is not in a format .* Save it as TIFF"):
         read_image(tmp_path / "notes.txt")
     group = zarr.create_group(tmp_path / "g.zarr")
     with pytest.raises(FrameError, match=r"no OME-Zarr image.*groups: none"):
