@@ -171,10 +171,10 @@ def test_pixels_are_the_better_objects() -> None:
 
 
 def test_ten_thousand_objects_all_stand() -> None:
-    found = [square(y, x, 3) for y in range(0, 400, 4) for x in range(0, 400, 4)]
-    decided = decide(found, SEEDS, (400, 400))
+    found = [square(y, x, 4) for y in range(0, 500, 5) for x in range(0, 500, 5)]
+    decided = decide(found, SEEDS, (500, 500))
     assert all(each.dropped is None for each in decided)
-    assert to_labels(decided, (400, 400)).max() == 10_000
+    assert to_labels(decided, (500, 500)).max() == 10_000
 
 
 def test_a_mask_is_what_it_was_made_of() -> None:

@@ -18,6 +18,7 @@ from napari_sam.engine import (
     Prompts,
     SeedRules,
     box_outline,
+    decide,
     find_objects,
     find_seeds,
     iou,
@@ -108,6 +109,24 @@ def test_masks_lie_where_the_predictor_has_them(pocket: Predictor, level: int) -
         mask[each.where] = each.mask
         best = max(best, iou(mask, shown))
     assert best > 0.9
+
+
+def test_specks_are_noise_unless_asked_for() -> None:
+    """Of 4 x 4 and of 3 x 5 pixels; a largest area below the default counts more than that."""
+    speck, cell = (
+        FoundObject.unseen((2, 2), "seeds", score=0.9, stability=0.9).with_mask(
+            np.ones(shape, bool), 0, left
+        )
+        for left, shape in ((0, (3, 5)), (10, (4, 4)))
+    )
+
+    def reasons(**options: int) -> list[str | None]:
+        decided = decide([speck, cell], AutomaticOptions(**options), (20, 20))
+        return [each.dropped for each in decided]
+
+    assert reasons() == ["too small", None]
+    assert reasons(min_area=1) == [None, None]
+    assert reasons(max_area=15) == [None, "too large"]
 
 
 def test_seeds_are_peaks_of_the_depth() -> None:

@@ -83,7 +83,7 @@ def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
         return "low stability" if found.stability else "low score"
     if found.cut_off:
         return "cut off"
-    if options.min_area is not None and found.area < options.min_area:
+    if found.area < options.smallest(found.method):
         return "too small"
     if options.max_area is not None and found.area > options.max_area:
         return "too large"

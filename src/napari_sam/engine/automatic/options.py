@@ -67,6 +67,7 @@ class SeedRules:
 
     min_score: float = 0.55  # mean of IoU prediction, stability, and what the maps say of the mask
     min_stability: float = 0.0
+    min_area: int = 16  # pixels; smaller specks are noise
     depth: float = 0.3  # relative depth in an object at a seed: low, since the decoder judges
     sure: float = 0.67  # score of an object in which no other seed is decoded
 
@@ -131,10 +132,10 @@ class AutomaticOptions:
         default=None,
         metadata=about(
             "Smallest",
-            "The smallest area of an object, in pixels.",
+            "The smallest area of an object, in pixels; by default 16 for seeds, any for the grid.",
             least=1,
             unit="pixels",
-            unset="any",
+            unset="of the method",
             metavar="PIXELS",
         ),
     )
@@ -199,6 +200,12 @@ class AutomaticOptions:
             score if self.min_score is None else self.min_score,
             stability if self.min_stability is None else self.min_stability,
         )
+
+    def smallest(self, method: Literal["grid", "seeds"]) -> float:
+        """The smallest area of an object that stands, in pixels."""
+        if self.min_area is not None:
+            return self.min_area
+        return min(self.seeds.min_area, self.max_area or math.inf) if method == "seeds" else 0
 
     def floors(self, method: Literal["grid", "seeds"]) -> tuple[float, float]:
         """The lowest score and stability of a proposal with a mask; a threshold of 0 is none."""
