@@ -147,6 +147,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
             "frames": len(frames.get(object_id, ())),
             "own": sum(a.is_anchor for a in current),
             "propagated": sum(a.source is not None and not a.stopped for a in current),
+            "automatic": sum(bool(a.found_by) for a in current),
             "prompts": sum(len(a.drawings) for a in current),
             "lowest_score": min(scores, default=None),
             "parents": session.parents.get(object_id, ()),

@@ -8,6 +8,7 @@ from .automatic.found import FoundObject as FoundObject
 from .automatic.options import AutomaticOptions as AutomaticOptions
 from .automatic.options import GridRules as GridRules
 from .automatic.options import Method as Method
+from .automatic.options import Outline as Outline
 from .automatic.options import SeedRules as SeedRules
 from .automatic.options import box_outline as box_outline
 from .automatic.seeds import Seed as Seed

@@ -25,11 +25,10 @@ from napari_sam.engine import (
 )
 from napari_sam.model import Pocket
 from napari_sam.session import Region, Session, land_found, read_frame
-from napari_sam.stacks import LinkRules, Through, link_frames, named_through
+from napari_sam.stacks import IN_DEPTH, LinkRules, Through, link_frames, named_through
 
 from .image import one_thread
 
-DEPTH_RULES = LinkRules(reach=0.5, gap=1, division_reach=0)  # slices of one object lie on another
 REMEDIES: dict[Dropped, str] = {  # against the filter that was nearest to letting one stand
     "at the border": "--border",
     "outside": "a larger part --within",
@@ -168,7 +167,7 @@ def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
         raise FrameError("This image has one frame only. To link objects, open a stack.")
     linked = list(placed)
     for axis in reversed(leading):
-        rules = DEPTH_RULES if through(stack, axis) == "depth" else LinkRules()
+        rules = IN_DEPTH if through(stack, axis) == "depth" else LinkRules()
         earlier = (stack.shape[a] if a < axis else 1 for a in leading)
         for positions in np.ndindex(*earlier):
             ids = link_frames(session, stack.index(*positions), axis, rules).ids

@@ -14,6 +14,7 @@ from napari_sam.engine import EmbeddingCache, FrameStack
 
 from .controllers.active_image import ActiveImage
 from .controllers.answering import Answering
+from .controllers.automatic import Automatic
 from .controllers.controller import Controller, Window
 from .controllers.embeddings import EmbeddingAhead
 from .controllers.hover import Hover
@@ -28,6 +29,7 @@ from .controllers.series import SeriesChoice
 from .controllers.tools import ToolChoice
 from .controllers.tracks import TracksView
 from .layers import LayerBridge
+from .panels.automatic import AutomaticPanel
 from .panels.dock import lay_out, leave_keys_to
 from .panels.embeddings import EmbeddingPanel
 from .panels.objects import ObjectPanel
@@ -74,6 +76,7 @@ class SamWidget(QWidget):
         self.downloads = Worker("napari-sam downloads")
         self.saver = Worker("napari-sam saving")
         self.deferred = Deferred(self)
+        self._why_not = ONE_FRAME
         self._lay_out()
         self._make_controllers()
         self._connect()
@@ -103,8 +106,10 @@ class SamWidget(QWidget):
         self.tools, self.objects = ToolPanel(), ObjectPanel()
         self.embeddings, self.kept = EmbeddingPanel(), SessionPanel()
         self.stack, self.review_panel = StackPanel(), ReviewPanel()
+        self.everything = AutomaticPanel()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools.more)
+        self.automatic_page = self.pages.add_page("Automatic", self.everything)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
         always = [self.source, self.status, self.tools]
@@ -129,6 +134,7 @@ class SamWidget(QWidget):
         self.input = self._add(InputChoice(window, self.source.input))
         self.tool_choice = self._add(ToolChoice(window, self.tools))
         self.propagation = self._add(Propagation(window, self.stack, self.objects.chosen))
+        self.automatic = self._add(Automatic(window, self.everything, self.propagation))
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
         self.tracks = self._add(TracksView(window))
@@ -146,7 +152,7 @@ class SamWidget(QWidget):
         self.active.detached.connect(self._on_detached)
         self.input.axis_chosen.connect(self.active.tell_channel_axis)
         self.active.sight_changed.connect(self.answering.show_ready)
-        self.active.is_busy = lambda: bool(self.propagation.runs)
+        self.active.is_busy = lambda: bool(self.propagation.runs) or self.automatic.is_busy
         self.models.loaded.connect(self._on_model)
         self.status.cancel_clicked.connect(self._cancel)
         self.source.cell_size.valueChanged.connect(self.object_list.update)
@@ -169,6 +175,7 @@ class SamWidget(QWidget):
             "Q": lambda viewer: self.tool_choice.use_tool("point"),
             "W": lambda viewer: self.tool_choice.use_tool("rectangle"),
             ".": lambda viewer: self.propagation.propagate(),
+            ",": lambda viewer: self.automatic.compare(),
             "U": lambda viewer: self.review.next(),
             "8": lambda viewer: self.object_actions.do("trim first"),
             "9": lambda viewer: self.object_actions.do("trim last"),
@@ -222,15 +229,18 @@ class SamWidget(QWidget):
         self.propagation.stop()
         self.downloads.cancel()
         self.answering.give_up()
+        self.automatic.stop()
         self.status.show_idle("Cancelled. Click, or go to another frame, to continue.")
 
     def _show_pages(self, stack: FrameStack) -> None:
         """A single frame has no others to propagate to."""
-        why_not = "" if any(n > 1 for n in stack.shape[:-2]) else ONE_FRAME
+        self._why_not = "" if any(n > 1 for n in stack.shape[:-2]) else ONE_FRAME
         for page in (self.stack_page, self.review_page):
-            self.pages.allow(page, why_not)
+            self.pages.allow(page, self._why_not)
 
     def _show_low_confidence(self, n: int) -> None:
+        """What was found automatically is reviewed in a single frame as well."""
+        self.pages.allow(self.review_page, "" if n else self._why_not)
         self.pages.tabs.setTabText(self.review_page, f"Review ({n})" if n else "Review")
 
     def _use_preferences(self, event: object = None) -> None:

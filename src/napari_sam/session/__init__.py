@@ -2,7 +2,14 @@
 
 from . import objects
 from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode, names_of
-from .automatic import land_found
+from .automatic import (
+    Claim,
+    Landing,
+    free_regions,
+    land_claims,
+    land_found,
+    unconfirmed_in,
+)
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
@@ -18,9 +25,11 @@ __all__ = [
     "Annotation",
     "Answer",
     "Autosave",
+    "Claim",
     "Drawing",
     "Footprint",
     "LabelEdit",
+    "Landing",
     "ObjectSummary",
     "Placement",
     "Propagated",
@@ -34,8 +43,10 @@ __all__ = [
     "decode",
     "drawings_of",
     "empty_labels",
+    "free_regions",
     "image_record",
     "is_session",
+    "land_claims",
     "land_found",
     "load",
     "mask_to_edit",
@@ -45,6 +56,7 @@ __all__ = [
     "read_frame",
     "save",
     "session_path",
+    "unconfirmed_in",
     "with_room",
     "writable_labels",
 ]

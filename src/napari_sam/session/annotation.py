@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, Prompts
 
 if TYPE_CHECKING:
-    from napari_sam.engine import CachedEmbedding, Prediction, Predictor
+    from napari_sam.engine import CachedEmbedding, FoundObject, Prediction, Predictor
 
 from .drawing import Drawing
 from .edits import Footprint, Region
@@ -36,8 +36,9 @@ class Annotation:
     model: str = ""
     model_hash: str = ""
     precision: str = ""
-    source: FrameIndex | None = None  # the frame it was propagated from; None: the user's own
-    score: float | None = None  # of what was propagated, 0 to 1: how far it can be trusted
+    source: FrameIndex | None = None  # the frame it was propagated from; None: from none
+    found_by: str = ""  # "grid" or "seeds": how it was found without a prompt
+    score: float | None = None  # of a propagated or found mask, 0 to 1: how far to trust it
     warning: str = ""  # a warning about a propagated mask, in a sentence
     stopped: str = ""  # why it was propagated up to the frame before only: it is not in this one
     base: Region = NO_REGION  # what was in the labels already when the first prompt was given
@@ -80,17 +81,36 @@ class Annotation:
             footprint=footprint,
         )
 
+    @classmethod
+    def of_found(cls, found: FoundObject, landed: Region, model: str, *by: str) -> Annotation:
+        """An object that was found without a prompt; ``by``: hash and precision of the model."""
+        return cls(
+            iou_prediction=found.score,
+            stability=found.stability,
+            model=model,
+            model_hash=by[0],
+            precision=by[1],
+            found_by=found.method,
+            score=found.score,
+            footprint=Footprint.found(landed),
+        )
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the user's own: neither propagated nor found without a prompt."""
+        return self.source is None and not self.found_by
+
     @property
     def own(self) -> Annotation:
-        """The same as the user's own: propagated from nowhere, and with full confidence."""
-        return replace(self, source=None, score=None, warning="", stopped="")
+        """The same as the user's own, with full confidence."""
+        return replace(self, source=None, found_by="", score=None, warning="", stopped="")
 
     @property
     def is_anchor(self) -> bool:
         """Whether the user prompted, painted, corrected or confirmed it: nothing overwrites it."""
         footprint = self.footprint
         by_hand = footprint.landed or footprint.painted or footprint.erased
-        return self.source is None and bool(self.drawings or self.prompts or by_hand)
+        return self.is_own and bool(self.drawings or self.prompts or by_hand)
 
 
 def names_of(object_ids: Sequence[int]) -> str:

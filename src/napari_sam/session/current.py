@@ -61,7 +61,7 @@ class CurrentAnnotations:
         return [self._summaries[i] for i in sorted(self._summaries) if self._summaries[i].frames]
 
     def weakest(self, n: int | None) -> list[tuple[int, FrameIndex, float]]:
-        """What was propagated, ``(object, frame, score)``, that first which is worth most to mend.
+        """What is unconfirmed, ``(object, frame, score)``, that first which is worth most to mend.
 
         Worth is how doubtful a frame is, times how much of the object hangs on it: how doubtful it
         and those after it are that come from the same frame, each by its pixels in mean ones.
@@ -75,6 +75,10 @@ class CurrentAnnotations:
                 worth = (1 - scores) * np.cumsum(doubt[::-1])[::-1]
                 entries = zip(worth.tolist(), scores.tolist(), run, strict=True)
                 ranked += [(-w, score, object_id, frame) for w, score, (frame, _) in entries]
+            for frame, annotation in frames.items():  # on what was found nothing else hangs
+                if annotation.found_by and annotation.score is not None:
+                    worth_alone = -((1 - annotation.score) ** 2)
+                    ranked.append((worth_alone, annotation.score, object_id, frame))
         ranked.sort(key=lambda entry: (*entry[:3], repr(entry[3])))
         return [(object_id, frame, score) for _, score, object_id, frame in ranked[:n]]
 

@@ -83,12 +83,12 @@ class Region:
 
     def united(self, other: Region) -> Region:
         """The pixels of either."""
-        window = _around(self, other)
+        window = around(self, other)
         return Region.from_mask(self.within(window) | other.within(window), *window[:2])
 
     def without(self, other: Region) -> Region:
         """The pixels that are not the other's."""
-        window = _around(self, other)
+        window = around(self, other)
         return Region.from_mask(self.within(window) & ~other.within(window), *window[:2])
 
     def common(self, other: Region) -> Region:
@@ -191,7 +191,7 @@ def mask_to_edit(
         If the labels' type cannot hold the id.
     """
     check_fits(object_id, labels)
-    window = _around(mask, footprint.landed, footprint.painted, footprint.erased)
+    window = around(mask, footprint.landed, footprint.painted, footprint.erased)
     y0, x0, *_ = window
     current = np.asarray(labels[_slices(index, window)])
     own = current == object_id
@@ -343,7 +343,7 @@ def writes(edits: Sequence[LabelEdit], labels: Any) -> Iterator[tuple[Any, NDArr
         return
     for frame, neighbours in groupby(edits, key=lambda edit: edit.frame):
         together = list(neighbours)
-        y0, x0, y1, x1 = _around(*(edit.changed for edit in together))
+        y0, x0, y1, x1 = around(*(edit.changed for edit in together))
         is_small = (y1 - y0) * (x1 - x0) <= LARGEST_WINDOW
         for part in [together] if is_small else [[edit] for edit in together]:
             yield _in_one_window(part, labels, frame)
@@ -353,7 +353,7 @@ def _in_one_window(
     edits: Sequence[LabelEdit], labels: Any, frame: FrameIndex
 ) -> tuple[tuple[int | slice, ...], NDArray[Any]]:
     """The labels around edits of one frame, and what they are once those are made in order."""
-    window = _around(*(edit.changed for edit in edits))
+    window = around(*(edit.changed for edit in edits))
     place = _slices(frame, window)
     values = np.array(labels[place])
     for edit in edits:
@@ -370,7 +370,8 @@ def _kept_small(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _around(*regions: Region) -> Window:
+def around(*regions: Region) -> Window:
+    """The smallest window that holds all regions."""
     windows = [region.window for region in regions if region.pixels.size]
     if not windows:
         return NOWHERE

@@ -196,12 +196,20 @@ class AnnotatedLabels:
         """
         return self._history.join(since, object_id, action)
 
+    def accepts(self, run: int) -> bool:
+        """Whether a run can go on: it was not undone."""
+        return self._history.accepts(run)
+
     def make(self, change: Change, run: int | None = None) -> None:
         """Make a change: a step of undo, or part of a run's."""
+        self.add(change, run)
+        self.relabelled.emit()
+
+    def add(self, change: Change, run: int | None = None) -> None:
+        """Make a change that gives no object another id."""
         self._pending.forget(change.after)
         self._write(change.edits)
         self._record(change, run)
-        self.relabelled.emit()
 
     @property
     def last_step(self) -> str:

@@ -205,7 +205,7 @@ class Session(AnnotatedLabels):
         request, current = self._pending.get(key), self.current(*key)
         if request is not None:
             return request.base
-        if current is not None and current.source is None:
+        if current is not None and current.is_own:
             return current.base
         return self.region(*key)
 
@@ -336,13 +336,15 @@ class Session(AnnotatedLabels):
         return None
 
     def confirm(self, object_id: int, frame: FrameIndex) -> bool:
-        """Make what was propagated to a frame the user's own, or agree that it ended before it.
+        """Make what was propagated to a frame, or found in it, the user's own.
+
+        Where it ended before that frame: agree that it did.
 
         ``False`` if neither is the case.
         """
         key = (object_id, frame)
         current = self.current(*key)
-        if current is None or current.source is None:
+        if current is None or current.is_own:
             return False
         own = replace(current.own, base=self.region(*key))
         after = {key: None if current.stopped else own}
@@ -386,7 +388,7 @@ class Session(AnnotatedLabels):
         covered = self.region(*key).without(lost).united(gained)  # napari may say so beforehand
         if current is None:
             current = as_found(covered.without(gained).united(lost))
-        elif current.source is not None:
+        elif not current.is_own:
             current = replace(current, base=current.footprint.landed)
         footprint = current.footprint.after_stroke(covered)
         return replace(current.own, footprint=footprint)

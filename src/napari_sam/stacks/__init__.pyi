@@ -4,6 +4,7 @@ from .linking import Links as Links
 from .linking import find_links as find_links
 from .linking import link_frames as link_frames
 from .linking import make_links as make_links
+from .options import IN_DEPTH as IN_DEPTH
 from .options import Direction as Direction
 from .options import LinkRules as LinkRules
 from .options import PropagationOptions as PropagationOptions

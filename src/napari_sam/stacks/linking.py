@@ -96,8 +96,13 @@ def _changing(tracks: Tracks) -> dict[int | None, dict[int, int]]:
     return changing
 
 
-def make_links(session: Session, links: Links) -> None:
+def make_links(session: Session, links: Links, run: int | None = None) -> None:
     """Give the labels of a session the ids of the tracks found in them: one step of undo.
+
+    Parameters
+    ----------
+    run
+        What it is one step with.
 
     Raises
     ------
@@ -119,7 +124,7 @@ def make_links(session: Session, links: Links) -> None:
         session.note_ids(highest)
         for frame, ids in links.ids.items():
             give_up(session, ids, [frame])
-        session.make(change)
+        session.make(change, run)
 
 
 def link_frames(

@@ -118,3 +118,6 @@ class LinkRules:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+
+IN_DEPTH = LinkRules(reach=0.5, gap=1, division_reach=0.0)  # slices of one object lie on another

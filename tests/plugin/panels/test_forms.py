@@ -14,7 +14,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel
 
 from configs import AllKinds, any_of
-from napari_sam.engine import ModelChoice, options_of
+from napari_sam.engine import AutomaticOptions, ModelChoice, options_of
 from napari_sam.plugin.panels.dock import LEAST_WIDTH
 from napari_sam.plugin.panels.forms import Form
 from napari_sam.plugin.panels.stack import PageOptions, StackPanel
@@ -137,3 +137,15 @@ def test_the_page_fits_into_the_narrowest_dock(qtbot) -> None:
     assert panel.options() == PageOptions(axis=0, through="time")
     panel.axis.setCurrentIndex(1)
     assert panel.options() == PageOptions(axis=1, through="depth")
+
+
+def test_the_arrows_lead_from_unset_to_the_lowest_share(form_of) -> None:
+    form = form_of(AutomaticOptions)
+    row = form.control("min_score")
+    assert (form.value().min_score, row.text()) == (None, "of the method")
+    row.stepBy(1)
+    assert form.value().min_score == 0
+    row.stepBy(5)
+    assert form.value().min_score == 0.05
+    row.stepBy(-9)
+    assert form.value().min_score is None

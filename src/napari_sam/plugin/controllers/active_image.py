@@ -109,7 +109,7 @@ class ActiveImage(QObject):
         """Show the layers; begin with an image if none is annotated."""
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
-        own = [self.bridge.preview, self.bridge.outline.layer] if self.bridge else []
+        own = self.bridge.shown_layers if self.bridge else ()
         labels = [layer for layer in labels if layer not in own]
         current = self.bridge.image if self.bridge else None
         _fill(self._panel.image, images, current)

@@ -157,6 +157,10 @@ class Propagation(Controller):
             axis = self._panel.axis.currentData()
         return "depth" if self._panel.chosen_through(axis) == "depth" else "time"
 
+    def axis_name(self, axis: int) -> str:
+        """What the slider of an axis is called: ``t``, ``slider -3``."""
+        return "" if self._bridge is None else _axis_name(self._bridge, axis)
+
     def _taken_for_granted(self, bridge: LayerBridge) -> str:
         """That nobody said whether the axis is time or depth, if so."""
         axis = self._panel.axis.currentData()

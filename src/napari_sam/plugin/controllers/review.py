@@ -1,4 +1,4 @@
-"""Low-confidence frames: look at each, correct it, propagate from there."""
+"""Low-confidence objects: look at each, correct it, propagate from there."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ SETTLE_MS = 300  # time without new masks before the list is updated
 MOST_ROWS = 200
 PAUSE_MS = 4000  # time without a correction after which it is complete
 CORRECTING = "Corrected so far. U, N or a pause propagates it from here."
+CORRECTED = "Corrected so far. Continue with the next."
 SETTLED = "This one is done. Continue with the next."
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One object in one frame: propagated there with a low score, or ended before it."""
+    """One object in one frame: propagated there, or found in it, with a low score, or ended."""
 
     object_id: int
     frame: FrameIndex
-    source: FrameIndex  # where it came from
+    source: FrameIndex  # where it came from; the same frame: it was found there
     score: float | None  # None: it ended
     why: str
 
@@ -45,6 +46,11 @@ class Entry:
         """Object, frame and score as shown."""
         score = "ended" if self.score is None else f"{self.score:.2f}"
         return str(self.object_id), frame_text(self.frame), score
+
+    @property
+    def is_found(self) -> bool:
+        """Whether it was found in its frame: then there is nowhere to propagate it to."""
+        return self.source == self.frame
 
     @property
     def axis(self) -> int:
@@ -123,13 +129,17 @@ class Review(Controller):
             self._panel.mark(self._row, self.current.why)
         else:
             self._panel.mark(None, self._about_current())
-        self._panel.propagate.setEnabled(self.current is not None)
+        self._panel.propagate.setEnabled(self._can_propagate)
         self.listed.emit(len(self.entries))
+
+    @property
+    def _can_propagate(self) -> bool:
+        return self.current is not None and not self.current.is_found
 
     def _about_current(self) -> str:
         """The state of an entry that is no longer in the list."""
         if self._correcting is not None:
-            return CORRECTING
+            return CORRECTED if self._correcting.is_found else CORRECTING
         return "" if self.current is None else SETTLED
 
     def _found(self, session: Session) -> list[Entry]:
@@ -146,6 +156,9 @@ class Review(Controller):
                 why = f"Object {object_id} was propagated here from frame {frame_text(source)}."
                 why = f"{why} {annotation.warning}".rstrip()
                 entries.append(Entry(object_id, frame, source, score, why))
+            elif annotation.found_by:
+                why = f"Object {object_id} was found automatically, and is not confirmed yet."
+                entries.append(Entry(object_id, frame, frame, score, why))
         return entries
 
     # Going through the list
@@ -171,7 +184,7 @@ class Review(Controller):
         self.current, self._row = entry, row
         self._since = self._bridge.session.newest_run
         self._panel.mark(row, self.current.why)
-        self._panel.propagate.setEnabled(True)
+        self._panel.propagate.setEnabled(self._can_propagate)
         self._bridge.show_one_of([self.current.frame])
         self._bridge.select(self.current.object_id)
 
@@ -211,7 +224,7 @@ class Review(Controller):
             self._propagate(self._bridge, self.current, None)
 
     def _propagate(self, bridge: LayerBridge, entry: Entry, number: int | None) -> None:
-        n_frames = self._reach(bridge.session, entry)
+        n_frames = 0 if entry.is_found else self._reach(bridge.session, entry)
         if n_frames == 0:
             return
         try:
@@ -254,7 +267,7 @@ class Review(Controller):
             self.finish()
         else:
             self._pause.start()
-            self._panel.mark(None, CORRECTING)
+            self._panel.mark(None, self._about_current())
 
     def _on_active(self, object_id: int) -> None:
         """The user continues with another object."""

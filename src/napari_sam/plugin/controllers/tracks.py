@@ -165,11 +165,23 @@ def features_of(session: Session) -> pd.DataFrame:
             "score": [np.nan, *(_lowest([_score(a) for a in known[i]]) for i in ids)],
             "stability": [np.nan, *(_lowest([a.stability for a in known[i]]) for i in ids)],
             "model": ["", *(", ".join(sorted({a.model for a in known[i]} - {""})) for i in ids)],
+            "source": ["", *(_sources(known[i]) for i in ids)],
             "prompts": [0, *(sum(len(a.drawings) for a in known[i]) for i in ids)],
             "frames": [0, *(sum(bool(a.footprint.landed) for a in known[i]) for i in ids)],
             "parent": ["", *(" ".join(map(str, session.parents.get(i, ()))) for i in ids)],
         }
     )
+
+
+def _sources(annotations: list[Annotation]) -> str:
+    """Where an object comes from: the user, other frames, or automatic segmentation."""
+    return ", ".join(sorted({_source(each) for each in annotations}))
+
+
+def _source(annotation: Annotation) -> str:
+    if annotation.found_by:
+        return "automatic"
+    return "user" if annotation.source is None else "propagated"
 
 
 def _score(annotation: Annotation) -> float | None:

@@ -18,6 +18,7 @@ from psygnal import Signal
 from napari_sam.engine import SamError
 from napari_sam.session import Region
 
+from .area import Area
 from .data_watch import DataWatch
 from .deferring import Defer, at_once
 from .image_view import ImageView
@@ -32,6 +33,7 @@ from .preview import Preview
 from .prompt_events import PromptEvents
 from .prompt_layers import PromptLayers
 from .prompt_sync import PromptSync
+from .proposals import Proposals
 from .replay import Replay, Replayed
 from .sight import obstacle
 from .together import Together
@@ -103,6 +105,8 @@ class LayerBridge(ImageView):
         self._drawing = PromptEvents(self.prompts, self.tools)
         self.outline = Outline(viewer, image, stack)
         self._preview = Preview(viewer, image, stack, lambda: self.labels)
+        self.proposals = Proposals(viewer, image, stack, self.labels)
+        self.area = Area(viewer, image, self.shapes, self.session, defer)
         for layer in (self.labels, self.outline.layer, self.preview, self.shapes, self.points):
             if layer not in viewer.layers:
                 viewer.layers.append(layer)
@@ -110,16 +114,10 @@ class LayerBridge(ImageView):
         self.show_object()
         self.use("point")
         self.tools.tell()
-        prompts = (self.points, self.shapes)
-        self._units = WorldUnits(viewer, image, prompts, defer)
+        drawn_in = (self.points, self.shapes, self.area.layer)
+        self._units = WorldUnits(viewer, image, drawn_in, defer)
         self._together = Together(
-            image,
-            stack,
-            self.labels,
-            prompts,
-            lambda: (self.preview, self.outline.layer),
-            self._units,
-            defer,
+            image, stack, self.labels, drawn_in, lambda: self.shown_layers, self._units, defer
         )
         self._connect()
 
@@ -130,6 +128,11 @@ class LayerBridge(ImageView):
         return not is_begun and is_blank(self.labels)
 
     # What is on screen
+
+    @property
+    def shown_layers(self) -> tuple[Labels, ...]:
+        """Layers that only show something: no labels to annotate."""
+        return (self.preview, self.outline.layer, self.proposals.layer)
 
     @property
     def is_drawing(self) -> bool:
@@ -352,7 +355,8 @@ class LayerBridge(ImageView):
         if self._closed:
             return
         self._let_go()
-        remove_layers(self.viewer, [self.points, self.shapes, self.preview, self.outline.layer])
+        drawn_in = (self.points, self.shapes, self.area.layer)
+        remove_layers(self.viewer, [*drawn_in, *self.shown_layers])
         self.closed.emit()
 
     def _let_go(self) -> None:
@@ -369,6 +373,7 @@ class LayerBridge(ImageView):
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
         self._keys.close()
+        self.area.close()
 
 
 def remove_layers(viewer: ViewerModel, layers: Iterable[Layer]) -> None:

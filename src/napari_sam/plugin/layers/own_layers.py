@@ -68,15 +68,26 @@ def show_region(layer: Labels, region: Region, image: Image, frame: FrameIndex) 
 
     The viewer is not told: it would compute all extents again, though none exceeds the image's.
     """
+    show_pixels(layer, region.pixels.astype(np.uint8), image, frame, (region.top, region.left))
+
+
+def show_pixels(
+    layer: Labels,
+    pixels: NDArray[np.uint8],
+    image: Image,
+    frame: FrameIndex,
+    corner_yx: tuple[int, int] = (0, 0),
+) -> None:
+    """Let a layer hold nothing but pixels ``(h, w)`` of a frame, from a corner of it on."""
     leading = tuple(axis for axis, i in enumerate(frame) if i is not None)
     place_like(layer, image, but=("translate",))
-    corner = iter((region.top, region.left))
+    corner = iter(corner_yx)
     first_pixel = np.array([next(corner) if i is None else i for i in frame], float)
     place = placement(image, len(frame))
     linear = Affine(**{name: place[name] for name in ("scale", "rotate", "shear")}).linear_matrix
     with layer.events.translate.blocker(), layer.events.data.blocker():
         layer.translate = place["translate"] + linear @ first_pixel
-        layer.data = np.expand_dims(region.pixels, leading).astype(np.uint8)  # draws it there
+        layer.data = np.expand_dims(pixels, leading)  # draws it there
 
 
 def raise_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:

@@ -171,6 +171,7 @@ class Table(QTableWidget):
         super().__init__(0, len(titles))
         self.sorted_by, self.is_falling = 0, False  # column and direction
         self.liked_height = 0  # pixels
+        self._filled: list[tuple[str, ...]] = []  # what the rows show
         self._revealed: int | None = None  # the row to be kept in sight
         self.setHorizontalHeaderLabels(titles)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -227,6 +228,8 @@ class Table(QTableWidget):
         with QSignalBlocker(self):
             self.setRowCount(len(rows))
             for row, texts in enumerate(rows):
+                if row < len(self._filled) and self._filled[row] == tuple(texts):
+                    continue
                 for column, text in enumerate(texts):
                     item = self.item(row, column)
                     if item is None:
@@ -235,6 +238,7 @@ class Table(QTableWidget):
                         self.setItem(row, column, item)
                     if item.text() != text:
                         item.setText(text)
+        self._filled = [tuple(texts) for texts in rows]
 
     def chosen_rows(self) -> list[int]:
         """The rows that are highlighted, from top to bottom."""

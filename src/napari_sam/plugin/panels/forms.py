@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from typing import Any, cast
 
@@ -36,6 +37,7 @@ class Form(QWidget):
     """
 
     changed = Signal()
+    edited = Signal(str)  # which row
 
     def __init__(self, config: type, names: Sequence[str] | None = None) -> None:
         super().__init__()
@@ -47,7 +49,7 @@ class Form(QWidget):
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, row in self._rows.items():
-            row.changed.connect(self._on_changed)
+            row.changed.connect(partial(self._on_changed, name))
             if isinstance(row, CheckBox):
                 self._form.addRow(row.native)
             else:
@@ -96,8 +98,9 @@ class Form(QWidget):
             if widget is not None:
                 widget.setVisible(shown)
 
-    def _on_changed(self, value: object = None) -> None:
+    def _on_changed(self, name: str, value: object = None) -> None:
         self.changed.emit()
+        self.edited.emit(name)
 
 
 def _row(field: OptionField) -> ValueWidget[Any]:
@@ -118,6 +121,8 @@ def _row(field: OptionField) -> ValueWidget[Any]:
     is_offered = not isinstance(row, ComboBox) or field.default in row.choices
     if field.default is not None and is_offered:
         made.value = field.default
+    elif field.kind in (int, float) and not isinstance(row, ComboBox):
+        made.value = _lowest(field)
     return made
 
 
@@ -125,7 +130,7 @@ def _number(field: OptionField) -> Widget:
     """magicgui's box for decimals: the one for whole numbers shows neither unit nor word."""
     said, is_whole = field.option, field.kind is int
     most = LARGEST if said.most is None else said.most
-    limits = {"min": _lowest(field), "max": most, "step": 1 if is_whole else None}
+    limits = {"min": _lowest(field), "max": most, "step": _step(field)}
     row = create_widget(annotation=float, widget_type="FloatSpinBox", options=limits)
     row.native.setDecimals(0 if is_whole else 2)
     row.native.setSuffix(f" {said.unit}" if said.unit else "")
@@ -139,9 +144,14 @@ def _choices(field: OptionField) -> list[tuple[str, Any]]:
 
 
 def _lowest(field: OptionField) -> float:
-    """The lowest number of a row: one below those allowed means None."""
+    """The lowest number of a row: a step below those allowed means None."""
     least = 0 if field.option.least is None else field.option.least
-    return least - 1 if field.is_optional else least
+    return least - _step(field) if field.is_optional else least
+
+
+def _step(field: OptionField) -> float:
+    """By how much the arrows change a number: a share by hundredths."""
+    return 0.01 if field.kind is float and field.option.most == 1 else 1
 
 
 def _read(field: OptionField, row: ValueWidget[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The panel of low-confidence frames. Widgets and layout, no logic."""
+"""The panel of low-confidence objects. Widgets and layout, no logic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 
 from .controls import LEAST_HEIGHT, ShortText, Table
 
-REVIEW_HINT = "Low-confidence frames of propagated objects, first those most worth a correction."
+REVIEW_HINT = "Objects of low confidence, first those most worth a correction."
 
 
 class ReviewPanel(QWidget):

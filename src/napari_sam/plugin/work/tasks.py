@@ -14,7 +14,7 @@ from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
 from napari_sam.engine import embed_all as embed_frames
 from napari_sam.engine import fetch as fetch_model
 from napari_sam.session import Answer, Propagated, Region, Request, decode
-from napari_sam.stacks import Links, Plan, find_links
+from napari_sam.stacks import LinkRules, Links, Plan, find_links
 from napari_sam.stacks.propagation import propagate as propagate_frames
 
 from .jobs import Report
@@ -46,7 +46,7 @@ def embed(
     report: Report,
 ) -> CachedEmbedding:
     """The embedding of a frame, from the cache or encoded now."""
-    return cache.embed(predictor, stack, frame, _encoding(report))
+    return cache.embed(predictor, stack, frame, encoding(report))
 
 
 def embed_all(
@@ -62,7 +62,7 @@ def embed_all(
     Finished frames leave ``pending``, so that a new run resumes there. It
     reports in hundredths of a frame, of ``total`` frames.
     """
-    report = _encoding(report)
+    report = encoding(report)
 
     def progress(block: int, n_blocks: int) -> None:
         report(100 * (total - len(pending)) + 100 * block // n_blocks, 100 * total)
@@ -106,7 +106,7 @@ def propagate(
     plan: Plan, cache: EmbeddingCache, predictor: Predictor, stack: FrameStack, report: Report
 ) -> Iterator[Propagated]:
     """Propagate objects from frame to frame; the job's ``each`` gets them one by one."""
-    return propagate_frames(plan, stack, predictor, cache, _encoding(report))
+    return propagate_frames(plan, stack, predictor, cache, encoding(report))
 
 
 def link(
@@ -116,12 +116,13 @@ def link(
     first_id: int,
     parents: Mapping[int, tuple[int, ...]],
     report: Report,
+    rules: LinkRules | None = None,
 ) -> Links:
     """Link the labels of all frames into tracks. Numbers from ``first_id`` on are free."""
-    return find_links(labels, frame, axis, first_id, progress=report, parents=parents)
+    return find_links(labels, frame, axis, first_id, rules, progress=report, parents=parents)
 
 
-def _encoding(report: Report) -> Report:
+def encoding(report: Report) -> Report:
     """Have an encoder's threads now, and again after each report, in which others may have run."""
     use_threads(n_encoder_threads())
 

@@ -25,11 +25,12 @@ PLAIN = (
     "model",
     "model_hash",
     "precision",
+    "found_by",
     "score",
     "stopped",
 )
 WARNING = "doubt"  # the name of `Annotation.warning` in the files, kept from version 2
-BEFORE_VERSION_2: Record = {WARNING: "", "stopped": ""}  # what was not yet written then
+NOT_YET_WRITTEN: Record = {WARNING: "", "stopped": "", "found_by": ""}  # in earlier files
 
 
 def write_annotation(object_id: int, annotation: Annotation) -> Record:
@@ -54,7 +55,7 @@ def _finite(value: Any) -> Any:
 
 def read_annotation(record: Record) -> tuple[int, Annotation]:
     """Read a record of :func:`write_annotation`, of this or an earlier version."""
-    record = BEFORE_VERSION_2 | record
+    record = NOT_YET_WRITTEN | record
     footprint = Footprint(*(read_region(record[n]) for n in ("landed", "painted", "erased")))
     annotation = Annotation(
         _read_prompts(record),

@@ -174,6 +174,7 @@ class AnnotationRecord(GivenRecord):
     model_hash: Text
     precision: Text
     score: Number | None
+    found_by: NotRequired[Text]  # not in earlier files
     doubt: NotRequired[Text]  # from version 2 on
     stopped: NotRequired[Text]  # from version 2 on
     source: Annotated[list[Count | None], Field(max_length=32)] | None

@@ -1,0 +1,141 @@
+"""One search for objects: what was found in which frame, what was decided, what was chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from napari_sam.engine import AutomaticOptions, FoundObject, FrameIndex, FrameStack, SamError
+from napari_sam.engine import Outline as Vertices
+from napari_sam.engine.masks import polygon_mask
+from napari_sam.plugin.panels.automatic import PageOptions
+from napari_sam.plugin.work.automatic import Decision, Proposals
+from napari_sam.session import Session, unconfirmed_in
+
+NOTHING = "Nothing was found. Lower the score, try another method, or click the objects by hand."
+NONE_PASSES = "No object passes the filters: lower them."
+
+
+@dataclass(eq=False)
+class Run:
+    """What was looked for, what was found, and what was decided of it."""
+
+    session: Session
+    stack: FrameStack
+    options: PageOptions
+    model: str
+    frames: tuple[FrameIndex, ...]
+    axis: int | None  # that the frames lie along, if they are several
+    began: float = field(default_factory=perf_counter)
+    is_over: bool = False  # no more frames come
+    proposals: dict[FrameIndex, Proposals] = field(default_factory=dict)
+    decided: dict[FrameIndex, Proposals] = field(default_factory=dict)
+    chosen: dict[FrameIndex, set[int]] = field(default_factory=dict)  # positions
+    accepted: int | None = None  # the step of undo in which all that stood landed
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether all landed, and that was not undone."""
+        return self.accepted is not None and self.session.accepts(self.accepted)
+
+    @property
+    def n_chosen(self) -> int:
+        """How many were chosen."""
+        return sum(map(len, self.chosen.values()))
+
+    @property
+    def progress(self) -> str:
+        """How many frames are done, in a sentence."""
+        n, m = len(self.proposals), len(self.frames)
+        return f"Searched {n} of {m} frames." if m > 1 else "Searched the frame."
+
+    @property
+    def summary(self) -> str:
+        """How many stand, and why others do not."""
+        if self.is_accepted:
+            return ""
+        counts = Counter(each.dropped for found in self.decided.values() for each in found)
+        n, n_dropped = counts.pop(None, 0), sum(counts.values())
+        if not n and not n_dropped:
+            return NOTHING if self.is_over and self.decided else ""
+        m = len(self.decided)
+        where = f" in {m} frame{'s' * (m != 1)}" if len(self.frames) > 1 else ""
+        found = f"{n} object{'s' * (n != 1)} found{where}."
+        sentence = found if n else NONE_PASSES
+        if n_dropped:
+            reasons = (f"{count} {reason}" for reason, count in counts.most_common())
+            sentence += f" Dropped: {', '.join(reasons)}."
+        return sentence
+
+    def decision(self, frame: FrameIndex, chosen: Collection[int] | None) -> Decision:
+        """What is to be decided on in a frame; of ``chosen`` as :class:`Decision` has it."""
+        replaced = unconfirmed_in(self.session, frame) if self.options.replaces else ()
+        return Decision(
+            self.proposals[frame],
+            self.options.automatic,
+            frame,
+            self.session.stack.frame_shape_of(frame),
+            self.session.labels,
+            tuple(replaced),
+            None if chosen is None else tuple(chosen),
+        )
+
+    def choose_at(self, frame: FrameIndex, point_yx: tuple[float, float]) -> bool:
+        """Choose what stands at a point, or let go of it; ``False`` if nothing does."""
+        found = self.decided.get(frame, ())
+        there = [n for n, each in enumerate(found) if not each.dropped and _covers(each, point_yx)]
+        if not there:
+            return False
+        best = max(there, key=lambda n: found[n].score)
+        self.chosen.setdefault(frame, set()).symmetric_difference_update({best})
+        return True
+
+    def choose_within(self, frame: FrameIndex, outline: Vertices) -> None:
+        """Choose what stands with more than half of its pixels in an outline, and no other.
+
+        Raises
+        ------
+        SamError
+            If the outline has no area.
+        """
+        AutomaticOptions(within=outline)
+        mask = polygon_mask(np.array(outline), self.session.stack.frame_shape_of(frame))
+        self.chosen = {
+            frame: {
+                n
+                for n, each in enumerate(self.decided.get(frame, ()))
+                if not each.dropped
+                and 2 * np.count_nonzero(mask[each.where] & each.mask) > each.area
+            }
+        }
+
+
+def frames_along(
+    shape: Sequence[int], frame: FrameIndex, axis: int | None, options: PageOptions
+) -> Iterator[FrameIndex]:
+    """The frames of a stack along an axis, from the first to the last that the page says.
+
+    Raises
+    ------
+    SamError
+        If there is no such axis, or no such frame.
+    """
+    if axis is None or frame[axis] is None:
+        raise SamError("The axis to go along spans the frame shown. Choose another one.")
+    n = shape[axis]
+    first, last = options.first_frame or 0, options.last_frame
+    last = n - 1 if last is None else min(last, n - 1)
+    if first > last:
+        raise SamError(f"There is no frame {first} among {n}. Give a first frame below {n}.")
+    for position in range(first, last + 1):
+        yield (*frame[:axis], position, *frame[axis + 1 :])
+
+
+def _covers(found: FoundObject, point_yx: tuple[float, float]) -> bool:
+    y0, x0, y1, x1 = found.window
+    y, x = (int(np.floor(at + 0.5)) for at in point_yx)
+    return y0 <= y < y1 and x0 <= x < x1 and bool(found.mask[y - y0, x - x0])

@@ -1,0 +1,107 @@
+"""Objects that were found and not accepted yet, shown over the image without being written."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_sam.engine import FoundObject, FrameIndex, FrameStack
+
+from .own_layers import placement, show_pixels
+
+Colour: TypeAlias = tuple[float, float, float, float]  # RGBA, 0 to 1
+
+DROPPED, CHOSEN, FIRST = 1, 2, 3  # values of pixels; from FIRST on the colours of those that stand
+N_COLOURS = 12
+GOLDEN_RATIO = 0.618034  # of the hue circle between an object and the next
+STANDING_ALPHA = 0.55
+DROPPED_COLOUR = (0.6, 0.6, 0.6, 0.5)
+CHOSEN_COLOUR = (1.0, 1.0, 1.0, 0.8)
+
+
+class Proposals:
+    """A layer of its own above the labels, in the viewer from the first time it is shown.
+
+    Parameters
+    ----------
+    above
+        The labels it lies above.
+    """
+
+    def __init__(self, viewer: ViewerModel, image: Image, stack: FrameStack, above: Labels) -> None:
+        self.layer = new_proposals(image, stack)
+        self._viewer, self._image, self._above = viewer, image, above
+
+    def show(self, picture: NDArray[np.uint8], frame: FrameIndex) -> None:
+        """Show a picture of a frame, as :func:`draw_proposals` makes it."""
+        layers = self._viewer.layers
+        if self.layer not in layers and self._above in layers:
+            active = layers.selection.active
+            layers.insert(layers.index(self._above) + 1, self.layer)
+            layers.selection.active = active  # the tool stays in hand
+        show_pixels(self.layer, picture, self._image, frame)
+        self.set_visible(True)
+
+    def set_visible(self, on: bool) -> None:
+        """Show the layer or hide it; napari draws again even if nothing changes."""
+        if self.layer.visible != on:
+            self.layer.visible = on
+
+
+def new_proposals(image: Image, stack: FrameStack) -> Labels:
+    """A layer for the picture of a frame."""
+    colours: dict[int | None, Colour] = {None: (0.0, 0.0, 0.0, 0.0)}
+    colours |= {DROPPED: DROPPED_COLOUR, CHOSEN: CHOSEN_COLOUR}
+    colours |= {FIRST + n: _colour(n) for n in range(N_COLOURS)}
+    return Labels(
+        np.zeros((1,) * stack.ndim, np.uint8),
+        name=f"{image.name} proposals",
+        colormap=DirectLabelColormap(color_dict=colours),
+        opacity=1.0,
+        visible=False,
+        **placement(image, stack.ndim),
+    )
+
+
+def draw_proposals(
+    found: Sequence[FoundObject], chosen: Collection[int], frame_shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """A picture ``(H, W)``: those that stand filled, better ones on top; dropped ones in outline.
+
+    Duplicates of what stands are left out. It touches no layer: any thread may do it.
+
+    Parameters
+    ----------
+    chosen
+        Positions of those that are marked.
+    """
+    picture = np.zeros(frame_shape, np.uint8)
+    dropped = [each for each in found if each.dropped not in (None, "duplicate")]
+    for each in sorted(dropped, key=lambda each: -each.area):
+        mask, there = each.mask, picture[each.where]
+        there[mask] = 0
+        there[_rim(mask)] = DROPPED
+    standing = [n for n, each in enumerate(found) if each.dropped is None]
+    for n in sorted(standing, key=lambda n: found[n].score):
+        value = CHOSEN if n in chosen else FIRST + n % N_COLOURS
+        picture[found[n].where][found[n].mask] = value
+    return picture
+
+
+def _rim(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of a mask that have one outside of it beside them."""
+    padded = np.pad(mask, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    rim: NDArray[np.bool_] = mask & ~inner
+    return rim
+
+
+def _colour(n: int) -> Colour:
+    return (*colorsys.hsv_to_rgb((n * GOLDEN_RATIO) % 1, 0.8, 1.0), STANDING_ALPHA)
