@@ -29,13 +29,15 @@ def main(names: list[str]) -> None:
     """Write the pictures of these names into docs/pictures; all of them where none is given."""
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
-    for name in names or (*MAKERS, "window", "propagate"):
+    for name in names or (*MAKERS, "window", "propagate", "automatic-page"):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
             if problem is not None:
                 sys.exit(f"no picture of the window: {problem}")
         elif name == "propagate":
-            film(PICTURES / "propagate.gif")
+            in_a_window("make_movie.py", PICTURES / "propagate.gif")
+        elif name == "automatic-page":
+            in_a_window("make_automatic.py", PICTURES / "automatic-page.png")
         else:
             save(MAKERS[name](predictor), name)
 
@@ -60,9 +62,9 @@ def automatic(predictor: Predictor) -> Image.Image:
     return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
 
-def film(path: Path) -> None:
-    """The animated picture, on a virtual display where there is one."""
-    command = [sys.executable, str(Path(__file__).with_name("make_movie.py")), str(path)]
+def in_a_window(script: str, path: Path) -> None:
+    """Let a script write a picture of the window, on a virtual display where there is one."""
+    command = [sys.executable, str(Path(__file__).with_name(script)), str(path)]
     xvfb_run = shutil.which("xvfb-run")
     if xvfb_run:
         command = [xvfb_run, "-a", "-s", "-screen 0 1600x1000x24", *command]

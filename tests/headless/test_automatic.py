@@ -61,7 +61,7 @@ def test_one_undo_takes_all_of_it_back() -> None:
     session = new_session(movie(COURSES)[0])
     everything(session)
     after = session.labels.copy()
-    assert session.last_step == "segmentation of 8 objects over 4 frames"
+    assert session.last_step == "automatic segmentation of 8 objects over 4 frames"
     assert session.undo()
     assert not session.labels.any()
     assert session.redo()

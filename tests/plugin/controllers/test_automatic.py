@@ -28,7 +28,7 @@ class Sized(Bright):
 
     def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         logits, _ = super().decode(features, prompts)
-        return logits, (0.5 + (logits > 0).sum((-2, -1)) / 60).clamp(max=0.99)
+        return logits, 0.8 + (logits > 0).sum((-2, -1)) / 300
 
 
 def discs(shift: int = 0) -> np.ndarray:
@@ -40,6 +40,11 @@ def discs(shift: int = 0) -> np.ndarray:
             radius = 4 if (y, x) == MIDDLE else 3
             image[(ys - y) ** 2 + (xs - x - shift) ** 2 <= radius**2] = 220
     return image
+
+
+def movie(n: int) -> np.ndarray:
+    """The discs going to the right, a pixel a frame."""
+    return np.stack([discs(shift) for shift in range(n)])
 
 
 class Page:
@@ -262,7 +267,7 @@ def test_what_is_annotated_stays_and_what_was_found_makes_way(open_page) -> None
 
 
 def test_a_stack_frame_by_frame_linked_and_undone(open_page) -> None:
-    stack = np.stack([discs(shift) for shift in range(4)])
+    stack = movie(4)
     page = open_page(stack, axis_labels=("t", "y", "x"))
     panel, labels = page.panel, page.bridge.labels
     page.choose("where", "stack")
@@ -286,24 +291,24 @@ def test_a_stack_frame_by_frame_linked_and_undone(open_page) -> None:
 
 
 def test_cancel_keeps_the_frames_that_are_done(open_page, hold) -> None:
-    page = open_page(np.stack([discs()] * 4), axis_labels=("z", "y", "x"))
+    page = open_page(movie(4), axis_labels=("z", "y", "x"))
     panel, user = page.panel, page.user
     gate: Gate = hold(page.automatic.predictor.model.network)
     page.choose("where", "stack")
     page.qtbot.mouseClick(panel.run, LEFT)
     assert gate.entered.acquire(timeout=60)
     gate.let(1)
-    page.qtbot.waitUntil(lambda: "9 objects" in panel.outcome.text(), timeout=60_000)
+    page.qtbot.waitUntil(lambda: "objects found" in panel.outcome.text(), timeout=60_000)
     assert "Finding objects: frame" in page.said
     page.qtbot.mouseClick(panel.run, LEFT)
     assert "A search is running already" in page.said
     page.qtbot.mouseClick(page.widget.status.cancel, LEFT)
     gate.open()
     page.settle()
-    assert "in 1 frame." in panel.outcome.text()
+    n_done = len(page.automatic.run.proposals)
+    assert n_done in (1, 2), "the frame shown first was embedded before"
     page.press(panel.accept_all)
-    assert page.bridge.labels.data[0].any()
-    assert not page.bridge.labels.data[1:].any()
+    assert page.bridge.labels.data.any((1, 2)).tolist() == [n < n_done for n in range(4)]
     assert user.viewer.layers.selection.active is page.bridge.points
 
 
@@ -359,15 +364,15 @@ def test_narrow_labels_are_widened(open_page) -> None:
 
 
 def test_another_picture_or_none_while_objects_are_looked_for(open_page, hold) -> None:
-    page = open_page(np.stack([discs()] * 3))
+    page = open_page(movie(3))
     gate: Gate = hold(page.automatic.predictor.model.network)
     page.choose("where", "stack")
     page.qtbot.mouseClick(page.panel.run, LEFT)
     assert gate.entered.acquire(timeout=60)
     gate.let(1)
-    page.qtbot.waitUntil(lambda: "9 objects" in page.panel.outcome.text(), timeout=60_000)
+    page.qtbot.waitUntil(lambda: "objects found" in page.panel.outcome.text(), timeout=60_000)
     page.bridge.image.data = np.stack([discs(3)] * 3)
-    page.qtbot.waitUntil(lambda: "The image has changed" in page.said)
+    page.qtbot.waitUntil(lambda: "The image has changed" in page.panel.outcome.text())
     gate.open()
     page.settle()
     assert not page.shown.any()
@@ -381,7 +386,7 @@ def test_another_picture_or_none_while_objects_are_looked_for(open_page, hold) -
 
 
 def test_the_dock_closed_during_a_run(open_page, hold) -> None:
-    page = open_page(np.stack([discs()] * 3))
+    page = open_page(movie(3))
     gate: Gate = hold(page.automatic.predictor.model.network)
     page.choose("where", "stack")
     page.qtbot.mouseClick(page.panel.run, LEFT)

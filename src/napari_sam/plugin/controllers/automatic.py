@@ -314,7 +314,7 @@ class Automatic(Controller):
             return
         if run.stack is not run.session.stack:
             self._forget()
-            self._tell(SamError(CHANGED))
+            self._panel.show_outcome(CHANGED)
             return
         bridge.proposals.set_visible(False)  # until the picture of this frame is there
         if frame is not None:
