@@ -43,7 +43,11 @@ def find(
         def progress(done: int, total: int, n: int = n) -> None:
             report(100 * n + 100 * done // total, 100 * len(frames))
 
+        def encoding_on(block: int, n_blocks: int, n: int = n) -> None:
+            report(100 * n, 100 * len(frames))
+
         progress(0, 1)
+        cache.embed(predictor, stack, frame, encoding_on)  # what is more urgent is done between
         found = propose(predictor, stack, frame, options, cache=cache, progress=progress)
         yield frame, tuple(found)
 
