@@ -298,11 +298,11 @@ def test_cancel_keeps_the_frames_that_are_done(open_page, hold) -> None:
     page.qtbot.mouseClick(panel.run, LEFT)
     assert gate.entered.acquire(timeout=60)
     gate.let(1)
-    page.qtbot.waitUntil(lambda: page.automatic.run.proposals, timeout=60_000)
+    page.qtbot.waitUntil(lambda: bool(page.automatic.run.proposals), timeout=60_000)
     assert "Finding objects: frame" in page.said
     page.qtbot.mouseClick(panel.run, LEFT)
     assert "A search is running already" in page.said
-    page.qtbot.mouseClick(page.widget.status.cancel, LEFT)
+    page.widget.status.cancel.click()
     gate.open()
     page.settle()
     n_done = len(page.automatic.run.proposals)
@@ -370,7 +370,7 @@ def test_another_picture_or_none_while_objects_are_looked_for(open_page, hold) -
     page.qtbot.mouseClick(page.panel.run, LEFT)
     assert gate.entered.acquire(timeout=60)
     gate.let(1)
-    page.qtbot.waitUntil(lambda: page.automatic.run.proposals, timeout=60_000)
+    page.qtbot.waitUntil(lambda: bool(page.automatic.run.proposals), timeout=60_000)
     page.bridge.image.data = np.stack([discs(3)] * 3)
     page.qtbot.waitUntil(lambda: "The image has changed" in page.panel.outcome.text())
     gate.open()
