@@ -145,6 +145,19 @@ def test_nothing_more_lands_once_it_is_undone() -> None:
     assert not session.labels.any()
 
 
+def test_nothing_makes_way_once_it_is_undone() -> None:
+    session = new_session()
+    land_all(session, found(square(0, 0)))
+    run = session.new_run()
+    elsewhere = free_regions([found(square(0, 0))], SHAPE[1:])
+    list(land_claims(session, elsewhere, Landing(frame(0), "pocket", run)))
+    session.undo()
+    before = state(session)
+    claims = free_regions([found(square(0, 0, 3))], SHAPE[1:])
+    assert list(land_claims(session, claims, Landing(HERE, "pocket", run, replaces=True))) == []
+    assert state(session) == before
+
+
 def test_a_click_meanwhile_is_a_step_of_its_own() -> None:
     session = new_session()
     claims = free_regions([found(square(0, 3 * n)) for n in range(3)], SHAPE[1:])

@@ -88,7 +88,7 @@ def land_claims(
     SamError
         If the labels cannot hold so many ids. Then nothing was written.
     """
-    if not claims:
+    if not claims or not session.accepts(landing.run):
         return
     first = session.next_id()
     last = first + len(claims) - 1
