@@ -22,6 +22,7 @@ from napari_sam.engine import (
     Predictor,
     find_objects,
 )
+from napari_sam.engine.automatic.grid import _crops
 from napari_sam.model import VIT_B
 from oracles import SMALL, Pair, make_pair, reference_masks
 
@@ -106,6 +107,17 @@ def test_masks_around_clicks_are_those_of_the_reference(case: Case) -> None:
     expected = reference_masks(local_masks.reference(), image, case.rules)
     assert len(expected) > 3
     assert_same(found, expected)
+
+
+def test_parts_of_a_small_frame_lie_inside_it() -> None:
+    """Sixteen parts a side of 40 pixels, rounded up, would reach 49 pixels far."""
+    options = AutomaticOptions(method="grid", grid=GridRules(points_per_side=1, crop_n_layers=4))
+    crops = list(_crops((40, 500), options))
+    assert all(min(crop.shape) > 0 for crop in crops)
+    seen = np.zeros((40, 500), bool)
+    for y0, x0, y1, x1 in (crop.window for crop in crops if crop.window is not None):
+        seen[y0:y1, x0:x1] = True
+    assert seen.all()
 
 
 def with_spread_scores(pair: Pair) -> Pair:

@@ -141,3 +141,16 @@ def test_seeds_are_peaks_of_the_depth() -> None:
     assert seed.point == (13.5, 13.5)  # pixel 3 of 8 px of the input, 4 of the frame
     assert seed.depth == pytest.approx((8 * 0.5 + 0.9) / 9)
     assert len(find_seeds([maps], [2], embedding, 0.05)) == 2
+
+
+def test_a_peak_on_the_edge_of_the_frame_is_outside() -> None:
+    """The centre of the second row lies 6 pixels down, where a frame of 6 rows ends."""
+    maps = torch.zeros(1, 3, 4, 8)
+    maps[0, 0] = 1
+    maps[0, 2, 1, 1] = maps[0, 2, 0, 6] = 1
+    embedding = Embedding((), (6, 32), (6, 32), "")
+    for seed in find_seeds([maps], [1], embedding, 0.1):
+        y, x = seed.pixel
+        assert 0 <= y < 6
+        assert 0 <= x < 32
+    assert find_seeds([maps], [1], embedding, 0.1)

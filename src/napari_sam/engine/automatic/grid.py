@@ -99,6 +99,8 @@ def _windows(frame_shape: tuple[int, int], rules: GridRules) -> Iterator[tuple[i
         height, width = (math.ceil((overlap * (n - 1) + side) / n) for side in frame_shape)
         for x, y in product(range(n), repeat=2):
             y0, x0 = y * (height - overlap), x * (width - overlap)
+            if y0 >= frame_shape[0] or x0 >= frame_shape[1]:  # rounded up, in a small frame
+                continue
             yield layer, (y0, x0, min(y0 + height, frame_shape[0]), min(x0 + width, frame_shape[1]))
 
 

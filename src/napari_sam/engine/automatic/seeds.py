@@ -101,7 +101,7 @@ def find_seeds(
         highest = F.max_pool2d(depth, NEIGHBOURHOOD, 1, NEIGHBOURHOOD // 2)
         peaks = ((highest == depth) & (depth > least_depth))[0].nonzero().cpu().numpy()
         points = (peaks + 0.5) * (MAP_STRIDE * shrink) / scale - 0.5
-        inside = (points <= np.array(embedding.frame_shape) - 0.5).all(1)
+        inside = (points < np.array(embedding.frame_shape) - 0.5).all(1)
         values = depth[0].cpu().numpy()[tuple(peaks.T)]
         seeds += [
             Seed((float(y), float(x)), level, float(value))
