@@ -118,10 +118,12 @@ REFUSALS = (
     Refusal("no area", "auto first.png --out o.tif --within 3,3,3,9", "has no area"),
     Refusal("no box", "auto first.png --out o.tif --within 3,3,9", "a box Y0,X0,Y1,X1 or a poly"),
     Refusal("no grid", "auto first.png --out o.tif --points-per-side 0", "points_per_side is 0."),
-    Refusal("frames of one", "auto first.png --out o.tif --frames 0", "one frame only"),
+    Refusal("frames of one", "auto first.png --out o.tif --frames 1", "outside a stack of 1"),
     Refusal("frames outside", "auto movie.tif --out o.tif --frames 2-4", "outside a stack of 4"),
-    Refusal("frames", "auto movie.tif --out o.tif --frames a-b", "Write 0-9, or 2,5,7."),
-    Refusal("no frames", "auto movie.tif --out o.tif --frames 3-1", "Write 0-9, or 2,5,7."),
+    Refusal("frames", "auto movie.tif --out o.tif --frames a-b", "Write all, 7, 0-20"),
+    Refusal("no frames", "auto movie.tif --out o.tif --frames 3-1", "Write all, 7, 0-20"),
+    Refusal("some backwards", "auto movie.tif --out o.tif --frames 3-1,2", "Write all, 7, 0-20"),
+    Refusal("too many", "auto movie.tif --out o.tif --frames 0-9999999999999", "outside a stack"),
 )
 
 

@@ -22,7 +22,6 @@ from napari_sam.headless.automatic import (
     Placed,
     as_small_as_fits,
     find_everything,
-    frames_at,
     link_everything,
     nothing_found,
     why_dropped,
@@ -173,16 +172,6 @@ def test_more_objects_than_labels_can_number_are_refused_and_nothing_changes() -
         everything(session, frames=[stack.index(0)])
     assert not session.labels.any()
     assert not session.last_step
-
-
-def test_frames_are_chosen_on_the_first_axis() -> None:
-    stack = FrameStack.from_array(np.zeros((3, 2, 8, 8)), axes="TZYX")
-    assert frames_at(stack, [2]) == [(2, 0, None, None), (2, 1, None, None)]
-    assert len(frames_at(stack, None)) == 6
-    with pytest.raises(SamError, match="Frame 3 is outside a stack of 3 frames"):
-        frames_at(stack, [0, 3])
-    with pytest.raises(SamError, match="one frame only"):
-        frames_at(FrameStack.from_array(np.zeros((8, 8))), [0])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import typer
 
 from napari_sam.engine import AutomaticOptions, GridRules, ImageChoice, ModelChoice, box_outline
 
-from .embed import open_store
+from .embed import choose_frames, open_store, parse_frames
 from .options import (
+    Frames,
     Json,
     LabelsOut,
     check_outputs,
@@ -50,13 +51,7 @@ def auto(
             help="Look in this box only; with three points Y,X or more, in this polygon.",
         ),
     ] = None,
-    frames: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T",
-            help="Frames of a stack, counted from 0: 0-9, or 2,5,7; all by default.",
-        ),
-    ] = None,
+    frames: Frames = "all",
     link: Annotated[
         bool,
         typer.Option(
@@ -87,7 +82,7 @@ def auto(
     stack, names = read_stack(image, reading)
     outline = None if within is None else read_outline(within)
     options = replace(options, grid=grid, within=outline, kept_score=1.0, kept_stability=1.0)
-    wanted = headless.frames_at(stack, None if frames is None else positions(frames))
+    wanted = list(choose_frames(stack, parse_frames(frames)))
     check_outputs((image, weights_file(choice.model)), out, overlay)
     if overlay:
         picture_format(overlay)
@@ -121,22 +116,6 @@ def read_outline(text: str) -> tuple[tuple[float, float], ...]:
     if len(values) == 4:
         return box_outline(values)
     return tuple(zip(values[::2], values[1::2], strict=True))
-
-
-def positions(frames: str) -> list[int]:
-    """The positions in a --frames such as "0-9" or "2,5,7"."""
-    from napari_sam.engine import FrameError
-
-    chosen: list[int] = []
-    try:
-        for part in frames.split(","):
-            first, _, last = part.partition("-")
-            chosen += range(int(first), int(last or first) + 1)
-    except ValueError:
-        chosen = []
-    if not chosen:
-        raise FrameError(f"--frames {frames} cannot be read. Write 0-9, or 2,5,7.")
-    return chosen
 
 
 def report(

@@ -71,7 +71,7 @@ def embed(
     """
     from napari_sam.engine import EmbeddingCache, FrameError
 
-    positions = None if choice.frames == "all" else parse_frames(choice.frames)
+    spans = parse_frames(choice.frames)
     left_out: list[str] = []
     store = open_store()
     cache = EmbeddingCache(store=store)
@@ -80,7 +80,7 @@ def embed(
     for path in images:
         try:
             stack, _ = read_stack(path, reading)
-            chosen = choose_frames(stack, positions)
+            chosen = choose_frames(stack, spans)
             before = sum(done.frames for done in results)
             results.append(embed_image(path, cache, predictor, stack, chosen, before))
         except (FrameError, OSError) as error:
@@ -141,10 +141,12 @@ def describe_store(store: EmbeddingStore) -> dict[str, str | int]:
     }
 
 
-def parse_frames(frames: str) -> list[range]:
-    """The positions in a --frames such as "7", "0-20" or "0-20,35"; both ends count."""
+def parse_frames(frames: str) -> list[range] | None:
+    """The positions in a --frames such as "7", "0-20" or "0-20,35"; both ends count; all: none."""
     from napari_sam.engine import FrameError
 
+    if frames == "all":
+        return None
     spans: list[range] = []
     try:
         for part in frames.split(","):

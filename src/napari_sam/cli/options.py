@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 
-from napari_sam.engine import ImageChoice, ModelChoice, OptionField, options_of, read_options
+from napari_sam.engine import (
+    EncodingChoice,
+    ImageChoice,
+    ModelChoice,
+    OptionField,
+    options_of,
+    read_options,
+)
 
 from .printing import tell
 
@@ -80,6 +87,7 @@ Models = Annotated[
 ]
 Device = Annotated[str, typer_option(_OF_MODEL["device"])]
 Precision = Annotated[str, typer_option(_OF_MODEL["precision"])]
+Frames = Annotated[str, typer_option(options_of(EncodingChoice)["frames"])]
 LabelsOut = Annotated[
     Path,
     typer.Option(

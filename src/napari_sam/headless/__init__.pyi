@@ -1,6 +1,5 @@
 from .automatic import Placed as Placed
 from .automatic import find_everything as find_everything
-from .automatic import frames_at as frames_at
 from .automatic import link_everything as link_everything
 from .image import Segmented as Segmented
 from .image import as_row as as_row

@@ -123,29 +123,6 @@ def is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
     return bool((shown == shown[0, 0]).all())
 
 
-def frames_at(stack: FrameStack, positions: Sequence[int] | None) -> list[FrameIndex]:
-    """All frames at some positions of a stack's first axis, whatever the axes after it.
-
-    Raises
-    ------
-    FrameError
-        If a position is outside, or the image has one frame only.
-    """
-    frames = list(stack.indices())
-    if positions is None:
-        return frames
-    axis = next((n for n, at in enumerate(frames[0]) if at is not None), None)
-    if axis is None:
-        raise FrameError("This image has one frame only. Leave the frames out, or give a stack.")
-    if outside := [at for at in positions if not 0 <= at < stack.shape[axis]]:
-        raise FrameError(
-            f"Frame {outside[0]} is outside a stack of {stack.shape[axis]} frames. Give positions "
-            f"from 0 to {stack.shape[axis] - 1}."
-        )
-    chosen = set(positions)
-    return [frame for frame in frames if frame[axis] in chosen]
-
-
 def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
     """Give each object one id in all frames: in depth its slices are joined, in time it is tracked.
 
