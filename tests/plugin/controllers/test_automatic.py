@@ -7,9 +7,9 @@ import pytest
 import torch
 from napari.layers import Image
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
 from torch import Tensor
 
+from automatic_page import LEFT, Page
 from bright import SIDE, Bright, Gate
 from napari_sam.engine import LoadedModel, Predictor
 from napari_sam.model import PromptTensors
@@ -17,7 +17,6 @@ from napari_sam.plugin.layers.own_layers import new_labels
 from napari_sam.session import load
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-LEFT = Qt.MouseButton.LeftButton
 CENTRES = (10, 32, 54)
 MIDDLE = (32, 32)
 FRAME = (None, None)
@@ -47,68 +46,6 @@ def movie(n: int) -> np.ndarray:
     return np.stack([discs(shift) for shift in range(n)])
 
 
-class Page:
-    """The page Automatic, as its user has it."""
-
-    def __init__(self, user) -> None:
-        self.user, self.widget, self.qtbot = user, user.widget, user.qtbot
-        self.panel, self.automatic = user.widget.everything, user.widget.automatic
-        self.widget.pages.tabs.setCurrentIndex(self.widget.automatic_page)
-        self.choose("method", "grid")
-        self.set("points_per_side", 8)
-
-    @property
-    def bridge(self):
-        return self.widget.bridge
-
-    @property
-    def said(self) -> str:
-        return self.widget.status.text.text()
-
-    @property
-    def shown(self) -> np.ndarray:
-        """What the layer of proposals shows."""
-        layer = self.bridge.proposals.layer
-        return layer.data if layer.visible else np.zeros_like(layer.data)
-
-    def choose(self, name: str, value: object) -> None:
-        control = self.panel.form.control(name)
-        control.setCurrentIndex(control.findData(value))
-
-    def set(self, name: str, value: float) -> None:
-        self.panel.form.control(name).setValue(value)
-
-    def press(self, button) -> None:
-        """Click a button, and wait for what comes of it."""
-        self.qtbot.mouseClick(button, LEFT)
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until nothing is on its way; what a worker has just ended is delivered, too."""
-        for _ in range(3):
-            if self.bridge is not None:
-                self.user.ready()
-            self.qtbot.waitUntil(self._is_settled, timeout=60_000)
-            QApplication.processEvents()
-
-    def _is_settled(self) -> bool:
-        waiting = self.widget.deferred.is_waiting
-        return not self.automatic.is_busy and self.widget.worker.idle and not waiting
-
-    def save(self) -> None:
-        """Save by itself, and wait until all is saved."""
-        session = self.bridge.session
-
-        def is_saved() -> bool:
-            self.widget.saving.tick()
-            return session.saved is not None and session.saved.n_changes == session.n_changes
-
-        self.qtbot.waitUntil(is_saved, timeout=60_000)
-
-    def find(self) -> None:
-        self.press(self.panel.run)
-
-
 @pytest.fixture
 def open_page(open_window):
     """A window on an image, the network a scripted one, the page Automatic in front."""
@@ -119,7 +56,10 @@ def open_page(open_window):
         model = LoadedModel(Sized(), "sized", "sha256:0", torch.device("cpu"), "fp32")
         user.widget._on_model(Predictor(model))
         user.ready()
-        return Page(user)
+        page = Page(user)
+        page.choose("method", "grid")
+        page.set("points_per_side", 8)
+        return page
 
     return open_
 
@@ -310,6 +250,37 @@ def test_cancel_keeps_the_frames_that_are_done(open_page, hold) -> None:
     page.press(panel.accept_all)
     assert page.bridge.labels.data.any((1, 2)).tolist() == [n < n_done for n in range(4)]
     assert user.viewer.layers.selection.active is page.bridge.points
+
+
+def test_what_is_found_after_the_first_were_accepted_can_be_accepted_too(open_page, hold) -> None:
+    stack = movie(5)
+    page = open_page(stack, axis_labels=("z", "y", "x"))
+    panel, labels = page.panel, page.bridge.labels
+    gate: Gate = hold(page.automatic.predictor.model.network)
+    page.choose("where", "stack")
+    page.qtbot.mouseClick(panel.run, LEFT)
+    assert gate.entered.acquire(timeout=60)
+    for _ in range(2):  # what was found in the first frame is decided within the second
+        gate.let(1)
+        page.qtbot.waitUntil(lambda: bool(page.automatic.run.proposals), timeout=60_000)
+    page.qtbot.waitUntil(panel.accept_all.isEnabled, timeout=60_000)
+    page.qtbot.mouseClick(panel.accept_all, LEFT)
+    gate.open()
+    page.settle()
+    was_accepted = labels.data.any((1, 2))
+    assert was_accepted[0]
+    assert not was_accepted[-1]
+    n_left = 9 * int((~was_accepted).sum())
+    assert f"{n_left} objects found in 5 frames." in panel.outcome.text()
+    page.press(panel.accept_all)
+    np.testing.assert_array_equal(labels.data > 0, stack > 200)
+    assert len(np.unique(labels.data)) == 46
+    assert not panel.accept_all.isEnabled()
+    for _ in range(2):
+        page.user.press("z", CONTROL)
+        page.settle()
+    assert not labels.data.any()
+    assert "45 objects found in 5 frames." in panel.outcome.text()
 
 
 def test_nothing_found_is_said(open_page) -> None:

@@ -101,7 +101,7 @@ class Accepting(QObject):
             self._give_up(SamError(NOTHING_CHOSEN if acceptance.only_chosen else NONE_PASSES))
             return
         acceptance.number = run.session.new_run()
-        if not acceptance.only_chosen:
+        if not acceptance.only_chosen and len(claims) == len(run.proposals):
             run.accepted = acceptance.number
         self._steps = _steps(acceptance, claims)
         self._status.show_busy("Writing the objects …")

@@ -158,6 +158,7 @@ class Automatic(Controller):
         """One frame is done."""
         frame, proposals = found
         run.proposals[frame] = proposals
+        run.accepted = None  # these were not
         if proposals:
             self._panel.show_thresholds(*run.options.thresholds(proposals[0].method))
         self._decide(run, [frame])
