@@ -14,7 +14,7 @@ from napari_sam.engine import LoadedModel
 from napari_sam.model import PocketConfig, SamConfig, build_network
 from napari_sam.training import TrainingData
 from napari_sam.training.data import AnnotatedFrame, FrameName
-from napari_sam.training.run import DECODER_ONLY, FROM_SCRATCH
+from napari_sam.training.start import DECODER_ONLY, FROM_SCRATCH
 
 SIDE = 64
 TINY = PocketConfig(

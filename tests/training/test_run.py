@@ -18,9 +18,9 @@ from commands import contents
 from napari_sam.engine import LoadedModel, ModelError, SamError, load_model
 from napari_sam.model import POCKET, Pocket, Sam
 from napari_sam.training import Report, TrainingConfig, TrainingData, begin_from, config_for, train
-from napari_sam.training.run import DECODER_ONLY, FINE_TUNING, FROM_SCRATCH
 from napari_sam.training.run_plot import SIZE
 from napari_sam.training.saving import save_checkpoint, save_weights
+from napari_sam.training.start import DECODER_ONLY, FINE_TUNING, FROM_SCRATCH
 from small_runs import DECODER_RUN, POCKET_RUN, disks, tiny_pocket, tiny_sam, training_data
 
 

@@ -24,9 +24,9 @@ from .options import EvaluationOptions as EvaluationOptions
 from .options import TrainingConfig as TrainingConfig
 from .pocket.split import read_pocket_data as read_pocket_data
 from .run import Report as Report
-from .run import begin_from as begin_from
 from .run import check_out as check_out
-from .run import config_for as config_for
 from .run import train as train
+from .start import begin_from as begin_from
+from .start import config_for as config_for
 from .training_data import TrainingData as TrainingData
 from .training_data import read_training_data as read_training_data
