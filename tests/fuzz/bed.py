@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import queue
 import select
 import subprocess
@@ -15,8 +15,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-LONGEST_S = 10.0  # of computing
-BUSY_COMPUTER = 12  # times so long by the clock: it waits for something that never comes
+import psutil
+
+LONGEST_S = 10.0  # of computing, or of waiting for anything but a processor or a disk
+LOOKS_EVERY_S = 0.5
 MOST_MB = 2048
 IMPORTS_IN_S = 120  # for the first input of a kind, before which the program is imported
 
@@ -54,15 +56,13 @@ class Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         limit = LONGEST_S if kind in self.known else IMPORTS_IN_S
-        start, worked = time.monotonic(), cpu_seconds(process.pid)
+        start, worked, waited = time.monotonic(), cpu_seconds(process.pid), 0.0
         process.stdin.write(json.dumps([kind, number]) + "\n")
         process.stdin.flush()
         answered: list[object] = []
-        while not answered and (
-            cpu_seconds(process.pid) - worked < limit
-            and time.monotonic() - start < BUSY_COMPUTER * limit
-        ):
-            answered, _, _ = select.select([process.stdout], [], [], 0.5)
+        while not answered and max(cpu_seconds(process.pid) - worked, waited) < limit:
+            answered, _, _ = select.select([process.stdout], [], [], LOOKS_EVERY_S)
+            waited += 0.0 if is_at_work(process.pid) else LOOKS_EVERY_S
         line = process.stdout.readline() if answered else ""
         seconds = min(time.monotonic() - start, cpu_seconds(process.pid) - worked)
         if line:
@@ -92,10 +92,28 @@ class Worker:
         return self.process
 
 
+def _family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
 def cpu_seconds(pid: int) -> float:
-    """What a process has computed (man 5 proc): on a busy computer less than the clock says."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """What a process and its children computed: on a busy computer less than the clock says."""
+    computed = 0.0
+    for process in _family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            computed += sum(process.cpu_times()[:4])
+    return computed
+
+
+def is_at_work(pid: int) -> bool:
+    """Whether a thread of them computes, or would if it had a processor or a disk (man 5 proc)."""
+    for process in _family(pid):
+        for path in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                if path.read_text().rpartition(")")[2].split()[0] in "RD":
+                    return True
+    return False
 
 
 def _answer(line: str, seconds: float) -> tuple[str, str, float, float]:

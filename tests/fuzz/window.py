@@ -1,7 +1,7 @@
 """A real window in which somebody works with mouse and keys until the process is killed.
 
-`python window.py IMAGE SEED` says on stdout, each with the time: what it opened with, each change,
-and what stands whenever a save begins.
+`python window.py IMAGE SEED` says on stdout, each with the time: what it read, what it opened with,
+each change, and what stands whenever a save begins.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import napari
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_sam.plugin.sessions import reopening
 from napari_sam.session import Autosave, Session
 from user import User
 from window_at_work import fingerprint
@@ -38,6 +39,18 @@ def tell_saves() -> None:
         return snapshot(autosave)
 
     Autosave.snapshot = told
+
+
+def tell_what_is_read() -> None:
+    """Say what is in a session that is read, before masks land that it waits for."""
+    load = reopening.load
+
+    def told(*given: object) -> Session:
+        session = load(*given)
+        say("read", fingerprint(session))
+        return session
+
+    reopening.load = told
 
 
 def act(user: User, chance: random.Random) -> None:
@@ -84,6 +97,7 @@ def work(path: str, seed: int) -> None:
     """Open the image, and its session if there is one; go on for ever."""
     chance = random.Random(seed)
     tell_saves()
+    tell_what_is_read()
     viewer = napari.Viewer()
     viewer.open(path)
     user = User(viewer)

@@ -24,7 +24,7 @@ from window_at_work import fingerprint
 
 WINDOW = Path(__file__).with_name("window.py")
 AT_WORK_S = 9.0  # it is killed within so long after it has opened
-OPENS_IN_S = 120.0
+OPENS_IN_S = 300.0  # on a busy computer
 MOST_LOST_S = 2.0
 
 
@@ -84,7 +84,7 @@ def kill_window(
         killed_at = time.monotonic()
         process.send_signal(signal.SIGKILL)
         listener.join()
-    words = ("opened", "change", "saving")  # napari says more
+    words = ("read", "opened", "change", "saving")  # napari says more
     whole = (line.split() for line in lines if line.endswith("\n") and line.startswith(words))
     return [(word, what, float(at)) for word, what, at in whole], killed_at
 
@@ -93,21 +93,21 @@ def judge(
     number: int, path: Path, said: list[tuple[str, str, float]], killed_at: float, expected: str
 ) -> tuple[KilledWindow, str]:
     """Read what is on disk and compare it with what the window said."""
-    opened = [what for word, what, _ in said if word == "opened"]
+    read, opened = ([what for word, what, _ in said if word == w] for w in ("read", "opened"))
     saving = {what: at for word, what, at in said if word == "saving"}
     changes = [at for word, _, at in said if word == "change"]
     problem, lost, found = "", 0.0, expected
     try:
         if not opened:
             raise AssertionError("the window did not open")
-        if expected and opened[0] != expected:
-            raise AssertionError(f"it opened with {opened[0]}, {expected} was there")
+        if expected and read != [expected]:
+            raise AssertionError(f"it read {read}, {expected} was there")
         if is_session(session_path(path)):
             session = load(session_path(path), FrameStack.from_array(tifffile.imread(path)))
             found = fingerprint(session)
             if session.notices or not session.is_of_image:
                 raise AssertionError(session.notices)
-            if found not in (*saving, opened[0]):
+            if found not in (*saving, *read, opened[0]):
                 raise AssertionError(f"{found} is there, which never stood")
         since = saving.get(found, 0.0)
         lost = max((killed_at - at for at in changes if at > since), default=0.0)

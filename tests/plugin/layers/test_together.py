@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from napari.components import ViewerModel
 
 from annotating import answer
 from napari_sam.plugin.layers import LayerBridge
+from napari_sam.plugin.layers.deferring import Defer, at_once
 from napari_sam.plugin.layers.own_layers import MOVES, placement
 from napari_sam.session import Region
 
@@ -28,12 +30,17 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "all at once": {"scale": (1.0, 2.0, 3.0), "translate": (9.0, 8.0, 7.0), "shear": [0, 0, 0.1]},
 }
+MEASURED: dict[str, dict[str, Any]] = {
+    "measured": {"units": ("um", "um", "um")},
+    "timed": {"units": ("s", "um", "um")},
+    "measured and scaled": {"units": ("nm", "nm", "nm"), "scale": (3.0, 2.0, 2.0)},
+}
 
 
-def bridged() -> LayerBridge:
+def bridged(defer: Defer = at_once) -> LayerBridge:
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros(SHAPE, np.uint8), name="cells", **START)
-    return LayerBridge(viewer, image)
+    return LayerBridge(viewer, image, defer=defer)
 
 
 def click(bridge: LayerBridge, at: tuple[int, ...]) -> None:
@@ -63,20 +70,23 @@ def assert_together(bridge: LayerBridge) -> None:
             np.testing.assert_allclose(layer.data_to_world(at), bridge.image.data_to_world(at))
     for name in MOVES:
         np.testing.assert_array_equal(placement(bridge.labels)[name], place[name])
+    for layer in (bridge.labels, bridge.image):
+        assert layer._slice.image.view.shape == SHAPE[1:]
 
 
 @pytest.mark.parametrize("when", ["before a click", "while it is pending", "after it"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *MEASURED])
 def test_what_is_on_an_image_goes_with_it(name: str, when: str) -> None:
     bridge = bridged()
+    case = {**CASES, **MEASURED}[name]
     if when == "before a click":
-        move(bridge.image, CASES[name])
+        move(bridge.image, case)
     click(bridge, AT)
     if when == "while it is pending":
-        move(bridge.image, CASES[name])
+        move(bridge.image, case)
     land(bridge)
     if when == "after it":
-        move(bridge.image, CASES[name])
+        move(bridge.image, case)
     assert_together(bridge)
     assert bridge.labels.data[AT] == 1
     bridge.next_object()
@@ -105,6 +115,22 @@ def test_what_is_on_an_image_is_put_back(name: str, which: str, when: str) -> No
     land(bridge)
     assert bridge.labels.data[AT] == 1
     assert bridge.session.prompts(1, (3, None, None)).points == (pytest.approx(AT[1:]),)
+
+
+@pytest.mark.parametrize("change", [{"units": ("um",) * 3}, {"translate": (99.0, 2.0, 3.0)}])
+def test_a_mask_lands_in_labels_that_are_about_to_be_put_back(change: dict[str, Any]) -> None:
+    waiting: list[Callable[[], None]] = []
+    bridge = bridged(waiting.append)
+    click(bridge, AT)
+    while waiting:
+        waiting.pop(0)()
+    move(bridge.labels, change)
+    land(bridge)
+    assert bridge.labels.data[AT] == 1
+    while waiting:
+        waiting.pop(0)()
+    assert_together(bridge)
+    np.testing.assert_array_equal(bridge.labels._slice.image.raw, bridge.labels.data[AT[0]])
 
 
 def test_sliders_that_stay_show_another_frame_of_an_image_that_is_moved() -> None:

@@ -64,7 +64,8 @@ class LabelLink:
         """
         frame = self._shown()
         is_seen = frame is None or _crosses(indices, frame)
-        if not is_seen or any(isinstance(at, slice) for at in indices):
+        is_window = any(isinstance(at, slice) for at in indices)
+        if not is_seen or is_window or not self._is_sliced():
             self._labels.data[indices] = values
             if is_seen:
                 self._defer(self._refresh)
@@ -75,6 +76,12 @@ class LabelLink:
         finally:
             self._amid_stroke += [] if self._writing is None else [indices]
             self._writing = None
+
+    def _is_sliced(self) -> bool:
+        """Whether napari shows a frame; until labels that were moved are put back, it may not."""
+        shape = self._labels.data.shape
+        shown = [shape[axis] for axis in self._labels._slice_input.displayed]
+        return sorted(shown) == sorted(self._labels._slice.image.view.shape)
 
     def _refresh(self) -> None:
         self._is_refreshing = True

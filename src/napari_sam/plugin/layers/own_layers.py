@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,16 @@ def place_like(layer: Layer, image: Image, *, but: Sequence[str] = ()) -> None:
     for name in MOVES:
         if name not in but and not _same(now[name], place[name]):
             setattr(layer, name, place[name])
+
+
+def slice_again(layers: Iterable[Layer]) -> None:
+    """Show layers whose units changed: napari takes what it showed of them for out of bounds.
+
+    It would slice them again, in the units of the world, when a slider is moved.
+    """
+    for layer in layers:
+        layer.events.reload(layer=layer)
+        layer.refresh()
 
 
 def reordered(place: Mapping[str, Any], axes: Sequence[int]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from napari_sam.engine import FrameStack
 
 from .deferring import Defer
 from .labels_as_given import lies_on
-from .own_layers import MOVES, place_like
+from .own_layers import MOVES, place_like, slice_again
 from .world import WorldUnits
 
 PUT_BACK = "“{}” was put back: masks lie where their image lies. Move “{}”, and they go with it."
@@ -74,16 +74,22 @@ class Together:
             self.moved.emit()
 
     def _put_back(self) -> None:
+        if self._is_placing:
+            return
         astray = [each for each in self._layers if not lies_on(each, self._image, self._stack)]
-        if astray and not self._is_placing:
-            self._place()
+        self._place()  # in its units, too
+        if astray:
             self.noticed.emit(PUT_BACK.format(astray[0].name, self._image.name))
 
     def _place(self) -> None:
         self._is_placing = True
+        layers = (*self._layers, *self._shown())
+        before = [layer.units for layer in layers]
         try:
-            for layer in (*self._layers, *self._shown()):
+            for layer in layers:
                 place_like(layer, self._image)
             self._units.place()
+            if [layer.units for layer in layers] != before:
+                slice_again((self._image, *layers))
         finally:
             self._is_placing = False

@@ -29,7 +29,7 @@ from .places import (
     user_folder,
 )
 
-AUTOSAVE_MS = 2000  # what is lost at the worst: that, and the time a save takes
+AUTOSAVE_MS = 1000  # at the worst that is lost, and the time that a save takes
 RETRY_AFTER = 15  # for so many rounds a folder is left alone that could not be written to
 SAVE = "save"  # job slot
 ELSEWHERE = "“Save as …” takes another place."
