@@ -28,6 +28,7 @@ class Pages(QWidget):
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
         for n, panel in enumerate(panels):
             if n:
                 layout.addWidget(rule())

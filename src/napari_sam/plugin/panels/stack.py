@@ -118,3 +118,4 @@ class StackPanel(QWidget):
     def show_outcome(self, text: str) -> None:
         """Show the result of the last run."""
         self.outcome.say(text)
+        self.outcome.setVisible(bool(text))  # else the page scrolls in a low window

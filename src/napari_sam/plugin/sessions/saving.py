@@ -29,8 +29,8 @@ from .places import (
     user_folder,
 )
 
-AUTOSAVE_MS = 1000  # at the worst that is lost, and the time that a save takes
-RETRY_AFTER = 15  # for so many rounds a folder is left alone that could not be written to
+AUTOSAVE_MS = 500  # at the worst that is lost, and the time that a save takes
+RETRY_AFTER = 60  # for so many rounds a folder is left alone that could not be written to
 SAVE = "save"  # job slot
 ELSEWHERE = "“Save as …” takes another place."
 IN_MEMORY = "Until then your work is kept in this window only."
