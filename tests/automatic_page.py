@@ -32,11 +32,11 @@ class Page:
         return layer.data if layer.visible else np.zeros_like(layer.data)
 
     def choose(self, name: str, value: object) -> None:
-        control = self.panel.form.control(name)
+        control = self.panel.control(name)
         control.setCurrentIndex(control.findData(value))
 
     def set(self, name: str, value: float) -> None:
-        self.panel.form.control(name).setValue(value)
+        self.panel.control(name).setValue(value)
 
     def press(self, button) -> None:
         """Click a button, and wait for what comes of it."""

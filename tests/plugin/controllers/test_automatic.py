@@ -145,11 +145,20 @@ def test_some_are_chosen_by_clicks_and_by_a_box(open_page) -> None:
     assert "annotated already" in panel.outcome.text()
 
     page.press(panel.draw)
+    assert page.said == "Drag a box over the image."
     page.user.drag((25, 3), (60, 40))
     page.settle()
+    assert page.user.viewer.layers.selection.active is page.bridge.points, "the tool is back"
     assert panel.accept_chosen.text() == "Accept selected (4)"
     page.press(panel.accept_chosen)
     assert len(np.unique(labels.data)) == 7
+    page.user.click((32, 10), modifiers=SHIFT)
+    page.user.ready()
+    page.user.click((33, 10))
+    page.user.ready()
+    assert len(page.bridge.points.data) == 1, "a click corrects, and draws no other box"
+    page.user.press("z", CONTROL)
+    page.settle()
     page.user.press("z", CONTROL)
     page.settle()
     assert len(np.unique(labels.data)) == 3, "each is one step"
@@ -165,7 +174,9 @@ def test_only_in_the_box_drawn_or_the_prompt_or_a_layer_of_ones_own(open_page) -
     page.choose("where", "area")
     page.press(panel.run)
     assert "No box or polygon is drawn" in page.said
+    page.choose("where", "frame")
     page.press(panel.draw)
+    assert panel.options().where == "area", "there is nothing to select with it yet"
     page.user.click((20, 20))
     page.settle()
     page.press(panel.run)
@@ -193,8 +204,8 @@ def test_what_is_annotated_stays_and_what_was_found_makes_way(open_page) -> None
     page.press(page.panel.accept_all)
     assert session.ids_in(FRAME) == tuple(range(1, 10))
     page.find()
-    assert "No object passes" in page.panel.outcome.text()
-    page.panel.form.control("replaces").setChecked(True)
+    assert "No new object passes the filters. Dropped: " in page.panel.outcome.text()
+    page.panel.control("replaces").setChecked(True)
     page.settle()
     assert "8 objects found" in page.panel.outcome.text()
     before = labels.data.copy()
@@ -281,6 +292,26 @@ def test_what_is_found_after_the_first_were_accepted_can_be_accepted_too(open_pa
         page.settle()
     assert not labels.data.any()
     assert "45 objects found in 5 frames." in panel.outcome.text()
+
+
+def test_each_of_several_objects_has_its_colour(open_page) -> None:
+    page = open_page(discs())
+    page.find()
+    assert len(np.unique(page.shown[page.shown > 2])) > 4
+
+
+def test_all_buttons_are_in_sight_in_a_low_window(open_page) -> None:
+    page = open_page(discs())
+    panel = page.panel
+    page.user.viewer.window._qt_window.resize(1280, 800)
+    page.find()
+    page.settle()
+    for button in (panel.run, panel.discard, panel.accept_chosen, panel.unfold):
+        assert not button.visibleRegion().isEmpty(), button.text()
+        assert button.visibleRegion().boundingRect() == button.rect(), button.text()
+    assert not panel.filters.isVisible()
+    page.press(panel.unfold)
+    assert panel.filters.isVisible()
 
 
 def test_nothing_found_is_said(open_page) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 OUT_OF_SIGHT = "Show the image in 2D, inside its range, to annotate it."
+DRAG_A_BOX = "Drag a box over the image."
 SETTLE_MS = 150  # the slider rests this long before its frame is embedded
 FRAME = "frame"  # job slot; a request's own key is that of its job
 DEVICES = {"cpu": "processor", "cuda": "graphics card", "mps": "graphics processor"}
@@ -169,5 +170,5 @@ class Answering(Controller):
         elif bridge is not None and (unseen := bridge.obstacle):
             text = f"⚠ {unseen}"
         elif bridge is not None and not bridge.tools.active:
-            text = "Choose a tool to continue."
+            text = DRAG_A_BOX if bridge.area.is_drawing else "Choose a tool to continue."
         self._status.show_idle(text)

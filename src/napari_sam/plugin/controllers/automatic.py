@@ -96,6 +96,8 @@ class Automatic(Controller):
         if self._bridge is None:
             self._tell(SamError(NO_IMAGE))
         else:
+            if self.run is None or self.run.is_accepted:
+                self._panel.search_in_area()
             self._bridge.area.draw()
 
     def begin(self) -> None:

@@ -18,6 +18,7 @@ from napari_sam.session import Session, unconfirmed_in
 
 NOTHING = "Nothing was found. Lower the score, try another method, or click the objects by hand."
 NONE_PASSES = "No object passes the filters: lower them."
+NONE_NEW = "No new object passes the filters."
 
 
 @dataclass(eq=False)
@@ -65,7 +66,8 @@ class Run:
         m = len(self.decided)
         where = f" in {m} frame{'s' * (m != 1)}" if len(self.frames) > 1 else ""
         found = f"{n} object{'s' * (n != 1)} found{where}."
-        sentence = found if n else NONE_PASSES
+        none = NONE_NEW if counts["annotated already"] else NONE_PASSES
+        sentence = found if n else none
         if n_dropped:
             reasons = (f"{count} {reason}" for reason, count in counts.most_common())
             sentence += f" Dropped: {', '.join(reasons)}."

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Shapes
+from napari.layers import Image, Layer, Shapes
 from psygnal import Signal
 
 from napari_sam.engine import FrameIndex, Outline, SamError
@@ -57,13 +57,25 @@ class Area:
             **placement(image, n),
         )
         self.layer.events.data.connect(self._on_data)
+        self._before: Layer | None = None  # the layer in hand before a box is dragged
 
     def close(self) -> None:
         """Hear of the layer no more."""
         self.layer.events.data.disconnect(self._on_data)
+        self._before = None
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a box can be dragged now."""
+        layers = self._viewer.layers
+        return layers.selection.active is self.layer and self.layer.mode == "add_rectangle"
 
     def draw(self) -> None:
-        """Let the user drag a box, in place of what was drawn before."""
+        """Let the user drag a box, in place of what was drawn before; then the tool is back."""
+        active = self._viewer.layers.selection.active
+        if active is not self.layer:
+            is_own = isinstance(active, Shapes) and active is not self._prompts
+            self._before = None if is_own else active  # in hand, the user's own would count first
         if self.layer not in self._viewer.layers:
             self._viewer.layers.append(self.layer)
         self.layer.visible = True
@@ -124,6 +136,8 @@ class Area:
     def _on_data(self, event: Any) -> None:
         if getattr(event, "action", "") not in UNFINISHED:
             self._defer(self._keep_last)
+        if getattr(event, "action", "") == "added" and self.is_drawing:
+            self._defer(self._take_tool_back)
 
     def _keep_last(self) -> None:
         """A box drawn takes the place of the one before."""
@@ -131,3 +145,9 @@ class Area:
             self.layer.selected_data = set(range(len(self.layer.data) - 1))
             self.layer.remove_selected()
         self.changed.emit()
+
+    def _take_tool_back(self) -> None:
+        """A click after the drag is for the tool again, and draws no other box."""
+        if self.is_drawing and self._before in self._viewer.layers:
+            self.layer.selected_data = set()
+            self._viewer.layers.selection.active = self._before

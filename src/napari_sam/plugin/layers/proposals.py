@@ -19,7 +19,7 @@ from .own_layers import placement, show_pixels
 Colour: TypeAlias = tuple[float, float, float, float]  # RGBA, 0 to 1
 
 DROPPED, CHOSEN, FIRST = 1, 2, 3  # values of pixels; from FIRST on the colours of those that stand
-N_COLOURS = 12
+N_COLOURS = 13  # no multiple of 3: each click has as many proposals, of which one stands
 GOLDEN_RATIO = 0.618034  # of the hue circle between an object and the next
 STANDING_ALPHA = 0.55
 DROPPED_COLOUR = (0.6, 0.6, 0.6, 0.5)

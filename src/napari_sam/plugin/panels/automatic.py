@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam.engine import AutomaticOptions, Axis, GridRules, SamError, about
 
 from .controls import ShortText
 from .forms import Form
 
-WHAT = ("method", "points_per_side", "where", "axis", "first_frame", "last_frame", "replaces")
+WHAT = ("method", "points_per_side", "where", "axis", "first_frame", "last_frame")
 FILTERS = (
     "min_score",
     "min_stability",
@@ -23,8 +23,10 @@ FILTERS = (
     "min_roundness",
     "overlap",
     "border",
+    "replaces",
 )
 OUTCOME_LINES = 3
+FOLDED, UNFOLDED = "Filters  ▸", "Filters  ▾"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class PageOptions(AutomaticOptions):
 
 
 class AutomaticPanel(QWidget):
-    """From top to bottom: where to look, which objects stand, and what becomes of them."""
+    """From top to bottom: where to look, what was found and becomes of it, and which stand."""
 
     draw_clicked = Signal()
     run_clicked = Signal()
@@ -93,8 +95,13 @@ class AutomaticPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.form = Form(PageOptions, (*WHAT, *FILTERS))
+        self.form, self.filters = Form(PageOptions, WHAT), Form(PageOptions, FILTERS)
         self.form.edited.connect(self._on_edited)
+        self.filters.edited.connect(self.filtered)
+        self.filters.setVisible(False)  # else a low window has no room for the buttons
+        self.unfold = _button(FOLDED, "Which proposals are coloured, and can be accepted")
+        self.unfold.setCheckable(True)
+        self.unfold.toggled.connect(self._on_unfolded)
         self.draw = _button(
             "Draw a box", "Drag a box over the image: to search in it, or to select objects"
         )
@@ -132,10 +139,16 @@ class AutomaticPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.form)
-        layout.addLayout(_in_pairs(self.draw, self.run))
+        layout.addLayout(_beside(self.draw, self.run))
         layout.addWidget(self.outcome)
-        layout.addLayout(_in_pairs(self.before, self.discard, self.accept_all, self.accept_chosen))
+        layout.addLayout(_beside(self.accept_all, self.accept_chosen))
+        layout.addLayout(_beside(self.unfold, self.before, self.discard))
         layout.addWidget(self.link)
+        layout.addWidget(self.filters)
+
+    def control(self, name: str) -> Any:
+        """The control of an option."""
+        return (self.filters if name in FILTERS else self.form).control(name)
 
     def options(self) -> PageOptions:
         """All that the page says.
@@ -145,7 +158,8 @@ class AutomaticPanel(QWidget):
         SamError
             If it contradicts itself.
         """
-        options: PageOptions = self.form.value()
+        what, filters = self.form.value(), self.filters.value()
+        options: PageOptions = replace(what, **{name: getattr(filters, name) for name in FILTERS})
         return options
 
     def show_axes(self, axes: Sequence[tuple[int, str, int]]) -> None:
@@ -162,6 +176,11 @@ class AutomaticPanel(QWidget):
             self.form.control(name).setMaximum(longest - 1)
         self._show_rows()
 
+    def search_in_area(self) -> None:
+        """Let the next search look in the box drawn."""
+        control = self.control("where")
+        control.setCurrentIndex(control.findData("area"))
+
     def chosen_axis(self) -> int | None:
         """The axis to go along."""
         axis: int | None = self.form.control("axis").currentData()
@@ -169,20 +188,22 @@ class AutomaticPanel(QWidget):
 
     def show_thresholds(self, min_score: float, min_stability: float) -> None:
         """Let the rows say what holds where they said nothing, so that it can be moved."""
-        with QSignalBlocker(self.form):
+        with QSignalBlocker(self.filters):
             for name, value in (("min_score", min_score), ("min_stability", min_stability)):
-                control = self.form.control(name)
+                control = self.control(name)
                 if control.value() == control.minimum():
                     control.setValue(value)
 
     def _on_edited(self, name: str) -> None:
-        if name in (*FILTERS, "replaces"):
-            self.filtered.emit()
-        elif name == "method":  # another one has thresholds of its own
-            with QSignalBlocker(self.form):
+        if name == "method":  # another one has thresholds of its own
+            with QSignalBlocker(self.filters):
                 for row in ("min_score", "min_stability"):
-                    self.form.control(row).setValue(self.form.control(row).minimum())
+                    self.control(row).setValue(self.control(row).minimum())
         self._show_rows()
+
+    def _on_unfolded(self, on: bool) -> None:
+        self.filters.setVisible(on)
+        self.unfold.setText(UNFOLDED if on else FOLDED)
 
     def show_outcome(self, text: str) -> None:
         """What was found."""
@@ -215,11 +236,9 @@ def _button(text: str, tip: str) -> QPushButton:
     return button
 
 
-def _in_pairs(*buttons: QPushButton) -> QGridLayout:
-    layout = QGridLayout()
+def _beside(*buttons: QPushButton) -> QHBoxLayout:
+    layout = QHBoxLayout()
     layout.setSpacing(4)
-    for n, button in enumerate(buttons):
-        layout.addWidget(button, n // 2, n % 2)
-    for column in range(2):
-        layout.setColumnStretch(column, 1)
+    for button in buttons:
+        layout.addWidget(button, 1)
     return layout
