@@ -168,3 +168,17 @@ def test_progress_is_told_and_can_stop_it() -> None:
     with pytest.raises(InterruptedError):
         find_links(film(TWO), at(0), progress=progress)
     assert told == [(1, 6), (2, 6)]
+
+
+def test_only_some_ids_are_linked() -> None:
+    """Others keep theirs, and take no part, even where they would fit better."""
+    truth = film(TWO)
+    mixed = renumbered(truth)
+    mixed[truth == 2] += 50
+    session = session_of(mixed)
+    among = set(np.unique(mixed[truth == 1]).tolist())
+    links = link_frames(session, at(0), among=among)
+    np.testing.assert_array_equal(session.labels[truth == 2], mixed[truth == 2])
+    (kept,) = set(np.unique(session.labels[truth == 1]).tolist())
+    assert kept in among
+    assert len(links.tracks) == len(truth)

@@ -126,7 +126,7 @@ def is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
 def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
     """Give each object one id in all frames: in depth its slices are joined, in time it is tracked.
 
-    The last axis goes first, so that in a volume over time whole objects are tracked. An axis whose
+    Objects that were there before keep their ids. The last axis goes first, so that in a volume over time whole objects are tracked. An axis whose
     name does not tell is taken for time.
 
     Returns
@@ -147,7 +147,8 @@ def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
         rules = IN_DEPTH if through(stack, axis) == "depth" else LinkRules()
         earlier = (stack.shape[a] if a < axis else 1 for a in leading)
         for positions in np.ndindex(*earlier):
-            ids = link_frames(session, stack.index(*positions), axis, rules).ids
+            among = {each.object_id for each in linked}
+            ids = link_frames(session, stack.index(*positions), axis, rules, among).ids
             linked = [
                 replace(each, object_id=ids.get(each.frame, {}).get(each.object_id, each.object_id))
                 for each in linked

@@ -6,7 +6,7 @@ other work. To give the ids is one change of a session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ def find_links(
     rules: LinkRules | None = None,
     progress: Callable[[int, int], None] | None = None,
     parents: Mapping[int, tuple[int, ...]] | None = None,
+    among: Collection[int] | None = None,
 ) -> Links:
     """Link the labels of all frames along an axis. Reads them, and changes nothing.
 
@@ -63,6 +64,8 @@ def find_links(
         Called as ``progress(done, total)`` for every frame; what it raises stops the work.
     parents
         Divisions that are known: they stay, and the rest is linked around them.
+    among
+        The only ids to link; ``None``: all. The others stay as they are.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def find_links(
     before = tuple(slice(None) if i is None else i for i in frame[:axis])
     n_fixed = sum(i is not None for i in frame[:axis])
     through = labels[before] if n_fixed else labels
-    found = find_tracks(through, time_axis=axis - n_fixed, progress=progress)
+    found = find_tracks(through, time_axis=axis - n_fixed, among=among, progress=progress)
     tracks = link(found, rules, first_id, parents or {})
     positions = _changing(tracks)
     first = (*frame[:axis], 0, *frame[axis + 1 :])
@@ -132,6 +135,7 @@ def link_frames(
     frame: FrameIndex,
     axis: int | None = None,
     rules: LinkRules | None = None,
+    among: Collection[int] | None = None,
 ) -> Links:
     """Link the labels of all frames along an axis into tracks, and give each one id.
 
@@ -140,7 +144,7 @@ def link_frames(
 
     Parameters
     ----------
-    frame, axis
+    frame, axis, among
         As in :func:`find_links`.
 
     Returns
@@ -149,6 +153,7 @@ def link_frames(
         How many labels became how many tracks.
     """
     parents = dict(session.parents)
-    links = find_links(session.labels, frame, axis, session.next_id(), rules, parents=parents)
+    first_id = session.next_id()
+    links = find_links(session.labels, frame, axis, first_id, rules, parents=parents, among=among)
     make_links(session, links)
     return links

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -96,6 +96,7 @@ def find_tracks(
     parents: Mapping[int, tuple[int, ...]] | None = None,
     *,
     time_axis: int = 0,
+    among: Collection[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tracks:
     """Labels whose ids are the same object in all frames, as tracks.
@@ -106,6 +107,8 @@ def find_tracks(
         Ids on a time axis and two or three others, 0 for the background. Read frame by frame.
     parents
         Mothers of the ids that came from a division.
+    among
+        The only ids to look at; ``None``: all.
     progress
         Called as ``progress(done, total)`` after every frame; what it raises stops the reading.
 
@@ -134,7 +137,11 @@ def find_tracks(
     n_frames = labels.shape[time_axis]
     for frame in range(n_frames):
         pixels = np.asarray(labels[(*[slice(None)] * time_axis, frame)])
-        rows += [(value, frame, centre, area) for value, centre, area in _regions(pixels)]
+        rows += [
+            (value, frame, centre, area)
+            for value, centre, area in _regions(pixels)
+            if among is None or value in among
+        ]
         if progress is not None:
             progress(frame + 1, n_frames)
     rows.sort(key=lambda row: row[:2])

@@ -172,7 +172,7 @@ class Bytes:
 
 
 NOT_WHOLE = r"is not a complete checkpoint.*Fetch it again"
-NO_NUMBERS = r"no finite numbers, such as in mask_decoder\.iou_token.*earlier checkpoint"
+NO_NUMBERS = r"not finite numbers, for example in mask_decoder\.iou_token.*earlier checkpoint"
 UNKNOWN = r"holds no network known here.*SAM 2"
 NO_FIT = r"nearly a vit network, but its weights do not fit: .*"
 

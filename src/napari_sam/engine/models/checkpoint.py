@@ -213,10 +213,9 @@ def _check_numbers(state: Mapping[str, Tensor], path: Path) -> None:
             low, high = torch.aminmax(tensor)
             if not (torch.isfinite(low) and torch.isfinite(high)):
                 raise ModelError(
-                    f"Some weights are not finite numbers, for example in {key}: the "
-                    "training that made them failed, or the file is damaged. Use an earlier "
-                    "checkpoint, or "
-                    f"fetch it again. It is {path}"
+                    f"Some weights are not finite numbers, for example in {key}: the training that "
+                    "made them failed, or the file is damaged. Use an earlier checkpoint, or "
+                    f"download it again. It is {path}"
                 )
 
 

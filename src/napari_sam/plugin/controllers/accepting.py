@@ -38,6 +38,7 @@ class Acceptance:
     only_chosen: bool
     through: str | None  # linked over time or depth; None: not linked
     number: int = 0  # the step of undo
+    first_id: int = 0  # of those that landed
     n: int = 0  # how many landed so far
 
 
@@ -100,7 +101,7 @@ class Accepting(QObject):
         if not any(claimed for _, claimed in claims):
             self._give_up(SamError(NOTHING_CHOSEN if acceptance.only_chosen else NONE_PASSES))
             return
-        acceptance.number = run.session.new_run()
+        acceptance.number, acceptance.first_id = run.session.new_run(), run.session.next_id()
         if not acceptance.only_chosen and len(claims) == len(run.proposals):
             run.accepted = acceptance.number
         self._steps = _steps(acceptance, claims)
@@ -118,7 +119,7 @@ class Accepting(QObject):
         except StopIteration:
             self._timer.stop()
             self._finish(acceptance)
-        except SamError as error:
+        except Exception as error:  # noqa: BLE001 what landed is told and can be undone
             self._timer.stop()
             acceptance.run.accepted = None
             self._give_up(error)
@@ -133,6 +134,10 @@ class Accepting(QObject):
     def _finish(self, acceptance: Acceptance) -> None:
         run, n, self._acceptance = acceptance.run, acceptance.n, None
         run.chosen.clear()
+        if not run.session.accepts(acceptance.number):  # undone meanwhile
+            self._status.show_idle("The objects were taken back.")
+            self._ended(run)
+            return
         objects, them = ("object", "it") if n == 1 else ("objects", "them")
         self._status.show_idle(f"Accepted {n} {objects}. Ctrl+Z takes {them} back.")
         self._ended(run)
@@ -150,6 +155,7 @@ class Accepting(QObject):
             run.axis,
             session.next_id(),
             dict(session.parents),
+            among=_landed(acceptance),
             rules=IN_DEPTH if acceptance.through == "depth" else None,
         )
         job = Job(
@@ -177,6 +183,17 @@ class Accepting(QObject):
         n, m = len(links.tracks), links.tracks.n_tracks
         self._status.show_idle(f"Accepted, and {n} labels linked: they are {m} objects now.")
         self._ended(acceptance.run)
+
+
+def _landed(acceptance: Acceptance) -> set[int]:
+    """The ids of the objects that were accepted."""
+    run = acceptance.run
+    return {
+        object_id
+        for frame in run.frames
+        for object_id, annotation in run.session.annotations_in(frame)
+        if annotation.found_by and object_id >= acceptance.first_id
+    }
 
 
 def _steps(

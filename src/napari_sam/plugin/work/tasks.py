@@ -7,7 +7,7 @@ for the many small steps of a decoder, all cores but one for an encoder.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
@@ -117,9 +117,12 @@ def link(
     parents: Mapping[int, tuple[int, ...]],
     report: Report,
     rules: LinkRules | None = None,
+    among: Collection[int] | None = None,
 ) -> Links:
     """Link the labels of all frames into tracks. Numbers from ``first_id`` on are free."""
-    return find_links(labels, frame, axis, first_id, rules, progress=report, parents=parents)
+    return find_links(
+        labels, frame, axis, first_id, rules, progress=report, parents=parents, among=among
+    )
 
 
 def encoding(report: Report) -> Report:
