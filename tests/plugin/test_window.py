@@ -512,7 +512,7 @@ def test_a_model_is_fetched_from_the_panel_and_used(published, open_window, coin
     choose_model(widget, "vit_small")
     assert widget.source.fetch.isVisible()
     assert widget.predictor.model.name == "pocket", "the model in use stays until then"
-    assert "pocket goes on until vit_small is fetched" in widget.source.about.text()
+    assert "pocket is used until vit_small is downloaded" in widget.source.about.text()
     published.status = 503
     widget.source.fetch.click()
     user.qtbot.waitUntil(lambda: widget.downloads.idle)

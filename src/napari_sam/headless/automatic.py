@@ -126,8 +126,8 @@ def is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
 def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
     """Give each object one id in all frames: in depth its slices are joined, in time it is tracked.
 
-    Objects that were there before keep their ids. The last axis goes first, so that in a volume over time whole objects are tracked. An axis whose
-    name does not tell is taken for time.
+    Objects that were there before keep their ids. The last axis goes first, so that in a volume
+    over time whole objects are tracked. An axis whose name does not tell is taken for time.
 
     Returns
     -------
