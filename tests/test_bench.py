@@ -38,7 +38,7 @@ CASES = [
         [("pocket", 0.1), ("vit_b_lm", 2.0), ("vit_l_lm", 6.2)],
         ["pocket", "vit_b_lm", "vit_l_lm"],
         "vit_b_lm",
-        ["vit_b_lm (2.0 s)", "one waits: vit_l_lm (6.2 s)"],
+        ["vit_b_lm (2.0 s)", "slower: vit_l_lm (6.2 s)"],
     ),
     Case(
         "estimated from one of its make",

@@ -190,7 +190,7 @@ def test_citation_names_this_version() -> None:
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
     project = tomllib.loads(REPOSITORY.joinpath("pyproject.toml").read_text())["project"]
     declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
-    through_others = {"numcodecs", "xxhash"}  # zarr imports the one, pooch the other
+    through_others = {"xxhash"}  # pooch imports it
     with_napari = {"dask", "npe2", "vispy"}  # in the versions that napari asks for
     assert declared - through_others == imported_distributions() - with_napari
 

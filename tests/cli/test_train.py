@@ -67,7 +67,7 @@ def test_a_table_and_the_exit_code_of_a_run_in_vain(train: NapariSam, folder: Pa
     assert [line[0] for line in lines[1:]] == ["start", "end"]
     assert lines[2][-1] <= lines[1][-1]
     assert ended.code == 4
-    assert "mine.safetensors is left as it was" in ended.err
+    assert "mine.safetensors was not changed" in ended.err
     assert Path("mine.safetensors").read_text() == "an earlier one"
 
 

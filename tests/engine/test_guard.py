@@ -62,10 +62,10 @@ def test_what_never_ends_is_given_up_and_ended(read) -> None:
 
 
 def test_code_in_c_is_not_waited_for() -> None:
-    """One call of 2 s or more; the thread goes on with it, and ends then."""
+    """One call of 10 s or more; the thread goes on with it, and ends then."""
     started = time.thread_time()
     with pytest.raises(FrameError, match="no end of it"):
-        in_time(PATH, lambda: pbkdf2_hmac("sha256", b"", b"", 4 * 10**6), seconds=SOON)
+        in_time(PATH, lambda: pbkdf2_hmac("sha256", b"", b"", 2 * 10**7), seconds=SOON)
     assert time.thread_time() - started < 1
     assert reading_threads()
 
@@ -77,11 +77,11 @@ def test_a_library_that_takes_too_long_is_given_up(many_pages: Path) -> None:
 
     in_time(many_pages, read)
     with pytest.raises(FrameError, match="no end of it"):
-        in_time(many_pages, read, seconds=0.05)
+        in_time(many_pages, read, seconds=0)
 
 
 def test_images_are_read_in_time(many_pages: Path, monkeypatch) -> None:
-    monkeypatch.setattr(guard, "LEAST_S", 0.01)
+    monkeypatch.setattr(guard, "LEAST_S", 0)
     monkeypatch.setattr(guard, "MORE_S_PER_MB", 0)
     with pytest.raises(FrameError, match=r"many\.tif could not be read: .* no end of it"):
         read_image(many_pages)

@@ -115,7 +115,8 @@ class _Reading(threading.Thread):
         super().__init__(name="reading", daemon=True)
         self.result: object = None
         self.error: BaseException | None = None
-        self._read, self._done, self._clock = read, threading.Event(), time.monotonic
+        self._read, self._done = read, threading.Event()
+        self._clock: Callable[[], float] = float  # nothing as long as it has not begun
 
     def run(self) -> None:
         self._clock = _computing()

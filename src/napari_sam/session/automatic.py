@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FoundObject, FrameIndex, LoadedModel, SamError, to_labels
+from napari_sam.engine import FoundObject, FrameIndex, SamError, to_labels
 
 from .annotation import Annotation, Key
 from .edits import LabelEdit, Region, around, read_frame
 from .history import Change
 from .renaming import change_to, renaming
 from .session import Session
+
+if TYPE_CHECKING:
+    from napari_sam.engine import LoadedModel
 
 ACTION = "automatic segmentation"
 AT_ONCE = 200  # objects that land between two turns of a window

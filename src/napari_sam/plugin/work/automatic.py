@@ -15,7 +15,6 @@ from napari_sam.engine import (
     FrameIndex,
     FrameStack,
     decide,
-    propose,
 )
 from napari_sam.session import Claim, free_regions, read_frame
 
@@ -37,6 +36,8 @@ def find(
     report: Report,
 ) -> Iterator[tuple[FrameIndex, Proposals]]:
     """What may be an object in each of some frames. It reports in hundredths of a frame."""
+    from napari_sam.engine import propose  # it brings torch, and the window opens without it
+
     report = encoding(report)
     for n, frame in enumerate(frames):
 
