@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ FRAME = (None, None)
 
 @pytest.mark.slow
 def test_nuclei_are_found_filtered_accepted_corrected_undone_saved(
-    open_window, data_folder: Path
+    open_window, data_folder: Path, tmp_path: Path
 ) -> None:
     truth = tifffile.imread(data_folder / f"{NUCLEI}.labels.tif")
-    page = Page(open_window(data_folder / f"{NUCLEI}.image.tif"))
+    image = shutil.copy(data_folder / f"{NUCLEI}.image.tif", tmp_path / "nuclei.tif")  # unsaved yet
+    page = Page(open_window(image))
     panel, user = page.panel, page.user
     labels, session = page.bridge.labels, page.bridge.session
     page.find()
