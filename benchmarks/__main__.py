@@ -33,6 +33,8 @@ ROWS = {  # what each row runs
     "seeds": ("seeds.py",),
     "startup": ("startup.py",),
     "automatic": ("automatic.py",),
+    "window": ("window.py",),
+    "images": ("images.py",),
 }
 ON_REQUEST = {  # these take many minutes, or a GPU
     "vit_h_reference": ("encoder.py", "vit_h", "--threads", "1", "--repeats", "1"),

@@ -23,7 +23,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from torch import Tensor, nn
 
-from measuring import markdown
+from measuring import markdown, resident
 from napari_sam.engine import (
     EmbeddingCache,
     EmbeddingStore,
@@ -99,12 +99,6 @@ def work(frames: int, side: int, objects: int, predictor: Predictor) -> Iterator
                     f"{history / 1e6:.0f} MB",
                 ]
         autosave.close()
-
-
-def resident() -> float:
-    """Resident memory of this process now, in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
 
 
 def main() -> None:

@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from measuring import markdown, seconds
+from measuring import markdown, screen, seconds
 
 PROGRAMS = {
     "`napari-sam --help`": (
@@ -32,7 +29,6 @@ PROGRAMS = {
     "`import torch`, which the plugin does in the background": "import torch",
 }
 SIDE = 512
-SCREEN = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
 
 
 def run(program: str) -> None:
@@ -72,10 +68,7 @@ def open_panel() -> tuple[float, float]:
 
 def panel_times(repeats: int) -> tuple[float, ...]:
     """Medians of :func:`open_panel` in processes of their own."""
-    screen: Sequence[str] = ()
-    if sys.platform == "linux" and not os.environ.get("DISPLAY") and shutil.which(SCREEN[0]):
-        screen = SCREEN
-    command = [*screen, sys.executable, str(Path(__file__)), "--panel"]
+    command = [*screen(), sys.executable, str(Path(__file__)), "--panel"]
     lines = [
         subprocess.run(command, check=True, capture_output=True, text=True).stdout
         for _ in range(repeats + 1)
