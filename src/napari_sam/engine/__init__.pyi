@@ -31,6 +31,7 @@ from .errors import FrameError as FrameError
 from .errors import ModelError as ModelError
 from .errors import PromptError as PromptError
 from .errors import SamError as SamError
+from .features import pooled_features as pooled_features
 from .frames import FrameIndex as FrameIndex
 from .frames import FrameStack as FrameStack
 from .guard import decoding as decoding
