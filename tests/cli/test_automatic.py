@@ -116,6 +116,7 @@ REFUSALS = (
     ),
     Refusal("a share", "auto first.png --out o.tif --overlap 3", "overlap is 3.0. Give a number"),
     Refusal("no area", "auto first.png --out o.tif --within 3,3,3,9", "has no area"),
+    Refusal("outside", "auto first.png --out o.tif --within 500,500,600,600", "holds no pixel"),
     Refusal("no box", "auto first.png --out o.tif --within 3,3,9", "a box Y0,X0,Y1,X1 or a poly"),
     Refusal("no grid", "auto first.png --out o.tif --points-per-side 0", "points_per_side is 0."),
     Refusal("frames of one", "auto first.png --out o.tif --frames 1", "outside a stack of 1"),

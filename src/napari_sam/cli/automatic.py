@@ -17,6 +17,7 @@ from .options import (
     Frames,
     Json,
     LabelsOut,
+    Overlay,
     check_outputs,
     numbers,
     open_predictor,
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 
 LISTED = 20  # objects in the table; more are summed up
 
+Within = Annotated[
+    str | None,
+    typer.Option(
+        metavar="Y0,X0,Y1,X1",
+        help="Look in this box only; with three points Y,X or more, in this polygon.",
+    ),
+]
+Link = Annotated[
+    bool,
+    typer.Option(
+        "--link",
+        help="Give each object of a stack one number in all frames: over time as a track, "
+        "through depth as one body.",
+    ),
+]
+
 
 @takes_options
 def auto(
@@ -44,30 +61,12 @@ def auto(
     out: LabelsOut,
     options: AutomaticOptions,
     grid: GridRules,
-    within: Annotated[
-        str | None,
-        typer.Option(
-            metavar="Y0,X0,Y1,X1",
-            help="Look in this box only; with three points Y,X or more, in this polygon.",
-        ),
-    ] = None,
+    within: Within = None,
     frames: Frames = "all",
-    link: Annotated[
-        bool,
-        typer.Option(
-            "--link",
-            help="Give each object of a stack one number in all frames: over time as a track, "
-            "through depth as one body.",
-        ),
-    ] = False,
+    link: Link = False,
     reading: ImageChoice,
     choice: ModelChoice,
-    overlay: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT.png", help="A picture of the first frame with its objects, to look at."
-        ),
-    ] = None,
+    overlay: Overlay = None,
     as_json: Json = False,
 ) -> None:
     """Find all objects of an image or a stack, and write them as labels.

@@ -32,6 +32,25 @@ if TYPE_CHECKING:
     from napari_sam.engine import FrameError, LoadedModel
     from napari_sam.training import AutomaticEvaluation, Evaluation, Item
 
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Also write a page with curves and pictures there."),
+]
+WithoutClicks = Annotated[
+    bool,
+    typer.Option(
+        "--automatic",
+        help="Evaluate what is found without a click; the options below are for this.",
+    ),
+]
+Complete = Annotated[
+    bool,
+    typer.Option(
+        "--complete",
+        help="Every object in these images is labelled: whatever else is found is wrong.",
+    ),
+]
+
 
 @takes_options
 def evaluate(
@@ -42,24 +61,9 @@ def evaluate(
     model: Models = None,
     options: EvaluationOptions,
     as_json: Json = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Also write a page with curves and pictures there."),
-    ] = None,
-    automatic: Annotated[
-        bool,
-        typer.Option(
-            "--automatic",
-            help="Evaluate what is found without a click; the options below are for this.",
-        ),
-    ] = False,
-    complete: Annotated[
-        bool,
-        typer.Option(
-            "--complete",
-            help="Every object in these images is labelled: whatever else is found is wrong.",
-        ),
-    ] = False,
+    report: Report = None,
+    automatic: WithoutClicks = False,
+    complete: Complete = False,
     finding: AutomaticOptions,
     device: Device = "auto",
     precision: Precision = "auto",

@@ -94,6 +94,12 @@ LabelsOut = Annotated[
         metavar="FILE", help="File for the labels: .tif (an existing file is replaced) or .zarr."
     ),
 ]
+Overlay = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.png", help="Also write a picture of the (first) frame with its objects."
+    ),
+]
 LEFT_OUT = 3  # exit code: of several images some could not be used, the others were
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]

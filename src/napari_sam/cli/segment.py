@@ -16,6 +16,7 @@ from .options import (
     Json,
     LabelsOut,
     Model,
+    Overlay,
     check_outputs,
     numbers,
     open_predictor,
@@ -31,6 +32,30 @@ if TYPE_CHECKING:
     from napari_sam.engine import FrameIndex, FrameStack, Predictor, Prompts
     from napari_sam.headless.image import Segmented
 
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="Y,X[,LABEL]",
+        help="A point: label 1 (or none) on the object, 0 on what does not belong to it.",
+    ),
+]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="Y0,X0,Y1,X1", help="A box: top, left, bottom, right."),
+]
+PromptTable = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="A table of clicks and boxes for many objects, with the columns object_id, t and "
+        "z of a stack, kind (point or box), y, x, label, y0, x0, y1, x1.",
+    ),
+]
+OneFrame = Annotated[
+    str | None,
+    typer.Option(metavar="T[,Z]", help="Frame of a stack, counted from 0; the first by default."),
+]
+
 
 @takes_options
 def segment(
@@ -44,40 +69,16 @@ def segment(
     ],
     *,
     out: LabelsOut,
-    point: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="Y,X[,LABEL]",
-            help="A point: label 1 (or none) on the object, 0 on what does not belong to it.",
-        ),
-    ] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(metavar="Y0,X0,Y1,X1", help="A box: top, left, bottom, right."),
-    ] = None,
-    prompts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="A table of clicks and boxes for many objects, with the columns object_id, t and "
-            "z of a stack, kind (point or box), y, x, label, y0, x0, y1, x1.",
-        ),
-    ] = None,
+    point: Points = None,
+    box: Boxes = None,
+    prompts: PromptTable = None,
     each: Annotated[
         bool, typer.Option("--each", help="Make a separate object of each point and each box.")
     ] = False,
-    frame: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T[,Z]", help="Frame of a stack, counted from 0; the first by default."
-        ),
-    ] = None,
+    frame: OneFrame = None,
     reading: ImageChoice,
     choice: ModelChoice,
-    overlay: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.png", help="Also write a picture of the frame with its objects."),
-    ] = None,
+    overlay: Overlay = None,
     as_json: Json = False,
 ) -> None:
     """Segment objects by points and boxes, and write them as labels.

@@ -34,6 +34,22 @@ if TYPE_CHECKING:
 
 NOT_BETTER = 4  # exit code
 
+Start = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="NAME", help="The model to begin with: pocket, another, or scratch."
+    ),
+]
+OwnSplit = Annotated[
+    bool, typer.Option("--pocket-split", hidden=True, help="The embedded model's own split.")
+]
+Everything = Annotated[
+    bool, typer.Option(hidden=True, help="The same, and from the sources it is scored on.")
+]
+MapsOnly = Annotated[
+    bool, typer.Option(hidden=True, help="Of pocket: the maps of objects, and no mask.")
+]
+
 
 @takes_options
 def train(
@@ -44,12 +60,7 @@ def train(
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The new model's weights: .safetensors.")
     ],
-    start: Annotated[
-        str,
-        typer.Option(
-            "--from", metavar="NAME", help="The model to begin with: pocket, another, or scratch."
-        ),
-    ] = "pocket",
+    start: Start = "pocket",
     options: TrainingConfig,
     device: Device = "auto",
     resume: Annotated[
@@ -58,15 +69,9 @@ def train(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on stdout: a line for each validation.")
     ] = False,
-    own_split: Annotated[
-        bool, typer.Option("--pocket-split", hidden=True, help="The embedded model's own split.")
-    ] = False,
-    everything: Annotated[
-        bool, typer.Option(hidden=True, help="The same, and from the sources it is scored on.")
-    ] = False,
-    maps_only: Annotated[
-        bool, typer.Option(hidden=True, help="Of pocket: the maps of objects, and no mask.")
-    ] = False,
+    own_split: OwnSplit = False,
+    everything: Everything = False,
+    maps_only: MapsOnly = False,
 ) -> None:
     """Make a model better on your images, or make one from scratch.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -59,9 +60,23 @@ def test_one_object_is_matched_once() -> None:
 
 def test_as_many_pairs_as_possible() -> None:
     """The best pair first would leave the second object alone."""
-    ious = np.array([[0.9, 0.6], [0.8, 0.1]])
-    assert [each.tolist() for each in paired(ious, 0.5)] == [[0, 1], [1, 0]]
-    assert [each.tolist() for each in paired(ious, 0.85)] == [[0], [0]]
+    true, found = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    ious = np.array([0.9, 0.6, 0.8, 0.1])
+    assert paired(true, found, ious, 0.5).tolist() == [1, 2]
+    assert paired(true, found, ious, 0.85).tolist() == [0]
+
+
+def test_ten_thousand_objects_take_no_table_of_all_pairs() -> None:
+    """A table of every true with every found object would take gigabytes."""
+    ids = np.arange(1, 10_001).reshape(100, 100)
+    truth = np.kron(ids, np.ones((5, 5), np.int64))
+    found = np.where(truth % 4 == 0, 0, truth + 7)
+    tracemalloc.start()
+    counts = match(truth, found).counts
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (counts.n_true, counts.n_found, counts.n_matched) == (10_000, 7_500, 7_500)
+    assert peak < 50e6
 
 
 def test_debris_is_neither_an_object_nor_a_mistake() -> None:

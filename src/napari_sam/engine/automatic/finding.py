@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.embeddings.cache import EmbeddingCache
-from napari_sam.engine.errors import SamError
+from napari_sam.engine.errors import PromptError, SamError
 from napari_sam.engine.frames import FrameIndex, FrameStack
+from napari_sam.engine.masks import polygon_mask
 from napari_sam.engine.predictor import Predictor, Progress
 from napari_sam.model import Network, Pocket
 
 from .deciding import decide
 from .found import FoundObject
 from .grid import propose_grid
-from .options import AutomaticOptions
+from .options import AutomaticOptions, Outline
 from .seeds import propose_seeds
 
 
@@ -73,8 +74,20 @@ def propose(
     options = options or AutomaticOptions()
     cache = EmbeddingCache() if cache is None else cache
     method = choose_method(options, predictor.model.network)
+    if options.within is not None:
+        _check_inside(options.within, stack.frame_shape_of(frame))
     propose_by = propose_grid if method == "grid" else propose_seeds
     yield from propose_by(predictor, stack, frame, options, cache, progress)
+
+
+def _check_inside(outline: Outline, frame_shape: tuple[int, int]) -> None:
+    """Refuse a part to look in that holds no pixel: nothing found there would mean nothing."""
+    if not polygon_mask(np.array(outline), frame_shape).any():
+        height, width = frame_shape
+        raise PromptError(
+            "The part of the frame to look in holds no pixel of it: the frame has "
+            f"{height} × {width} pixels (y, x). Draw it over the image."
+        )
 
 
 def choose_method(options: AutomaticOptions, network: Network) -> Literal["grid", "seeds"]:

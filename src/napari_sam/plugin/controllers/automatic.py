@@ -219,7 +219,8 @@ class Automatic(Controller):
     ) -> None:
         if run is not self.run or self._bridge is None:
             return
-        run.decided[frame], picture = decision
+        decided, picture = decision
+        run.note(frame, decided)
         if picture is not None and frame == self._bridge.frame and not run.is_accepted:
             self._bridge.proposals.show(picture, frame)
         self._show()

@@ -9,7 +9,14 @@ from time import perf_counter
 
 import numpy as np
 
-from napari_sam.engine import AutomaticOptions, FoundObject, FrameIndex, FrameStack, SamError
+from napari_sam.engine import (
+    AutomaticOptions,
+    Dropped,
+    FoundObject,
+    FrameIndex,
+    FrameStack,
+    SamError,
+)
 from napari_sam.engine import Outline as Vertices
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.plugin.panels.automatic import PageOptions
@@ -37,6 +44,7 @@ class Run:
     decided: dict[FrameIndex, Proposals] = field(default_factory=dict)
     chosen: dict[FrameIndex, set[int]] = field(default_factory=dict)  # positions
     accepted: int | None = None  # the step of undo in which all that stood landed
+    _counts: Counter[Dropped | None] = field(default_factory=Counter)  # of what was decided
 
     @property
     def is_accepted(self) -> bool:
@@ -45,8 +53,12 @@ class Run:
 
     @property
     def n_chosen(self) -> int:
-        """How many were chosen."""
-        return sum(map(len, self.chosen.values()))
+        """How many were chosen, and pass the filters."""
+        return sum(
+            not self.decided[frame][n].dropped
+            for frame, chosen in self.chosen.items()
+            for n in chosen
+        )
 
     @property
     def progress(self) -> str:
@@ -59,8 +71,8 @@ class Run:
         """How many stand, and why others do not."""
         if self.is_accepted:
             return ""
-        counts = Counter(each.dropped for found in self.decided.values() for each in found)
-        n, n_dropped = counts.pop(None, 0), sum(counts.values())
+        counts = +self._counts
+        n, n_dropped = counts.pop(None, 0), counts.total()
         if not n and not n_dropped:
             return NOTHING if self.is_over and self.decided else ""
         m = len(self.decided)
@@ -72,6 +84,12 @@ class Run:
             reasons = (f"{count} {reason}" for reason, count in counts.most_common())
             sentence += f" Dropped: {', '.join(reasons)}."
         return sentence
+
+    def note(self, frame: FrameIndex, decided: Proposals) -> None:
+        """Keep what was decided of a frame; the others are not counted again."""
+        self._counts.subtract(each.dropped for each in self.decided.get(frame, ()))
+        self._counts.update(each.dropped for each in decided)
+        self.decided[frame] = decided
 
     def decision(self, frame: FrameIndex, chosen: Collection[int] | None) -> Decision:
         """What is to be decided on in a frame; of ``chosen`` as :class:`Decision` has it."""

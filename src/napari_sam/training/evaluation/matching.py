@@ -142,43 +142,59 @@ def match(
     """
     true_ids, in_truth = np.unique(truth, return_inverse=True)
     found_ids, in_found = np.unique(found, return_inverse=True)
-    n_true, n_found = len(true_ids), len(found_ids)
-    pixels = in_truth.ravel() * n_found + in_found.ravel()
-    common = np.bincount(pixels, minlength=n_true * n_found).reshape(n_true, n_found)
-    true_areas, found_areas = common.sum(1), common.sum(0)
-    ious = common / (true_areas[:, None] + found_areas - common)
-    rows = np.flatnonzero((true_ids > 0) & (true_areas >= MIN_AREA))
-    debris = (true_ids > 0) & (true_areas < MIN_AREA)
-    columns = np.flatnonzero((found_ids > 0) & (common[debris].sum(0) < MATCHED * found_areas))
-    ious = ious[np.ix_(rows, columns)]
-    true_ids, found_ids, true_areas = true_ids[rows], found_ids[columns], true_areas[rows]
+    true_areas, found_areas = (np.bincount(each.ravel()) for each in (in_truth, in_found))
+    codes, common = np.unique(
+        in_truth.ravel() * len(found_ids) + in_found.ravel(), return_counts=True
+    )
+    t, f = np.divmod(codes, len(found_ids))  # which true and found objects share pixels
+    is_true = (true_ids > 0) & (true_areas >= MIN_AREA)
+    in_debris = ((true_ids > 0) & (true_areas < MIN_AREA))[t]
+    on_debris = np.bincount(f[in_debris], common[in_debris], minlength=len(found_ids))
+    is_found = (found_ids > 0) & (on_debris < MATCHED * found_areas)
+    counts = is_true[t] & is_found[f]
+    t, f, common = t[counts], f[counts], common[counts]
+    ious = common / (true_areas[t] + found_areas[f] - common)
 
-    nth_true, nth_found = paired(ious, MATCHED)
-    proposed = true_ids[_best_ious(truth, true_ids, true_areas, dropped) >= MATCHED]
-    missed = np.setdiff1d(true_ids, true_ids[nth_true])
+    pairs = paired(t, f, ious, MATCHED)
+    nth_true, nth_found = t[pairs], f[pairs]
+    missed = np.setdiff1d(true_ids[is_true], true_ids[nth_true])
+    best = _best_ious(truth, true_ids, true_areas, dropped)
+    proposed = true_ids[best >= MATCHED]
     return Match(
         pairs=tuple(
-            (int(true_ids[t]), int(found_ids[f]), float(ious[t, f]))
-            for t, f in zip(nth_true, nth_found, strict=True)
+            (int(true_id), int(found_id), float(iou))
+            for true_id, found_id, iou in zip(
+                true_ids[nth_true], found_ids[nth_found], ious[pairs], strict=True
+            )
         ),
-        n_close=len(paired(ious, CLOSE)[0]),
-        false=_ids(np.setdiff1d(found_ids, found_ids[nth_found])),
+        n_close=len(paired(t, f, ious, CLOSE)),
+        false=_ids(np.setdiff1d(found_ids[is_found], found_ids[nth_found])),
         rejected=_ids(np.intersect1d(missed, proposed)),
         never_proposed=_ids(np.setdiff1d(missed, proposed)),
         complete=complete,
     )
 
 
-def paired(ious: NDArray[np.floating], least: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of IoU (T, F) that belong together, each in one pair at most.
+def paired(
+    true: NDArray[np.intp], found: NDArray[np.intp], ious: NDArray[np.floating], least: float
+) -> NDArray[np.intp]:
+    """Which overlaps (N,) of true and found objects are pairs, each object in one at most.
 
-    Above 0.5 no object can reach the IoU with two others that share no pixel; at 0.5 it can.
+    Above 0.5 no object can reach the IoU with two others that share no pixel; at 0.5 it can, so
+    that all but a few overlaps are pairs as they are.
     """
-    reached = ious >= least
-    # No sum of IoU outweighs a pair
-    rows, columns = optimize.linear_sum_assignment(reached * (1 + len(ious) + ious), maximize=True)
-    real = reached[rows, columns]
-    return rows[real], columns[real]
+    reached = np.flatnonzero(ious >= least)
+    t, f = true[reached], found[reached]
+    contested = (np.bincount(t)[t] > 1) | (np.bincount(f)[f] > 1)
+    rivals = reached[contested]
+    rows, row = np.unique(true[rivals], return_inverse=True)
+    columns, column = np.unique(found[rivals], return_inverse=True)
+    worth = np.zeros((len(rows), len(columns)))
+    worth[row, column] = 1 + len(rows) + ious[rivals]  # no sum of IoU outweighs a pair
+    nth = np.full(worth.shape, -1)
+    nth[row, column] = rivals
+    chosen = nth[optimize.linear_sum_assignment(worth, maximize=True)]
+    return np.sort(np.concatenate([reached[~contested], chosen[chosen >= 0]]))
 
 
 def _best_ious(
