@@ -35,6 +35,7 @@ ROWS = {  # what each row runs
     "automatic": ("automatic.py",),
     "window": ("window.py",),
     "images": ("images.py",),
+    "measure": ("measure.py",),
 }
 ON_REQUEST = {  # these take many minutes, or a GPU
     "vit_h_reference": ("encoder.py", "vit_h", "--threads", "1", "--repeats", "1"),

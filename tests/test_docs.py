@@ -22,7 +22,7 @@ from typer.main import get_command
 import napari_sam
 from checkpoints import small_state
 from commands import NapariSam
-from napari_sam import FrameStack, Prompts, Session, write_labels
+from napari_sam import FrameStack, Prompts, Session, read_image, write_labels
 from napari_sam.cli import app
 from napari_sam.session import save
 from small_runs import write_folder
@@ -101,6 +101,12 @@ def names_of_headless() -> dict[str, Any]:
     }
 
 
+def names_of_measure() -> dict[str, Any]:
+    image, labels = data.coins(), read_image("first.tif")[0]
+    movie, movie_labels = np.stack([image] * 3), read_image("labels.tif")[0]
+    return {"image": image, "labels": labels, "movie": movie, "movie_labels": movie_labels}
+
+
 def names_of_sessions() -> dict[str, Any]:
     shutil.rmtree("movie.tif.napari-sam")  # the page saves its own there
     session = worked_on()
@@ -111,6 +117,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"image": data.coins()},
     "automatic.md": lambda: {"image": data.coins()},
     "headless.md": names_of_headless,
+    "measure.md": names_of_measure,
     "sessions.md": names_of_sessions,
 }
 SLOW_PAGES = ("evaluate.md", "train.md")

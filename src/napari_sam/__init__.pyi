@@ -19,4 +19,5 @@ from .engine import read_image as read_image
 from .engine import read_prompts as read_prompts
 from .engine import register as register
 from .engine import write_labels as write_labels
+from .measurements import measure as measure
 from .session import Session as Session

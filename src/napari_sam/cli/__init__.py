@@ -11,6 +11,7 @@ from .automatic import auto
 from .bench import bench
 from .embed import embed, show_cache
 from .evaluate import evaluate
+from .measure import measure
 from .models import app as models
 from .printing import one_line, quiet_libraries, tell
 from .segment import demo, segment
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (segment, auto, propagate, track, embed, demo, evaluate, bench, train):
+for command in (segment, auto, propagate, track, measure, embed, demo, evaluate, bench, train):
     app.command()(command)
 app.command("cache")(show_cache)
 app.add_typer(models, name="models")

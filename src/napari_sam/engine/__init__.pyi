@@ -43,8 +43,12 @@ from .images import list_series as list_series
 from .images import open_image as open_image
 from .images import read_image as read_image
 from .images import read_labels as read_labels
+from .images import read_scales as read_scales
+from .images import scales_of as scales_of
 from .images import tiff_axes as tiff_axes
 from .images import write_labels as write_labels
+from .labelled import Facts as Facts
+from .labelled import Labelled as Labelled
 from .masks import interior_point as interior_point
 from .masks import iou as iou
 from .masks import mask_to_box as mask_to_box
@@ -83,6 +87,7 @@ from .prompt_table import write_prompts as write_prompts
 from .prompts import HIGHEST_ID as HIGHEST_ID
 from .prompts import Prompts as Prompts
 from .prompts import checked_object_id as checked_object_id
+from .runs import Runs as Runs
 from .writing import alone as alone
 from .writing import check_name as check_name
 from .writing import fitting_name as fitting_name

@@ -9,6 +9,8 @@ from .image import group as group
 from .image import new_session as new_session
 from .image import one_thread as one_thread
 from .image import segment as segment
+from .labelled import labelled_session as labelled_session
+from .labelled import open_labelled as open_labelled
 from .scores import write_annotation_scores as write_annotation_scores
 from .scores import write_scores as write_scores
 from .stacks import annotated_session as annotated_session

@@ -2,6 +2,7 @@
 
 from .labels import LabelFile, as_ids, check_labels_path, read_labels, write_labels
 from .opening import OpenedImage, list_series, open_image, read_image
+from .scales import read_scales, scales_of
 from .tiff import tiff_axes
 
 __all__ = (
@@ -13,6 +14,8 @@ __all__ = (
     "open_image",
     "read_image",
     "read_labels",
+    "read_scales",
+    "scales_of",
     "tiff_axes",
     "write_labels",
 )

@@ -1,0 +1,117 @@
+"""How large pixels are, and in which units, as image files say it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+from xml.etree import ElementTree
+
+import tifffile
+import zarr
+
+from ..guard import decoding, in_time
+from .tiff import TIFF_SUFFIXES
+from .zarrs import is_zarr, ome_axes
+
+Scales: TypeAlias = dict[str, tuple[float, str]]
+"""By the letter of an axis: units a pixel, and the unit. What is not known is not there."""
+
+LARGEST_XML = 50_000_000  # characters
+OF_OME = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
+OME_UNIT = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}  # where the file does not say it
+
+
+def read_scales(path: str | Path) -> Scales:
+    """The sizes of pixels that a TIFF, OME-TIFF, ImageJ or OME-Zarr file tells of its first image.
+
+    Raises
+    ------
+    FrameError
+        If the file is broken.
+    """
+    path = Path(path)
+    with decoding(path):
+        if path.is_dir():
+            return in_time(path, lambda: _of_zarr(path)) if is_zarr(path) else {}
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return in_time(path, lambda: _of_tiff(path))
+    return {}
+
+
+def scales_of(scales: Scales, axes: str | None) -> tuple[tuple[float, ...], tuple[str, ...]] | None:
+    """What is known of each of these axes: scale and units; ``None`` if nothing is."""
+    if axes is None or not scales:
+        return None
+    said = [scales.get(letter, (1.0, "pixel")) for letter in axes]
+    return tuple(size for size, _ in said), tuple(unit for _, unit in said)
+
+
+def _of_tiff(path: Path) -> Scales:
+    with tifffile.TiffFile(path) as file:
+        if file.is_ome and file.ome_metadata:
+            return _of_ome_xml(file.ome_metadata)
+        if file.is_imagej:
+            return _of_imagej(file.imagej_metadata or {}, file.pages[0])
+        shaped = next(iter(file.shaped_metadata or ()), {})
+    return _checked(dict(shaped.get("scales", {})))
+
+
+def _of_ome_xml(text: str) -> Scales:
+    if len(text) > LARGEST_XML:
+        return {}
+    root = ElementTree.fromstring(text)
+    pixels = next((each for each in root.iter() if each.tag.endswith("}Pixels")), None)
+    if pixels is None:
+        return {}
+    found = {
+        letter: (pixels.get(name), pixels.get(f"{name}Unit", OME_UNIT[letter]))
+        for letter, name in OF_OME.items()
+    }
+    return _checked(found)
+
+
+def _of_imagej(about: Mapping[str, Any], page: Any) -> Scales:
+    unit = str(about.get("unit", "")).replace("\\u00B5", "µ")
+    found: dict[str, Any] = {}
+    if unit.lower() not in ("", "pixel", "pixels", "px"):
+        for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
+            tag = page.tags.get(name)
+            if tag is not None and tag.value[0]:
+                found[letter] = (tag.value[1] / tag.value[0], unit)
+        if "spacing" in about:
+            found["Z"] = (about["spacing"], about.get("zunit", unit))
+    if "finterval" in about:
+        found["T"] = (about["finterval"], about.get("tunit", "s"))
+    return _checked(found)
+
+
+def _of_zarr(path: Path) -> Scales:
+    node: Any = zarr.open(path, mode="r")
+    attributes = node.attrs.get("ome", node.attrs)
+    image = next(iter(attributes.get("multiscales", ())), None)
+    if image is None or not image.get("axes"):
+        return {}
+    axes: Sequence[Any] = image["axes"]
+    factors = [1.0] * len(axes)
+    steps = [*image["datasets"][0].get("coordinateTransformations", ())]
+    for step in [*steps, *image.get("coordinateTransformations", ())]:
+        if step.get("type") == "scale":
+            factors = [f * float(s) for f, s in zip(factors, step["scale"], strict=True)]
+    units = [axis.get("unit", "pixel") if isinstance(axis, Mapping) else "pixel" for axis in axes]
+    found = dict(zip(ome_axes(axes), zip(factors, units, strict=True), strict=True))
+    return {letter: pair for letter, pair in _checked(found).items() if letter not in "CQS"}
+
+
+def _checked(found: Mapping[str, Any]) -> Scales:
+    """What is a number above 0, with its unit."""
+    known: Scales = {}
+    for letter, pair in found.items():
+        try:
+            size, unit = float(pair[0]), str(pair[1])
+        except (TypeError, ValueError, IndexError):
+            continue
+        if math.isfinite(size) and size > 0:
+            known[str(letter)] = (size, unit)
+    return known
