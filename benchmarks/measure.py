@@ -51,9 +51,7 @@ def main() -> None:
     factor = N_OBJECTS / N_BESIDE
     shapes = factor * seconds(lambda: regionprops_table(few, properties=SHAPES), 1)
     both = (*SHAPES, *INTENSITIES)
-    bright = factor * seconds(
-        lambda: regionprops_table(few, image[: STEP * 6], properties=both), 1
-    )
+    bright = factor * seconds(lambda: regionprops_table(few, image[: STEP * 6], properties=both), 1)
     rows = [
         ("this program", *(f"{each:.2f} s" for each in times)),
         ("regionprops_table, from 500 objects", f"{shapes:.0f} s", f"{bright:.0f} s", ""),

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from annotating import CLICK, frame, land, new_session, paint, square
+from annotating import CLICK, land, new_session, paint, square
 from commands import NapariSam, Refusal, assert_refused
 from napari_sam.engine import read_scales, write_labels
 from napari_sam.session import Placement, save
@@ -80,7 +80,10 @@ def test_a_session_with_its_image_or_without(movie: Path, napari_sam: NapariSam)
         assert row["score"] == 0.9
         assert row["model"] == "pocket"
         assert row["intensity_mean"] == 9
-    assert session.annotation(1, frame(0)).footprint.painted.area == 4
+    next((movie / "cells.tif.napari-sam" / "frames").glob("0*.json")).unlink()
+    ended = napari_sam("measure cells.tif --out c.csv")
+    assert (ended.code, len(pd.read_csv("c.csv"))) == (3, 1)
+    assert "The prompts of frame 0 are lost" in ended.err
 
 
 def write_noise(folder: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 from napari_sam.engine import ImageChoice
 from napari_sam.measurements import MeasureOptions
 
-from .options import check_outputs, numbers, read_stack, takes_options
+from .options import LEFT_OUT, check_outputs, numbers, read_stack, takes_options
 from .printing import progress_bar, tell
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def measure(
     """Measure objects: size, shape, place, intensity in each channel, tracks.
 
     In the units of the image where it says the size of its pixels; the name of each column says
-    which.
+    which. Exit code 3 if parts of a session are missing or damaged: the rest is measured.
     """
     from napari_sam.measurements import (
         check_table_path,
@@ -95,6 +95,15 @@ def measure(
     typer.echo(f"{n} object{'' if n == 1 else 's'}{rows}, {len(table.columns)} columns, in {out}")
     if not n:
         tell("There is no object in these labels: the table is empty.")
+    tell_problems(objects)
+
+
+def tell_problems(objects: Labelled) -> None:
+    """Print which parts of a session could not be read, and exit with code 3 if any."""
+    for problem in objects.problems:
+        tell(problem)
+    if objects.problems:
+        raise typer.Exit(LEFT_OUT)
 
 
 def open_both(

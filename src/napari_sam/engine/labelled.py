@@ -30,6 +30,7 @@ class Labelled:
     parents: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # daughter → mothers
     classes: Mapping[int, str] = field(default_factory=dict)  # by object
     facts: Facts = field(default_factory=dict)
+    problems: tuple[str, ...] = ()  # what of them could not be read, one sentence each
 
     @classmethod
     def of(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from napari_sam.engine import (
     FrameError,
@@ -41,10 +40,11 @@ def open_labelled(
 
 
 def labelled_session(file: SessionFile) -> Labelled:
-    """The objects of a saved session. What of it is lost, its problems say."""
+    """The objects of a saved session; its problems say what of it is lost."""
     labels = file.fill(file.new_labels())
     known = {(i, frame): facts_of(each) for i, frame, each in file.annotations()}
-    return placed(labels, file.placement, file.parents, known)
+    objects = placed(labels, file.placement, file.parents, known)
+    return replace(objects, problems=tuple(file.problems))
 
 
 def placed(
@@ -66,30 +66,13 @@ def with_axes(objects: Labelled, axes: str | None) -> Labelled:
     """The same, where nothing was known of the axes, with those of the image."""
     if axes is None or len(axes) != len(objects.axes) or "Q" not in objects.axes:
         return objects
-    return Labelled.of(
-        objects.labels,
-        axes=axes,
-        scale=objects.scale,
-        units=objects.units,
-        parents=objects.parents,
-        classes=objects.classes,
-        facts=objects.facts,
-    )
+    return replace(objects, axes=axes) if axes[-2:] == "YX" else objects
 
 
-def with_scale(
-    objects: Labelled, scale: tuple[float, ...], units: tuple[str, ...] | str
-) -> Labelled:
+def with_scale(objects: Labelled, scale: Sequence[float], units: Sequence[str] | str) -> Labelled:
     """The same with pixels of another size."""
-    return Labelled.of(
-        objects.labels,
-        axes=objects.axes,
-        scale=scale,
-        units=units,
-        parents=objects.parents,
-        classes=objects.classes,
-        facts=objects.facts,
-    )
+    sized = Labelled.of(objects.labels, axes=objects.axes, scale=scale, units=units)
+    return replace(objects, scale=sized.scale, units=sized.units)
 
 
 def facts_of(annotation: Annotation) -> dict[str, Any]:
@@ -138,8 +121,3 @@ def _letters(names: tuple[str, ...]) -> str | None:
     letters = "".join(name[:1].upper() for name in names)
     known = all(len(name) == 1 and name.isalpha() for name in names)
     return letters if known and letters[-2:] == "YX" else None
-
-
-def highest_id(objects: Labelled) -> int:
-    """The highest id of all frames."""
-    return max((int(np.max(pixels, initial=0)) for _, pixels in objects.frames()), default=0)
