@@ -23,7 +23,6 @@ from napari_sam.training import (
     write_found_report,
 )
 from napari_sam.training.evaluation.automatic import FrameResult, PackedLabels, otsu_objects
-from napari_sam.training.evaluation.found_report import choose_frames
 
 SIZE = 32
 SQUARE = (slice(9, 16), slice(9, 16))
@@ -127,13 +126,6 @@ def test_the_page(folder: Path, tmp_path: Path) -> None:
     assert "1 found, 3 false, 0 rejected, 0 never proposed" in figures[0]
     assert "recall 1.00" in figures[1]
     assert json.loads((tmp_path / "page" / "scores.json").read_text())["model"] == "painter"
-
-
-def test_worst_and_median_frames(folder: Path) -> None:
-    (result, _) = judged(folder).results
-    assert [each.kind for each in choose_frames("painter", [result])] == ["worst"]
-    kinds = [each.kind for each in choose_frames("painter", [result] * 5, n_frames=4)]
-    assert kinds == ["worst", "worst", "median", "median"]
 
 
 def test_nothing_to_judge(folder: Path) -> None:

@@ -27,12 +27,12 @@ from napari_sam.training import (
 )
 from napari_sam.training.data import FrameName
 from napari_sam.training.evaluation.contact_sheet import (
-    choose,
-    draw,
+    draw_trial,
     outline,
     quality,
     window_around,
 )
+from napari_sam.training.evaluation.examples import choose_examples
 from napari_sam.training.evaluation.protocol import (
     ObjectScore,
     PackedMask,
@@ -182,19 +182,21 @@ def trial(source: str, iou: float, object_id: int = 1) -> Trial:
 
 def test_the_worst_and_the_median_are_chosen() -> None:
     trials = [trial("many", n / 10, n) for n in (5, 1, 9, 3, 7, 4, 8)] + [trial("single", 0.2)]
-    chosen = [(c.trial.score.source, c.kind, quality(c.trial)) for c in choose("m", trials, 4)]
+    examples = choose_examples("m", trials, quality, 4)
+    chosen = [(each.result.source, each.kind, quality(each.result)) for each in examples]
     assert chosen == [
         ("many", "worst", pytest.approx(0.1)),
         ("many", "median", pytest.approx(0.5)),
         ("single", "worst", pytest.approx(0.2)),
     ]
-    more = [(c.kind, quality(c.trial)) for c in choose("m", trials[:-1], 6)]
+    examples = choose_examples("m", trials[:-1], quality, 6)
+    more = [(each.kind, quality(each.result)) for each in examples]
     assert more == [("worst", pytest.approx(q)) for q in (0.1, 0.3, 0.4)] + [
         ("median", pytest.approx(q)) for q in (0.5, 0.7, 0.8)
     ]
 
 
-def test_a_picture_of_a_case() -> None:
+def test_a_picture_of_an_object() -> None:
     """The window is around the object; outlines run along the pixels' outer edges."""
     labels = np.zeros((SIZE, 3 * SIZE), np.int32)
     labels[10:21, 12:17] = 1
@@ -209,8 +211,8 @@ def test_a_picture_of_a_case() -> None:
     assert numbers.min(0).tolist() == [11.5, 9.5]
     assert numbers.max(0).tolist() == [16.5, 20.5]
     assert outline(labels == 2, window, "truth") == ""
-    (case,) = choose("m", [trial("s", 0.25)])
-    picture = draw(case, AnnotatedFrame("s", image, labels, FrameName("f")))
+    (example,) = choose_examples("m", [trial("s", 0.25)], quality)
+    picture = draw_trial(example, AnnotatedFrame("s", image, labels, FrameName("f")))
     assert picture.count('class="positive" cx="14.0" cy="15.0"') == 2
     assert picture.count('class="negative" cx="4.0" cy="3.0"') == 1
     assert '<rect class="box" x="12.0" y="10.0" width="4.0" height="10.0"/>' in picture

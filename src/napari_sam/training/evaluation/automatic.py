@@ -21,9 +21,9 @@ from napari_sam.engine import (
     find_objects,
     to_labels,
 )
-from napari_sam.training.data import AnnotatedFrame, FrameName, Item, frames_of
+from napari_sam.training.data import AnnotatedFrame, FrameName, Item
 
-from .evaluate import CLASSICAL, no_objects
+from .evaluate import CLASSICAL, annotated_frames, no_objects
 from .matching import Counts, FoundScore, Match, match
 from .protocol import MIN_AREA, otsu_regions
 
@@ -165,7 +165,8 @@ def evaluate_automatic(
     options = options or AutomaticOptions()
     model = predictor.model
     method = choose_method(options, model.network)
-    results = tuple(_results(predictor, _completed(items, complete), options, progress))
+    frames = annotated_frames(_completed(items, complete), progress)
+    results = tuple(segment_frame(predictor, frame, options) for frame in frames)
     evaluation = AutomaticEvaluation(
         name or model.name, model.hash, method, str(model.device), model.precision, results
     )
@@ -176,19 +177,6 @@ def evaluate_automatic(
 
 def _completed(items: Sequence[Item], complete: bool) -> list[Item]:
     return [replace(item, complete=item.complete or complete) for item in items]
-
-
-def _results(
-    predictor: Predictor,
-    items: Sequence[Item],
-    options: AutomaticOptions,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[FrameResult]:
-    for n, item in enumerate(items, start=1):
-        for frame in frames_of(item):
-            yield segment_frame(predictor, frame, options)
-        if progress is not None:
-            progress(n, len(items))
 
 
 def segment_frame(

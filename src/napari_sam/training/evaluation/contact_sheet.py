@@ -1,4 +1,4 @@
-"""The worst and the median cases as pictures: the object, its outline, the model's, the prompts.
+"""An object as a picture: the object, its outline, the model's, the prompts.
 
 Outlines are SVG in frame pixels, coordinates x, y as SVG has them. The frame behind them is a small
 PNG inside the page, which so stays a single file.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TypeVar
@@ -20,25 +19,16 @@ from PIL import Image
 from skimage import measure
 
 from napari_sam.training.clicks import Mask
-from napari_sam.training.data import AnnotatedFrame, Item, frames_of
+from napari_sam.training.data import AnnotatedFrame
 
+from .examples import Example
 from .protocol import CORRECTED, PackedMask, Trial
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
-N_CASES = 24  # pictures a model, shared by the sources; at least one worst and one median each
 MARGIN = 0.7  # of the object's size, shown around it
 LONG_SIDE = 240  # px of the PNG; what is smaller is enlarged by the browser, pixel by pixel
 DOT = 0.028  # radius of a click, as a share of the picture
-
-
-@dataclass(frozen=True)
-class Case:
-    """A trial that is shown, and why."""
-
-    model: str
-    kind: str  # "worst" or "median"
-    trial: Trial
 
 
 @dataclass(frozen=True)
@@ -56,39 +46,13 @@ class Window:
 
 
 def quality(trial: Trial) -> float:
-    """By what cases are ranked: the mean of the three IoU that are shown."""
+    """By what trials are ranked: the mean of the three IoU that are shown."""
     return float(np.mean([shown for _, shown, _ in _shown(trial)]))
 
 
-def choose(model: str, trials: Sequence[Trial], n_cases: int = N_CASES) -> list[Case]:
-    """The worst and the median objects of each source, the worst first; none of them twice."""
-    sources = sorted({trial.score.source for trial in trials})
-    n = max(1, math.ceil(n_cases / (2 * len(sources))))
-    cases = []
-    for source in sources:
-        ranked = sorted((t for t in trials if t.score.source == source), key=quality)
-        worst = ranked[: min(n, math.ceil(len(ranked) / 2))]
-        rest = ranked[len(worst) :]
-        middle = max(0, len(ranked) // 2 - n // 2 - len(worst))
-        cases += [Case(model, "worst", trial) for trial in worst]
-        cases += [Case(model, "median", trial) for trial in rest[middle : middle + n]]
-    return cases
-
-
-def draw_cases(cases: Sequence[Case], items: Sequence[Item]) -> Iterator[tuple[Case, str]]:
-    """Each case with its pictures as HTML; frames are read again, one at a time."""
-    wanted = {case.trial.frame.item for case in cases}
-    for item in items:
-        if item.id in wanted:
-            for frame in frames_of(item):
-                for case in cases:
-                    if case.trial.frame == frame.name:
-                        yield case, draw(case, frame)
-
-
-def draw(case: Case, frame: AnnotatedFrame) -> str:
-    """One case: what came of one click, of a box, and of corrections, side by side."""
-    trial = case.trial
+def draw_trial(example: Example[Trial], frame: AnnotatedFrame) -> str:
+    """One object: what came of one click, of a box, and of corrections, side by side."""
+    trial = example.result
     truth = frame.labels == trial.object_id
     window = window_around(truth)
     panels = []
@@ -103,7 +67,8 @@ def draw(case: Case, frame: AnnotatedFrame) -> str:
     picture = png(window.cut(frame.image))
     return (
         f'<figure style="--frame:url({picture})"><div class="panels">{"".join(panels)}</div>'
-        f'<figcaption><b class="{case.kind}">{case.kind}</b> {escape(name)}</figcaption></figure>'
+        f'<figcaption><b class="{example.kind}">{example.kind}</b> {escape(name)}</figcaption>'
+        "</figure>"
     )
 
 

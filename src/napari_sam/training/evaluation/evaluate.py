@@ -130,7 +130,7 @@ def evaluate_model(
         If the labels hold no object that is large enough.
     """
     started = perf_counter()
-    frames = _frames(items, progress)
+    frames = annotated_frames(items, progress)
     found = tuple(trials(predictor, frames, max_objects=max_objects, seed=seed))
     if not found:
         raise no_objects(items)
@@ -159,9 +159,10 @@ def classical_score(trial: Trial) -> ObjectScore:
     )
 
 
-def _frames(
+def annotated_frames(
     items: Sequence[Item], progress: Callable[[int, int], None] | None
 ) -> Iterator[AnnotatedFrame]:
+    """The frames of all items; ``progress(done, total)`` is called after every item."""
     for n, item in enumerate(items, start=1):
         yield from frames_of(item)
         if progress is not None:

@@ -6,8 +6,7 @@ One page, ``index.html``, that needs nothing beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -15,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.training.data import AnnotatedFrame, Item, frames_of
+from napari_sam.training.data import AnnotatedFrame, Item
 
 from .automatic import AutomaticEvaluation, FrameResult
 from .contact_sheet import Window, outline, png
+from .examples import Example, choose_examples, sheets
 from .matching import CLOSE, MATCHED, FoundScore
 from .pages import circumstances, lead, read_template, write_page
 from .protocol import MIN_AREA
 from .tables import COLOURS, GREY, Entrant, Measure, headline, legend, table
 
-N_FRAMES = 24  # pictures a model, shared by the sources; at least one worst and one median each
 LONG_SIDE = 640  # px of the picture
 ABOUT_CLASSICAL = "Otsu and watershed"
 
@@ -36,15 +35,6 @@ MEASURES = (
     Measure("IoU of pairs", lambda score: score.matched_iou),
     Measure("PQ", lambda score: score.pq),
 )
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A frame that is shown, and why."""
-
-    model: str
-    kind: str  # "worst" or "median"
-    result: FrameResult
 
 
 def write_found_report(
@@ -68,6 +58,7 @@ def found_page(
     entrants.append(Entrant(evaluations[0].classical, GREY, classical=True))
     sources = list(entrants[0].scores.per_source)
     n_objects = entrants[0].scores.overall.n_objects
+    examples = [each for e in evaluations for each in choose_examples(e.model, e.results, quality)]
     return read_template("found_report.html").substitute(
         data=escape(data),
         lead=escape(lead(n_objects, evaluations[0].frames, sources)),
@@ -78,7 +69,7 @@ def found_page(
         legend="".join(legend(entrant, ABOUT_CLASSICAL) for entrant in entrants),
         table=table(entrants, sources, MEASURES),
         misses="".join(map(_misses, evaluations)),
-        sheets=sheets(evaluations, items),
+        sheets=sheets(examples, items, draw_frame),
         min_area=MIN_AREA,
         matched=MATCHED,
         circumstances=escape(circumstances(evaluations)),
@@ -92,50 +83,10 @@ def quality(result: FrameResult) -> float:
     return score.recall if math.isnan(score.f1_50) else score.f1_50
 
 
-def choose_frames(
-    model: str, results: Sequence[FrameResult], n_frames: int = N_FRAMES
-) -> list[Shown]:
-    """The worst and the median frames of each source, the worst first; none of them twice."""
-    sources = sorted({result.source for result in results})
-    n = max(1, n_frames // (2 * len(sources)))
-    shown = []
-    for source in sources:
-        ranked = sorted((r for r in results if r.source == source), key=quality)
-        worst = ranked[: min(n, math.ceil(len(ranked) / 2))]
-        first = max(len(worst), len(ranked) // 2 - n // 2)
-        shown += [Shown(model, "worst", result) for result in worst]
-        shown += [Shown(model, "median", result) for result in ranked[first : first + n]]
-    return shown
-
-
-def sheets(evaluations: Sequence[AutomaticEvaluation], items: Sequence[Item]) -> str:
-    """The frames of each model, source by source; frames are read again, one at a time."""
-    chosen = [each for e in evaluations for each in choose_frames(e.model, e.results)]
-    drawn = dict(_draw_all(chosen, items))
-    parts = []
-    for evaluation in evaluations:
-        own = [each for each in chosen if each.model == evaluation.model]
-        for source in sorted({each.result.source for each in own}):
-            figures = [drawn[each] for each in own if each.result.source == source]
-            title = f"{evaluation.model}: {source}" if len(evaluations) > 1 else source
-            parts.append(f'<h3>{escape(title)}</h3><div class="sheet">{"".join(figures)}</div>')
-    return "".join(parts)
-
-
-def _draw_all(chosen: Sequence[Shown], items: Sequence[Item]) -> Iterator[tuple[Shown, str]]:
-    wanted = {each.result.frame.item for each in chosen}
-    for item in items:
-        if item.id in wanted:
-            for frame in frames_of(item):
-                for each in chosen:
-                    if each.result.frame == frame.name:
-                        yield each, draw_frame(each, frame)
-
-
-def draw_frame(shown: Shown, frame: AnnotatedFrame) -> str:
+def draw_frame(example: Example[FrameResult], frame: AnnotatedFrame) -> str:
     """A frame with the outlines of what was found, missed, and found wrongly."""
-    match = shown.result.match
-    found = shown.result.labels.unpack()
+    match = example.result.match
+    found = example.result.labels.unpack()
     ids = {
         "matched": [id_ for _, id_, _ in match.pairs],
         "false" if match.complete else "unlabelled": match.false,
@@ -158,7 +109,7 @@ def draw_frame(shown: Shown, frame: AnnotatedFrame) -> str:
     return (
         f'<figure style="--frame:url({png(frame.image, LONG_SIDE)})"><div class="panels one"><div>'
         f'<svg viewBox="-0.5 -0.5 {width} {height}">{"".join(outlines)}</svg></div></div>'
-        f'<figcaption><b class="{shown.kind}">{shown.kind}</b> {escape(str(frame.name))} · '
+        f'<figcaption><b class="{example.kind}">{example.kind}</b> {escape(str(frame.name))} · '
         f"<b>{reached}</b> · {said}</figcaption></figure>"
     )
 

@@ -90,6 +90,11 @@ class Trial:
     encode_ms: float  # of the frame
     click_ms: float  # from a click to its mask, on average
 
+    @property
+    def source(self) -> str:
+        """Of the frame."""
+        return self.score.source
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedFrame:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from napari_sam.training.data import Item
 
-from .contact_sheet import choose, draw_cases
+from .contact_sheet import draw_trial, quality
 from .curves import chart
 from .evaluate import Evaluation
+from .examples import choose_examples, sheets
 from .pages import circumstances, lead, read_template, write_page
 from .protocol import CORRECTED, MAX_CLICKS, MIN_AREA, NOC_IOU
 from .tables import COLOURS, GREY, Entrant, Measure, headline, legend, table
@@ -69,6 +70,7 @@ def page(
     ]
     entrants.append(Entrant(evaluations[0].classical, GREY, classical=True))
     sources = list(entrants[0].scores.per_source)
+    examples = [each for e in evaluations for each in choose_examples(e.model, e.trials, quality)]
     return read_template("report.html").substitute(
         data=escape(data),
         lead=escape(lead(len(evaluations[0].trials), evaluations[0].frames, sources)),
@@ -83,7 +85,7 @@ def page(
             for source in (sources if len(sources) > 1 else [])
         ),
         table=table(entrants, sources, MEASURES),
-        sheets=sheets(evaluations, items),
+        sheets=sheets(examples, items, draw_trial),
         min_area=MIN_AREA,
         max_clicks=MAX_CLICKS,
         noc_iou=NOC_IOU,
@@ -96,17 +98,3 @@ def page(
 def _times(evaluation: Evaluation) -> str:
     times = f"{evaluation.encode_ms:.0f} ms a frame, {evaluation.click_ms:.0f} ms a click"
     return f"{times} ({evaluation.device}, {evaluation.precision})"
-
-
-def sheets(evaluations: Sequence[Evaluation], items: Sequence[Item]) -> str:
-    """The contact sheets, one a model: the worst and the median cases of each source."""
-    cases = [case for e in evaluations for case in choose(e.model, e.trials)]
-    drawn = dict(draw_cases(cases, items))
-    parts = []
-    for evaluation in evaluations:
-        own = [case for case in cases if case.model == evaluation.model]
-        for source in sorted({case.trial.score.source for case in own}):
-            figures = [drawn[case] for case in own if case.trial.score.source == source]
-            title = f"{evaluation.model}: {source}" if len(evaluations) > 1 else source
-            parts.append(f'<h3>{escape(title)}</h3><div class="sheet">{"".join(figures)}</div>')
-    return "".join(parts)
