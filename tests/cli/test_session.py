@@ -15,7 +15,7 @@ import tifffile
 from annotating import CLICK, SHAPE, frame, land, new_session, paint, square
 from commands import NapariSam, Refusal, assert_refused
 from napari_sam.engine import read_image
-from napari_sam.session import Propagated, Region, Session, objects, save
+from napari_sam.session import Propagated, Region, Session, classes, objects, save
 
 WARNING = "It shrank too much."
 WHY = "Object 4 ends before frame 1. It vanished."
@@ -41,6 +41,9 @@ def session() -> Session:
         Propagated(4, frame(1), Region.empty(), 0, 0, 0, "pocket", frame(0), WHY), run
     )
     session.edit(4, frame(3), CLICK)
+    classes.add_class(session, "early")
+    classes.give_class(session, [1], "early")
+    classes.take_proposals(session, {2: ("early", 0.75)})
     return session
 
 
@@ -110,8 +113,8 @@ def test_show(run, saved: Path) -> None:
     *rows, last = (line.split() for line in text.splitlines()[-4:])
     assert last == ["4", "1", "1", "0", "1", *WHY.split()]
     assert rows == [
-        ["1", "3", "1", "2", "1", "0.50"],
-        ["2", "1", "1", "0", "0", "1"],
+        ["1", "3", "1", "2", "1", "0.50", "early"],
+        ["2", "1", "1", "0", "0", "1", "early", "0.75"],
         ["3", "1", "0", "1", "0", "0.50", "1"],
     ]
 
@@ -123,6 +126,8 @@ def test_show_as_json(run, saved: Path) -> None:
     assert [row["object_id"] for row in shown["objects"]] == [1, 2, 3, 4]
     assert [row["warnings"] for row in shown["objects"]] == [[WARNING], [], [], []]
     assert [row["ended"] for row in shown["objects"]] == [[], [], [], [WHY]]
+    assert [row["class"] for row in shown["objects"]] == ["early", "early", "", ""]
+    assert [row["class_probability"] for row in shown["objects"]] == [None, 0.75, None, None]
 
 
 @pytest.mark.parametrize("name", ["labels.tif", "labels.zarr"])
@@ -141,7 +146,10 @@ def test_export(run, session: Session, saved: Path, tmp_path: Path, name: str) -
         ("4", "", "0"),
     ]
     with scores.open() as file:
-        propagated = [row for row in csv.DictReader(file) if row["source"]]
+        rows = list(csv.DictReader(file))
+    classed = {(r["object_id"], r["class"], r["class_probability"]) for r in rows if r["class"]}
+    assert classed == {("1", "early", ""), ("2", "early", "0.7500")}
+    propagated = [row for row in rows if row["source"]]
     columns = ("object_id", "frame", "score", "source", "warning", "stopped")
     assert {tuple(row[name] for name in columns) for row in propagated} == {
         ("1", "1", "0.5000", "0", "", ""),

@@ -15,6 +15,8 @@ from .printing import print_table, tell
 if TYPE_CHECKING:
     from napari_sam.session import Annotation, SessionFile
 
+COLUMNS = ("object", "frames", "own", "propagated", "prompts", "lowest score", "parents")
+
 app = typer.Typer(
     help="Show saved sessions, and export their labels, tracks and scores.", no_args_is_help=True
 )
@@ -32,7 +34,8 @@ def show(file: File, as_json: Json = False) -> None:
     """Show a session's image, models and objects.
 
     For each object: in how many frames it is; how many of these masks are your own, and how many
-    were propagated from another frame; its prompts; the lowest score; mothers; why it ended.
+    were propagated from another frame; its prompts; the lowest score; mothers; its class, with the
+    probability where it was proposed; why it ended.
 
     Exit code 3 if parts of the session are missing or damaged: they are told, the rest is shown.
     """
@@ -58,7 +61,7 @@ def _print(session: SessionFile, about: dict[str, Any], rows: list[dict[str, Any
     for name, model in models.items():
         typer.echo(f"model   {name}, {model['precision']}, {model['hash']}")
     print_table(
-        ("object", "frames", "own", "propagated", "prompts", "lowest score", "parents", "ended"),
+        (*COLUMNS, "class", "probability", "ended"),
         [
             (
                 str(row["object_id"]),
@@ -68,6 +71,8 @@ def _print(session: SessionFile, about: dict[str, Any], rows: list[dict[str, Any
                 str(row["prompts"]),
                 "" if row["lowest_score"] is None else f"{row['lowest_score']:.2f}",
                 " ".join(map(str, row["parents"])),
+                row["class"],
+                "" if row["class_probability"] is None else f"{row['class_probability']:.2f}",
                 " ".join(row["ended"]),
             )
             for row in rows
@@ -107,7 +112,7 @@ def export(
         found.write_csv(tracks)
         typer.echo(f"{found.n_tracks} tracks written to {tracks}")
     if scores:
-        write_annotation_scores(scores, session.annotations())
+        write_annotation_scores(scores, session.annotations(), session.classes)
         typer.echo(f"scores written to {scores}")
     for _ in session.annotations():  # what is missing shows when it is read
         pass
@@ -142,6 +147,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
     for object_id in sorted(frames.keys() | annotations.keys()):
         current = annotations.get(object_id, [])
         scores = [a.score for a in current if a.score is not None]
+        given = session.classes.of(object_id)
         yield {
             "object_id": object_id,
             "frames": len(frames.get(object_id, ())),
@@ -151,6 +157,8 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
             "prompts": sum(len(a.drawings) for a in current),
             "lowest_score": min(scores, default=None),
             "parents": session.parents.get(object_id, ()),
+            "class": "" if given is None else given.name,
+            "class_probability": None if given is None else given.probability,
             "warnings": [a.warning for a in current if a.warning],
             "ended": [a.stopped for a in current if a.stopped],
         }

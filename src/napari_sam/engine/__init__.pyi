@@ -16,6 +16,7 @@ from .automatic.seeds import find_seeds as find_seeds
 from .choices import EncodingChoice as EncodingChoice
 from .choices import ImageChoice as ImageChoice
 from .choices import ModelChoice as ModelChoice
+from .classifier import propose_classes as propose_classes
 from .embeddings.ahead import Embedded as Embedded
 from .embeddings.ahead import embed_all as embed_all
 from .embeddings.ahead import prefetch_order as prefetch_order
@@ -31,6 +32,7 @@ from .errors import FrameError as FrameError
 from .errors import ModelError as ModelError
 from .errors import PromptError as PromptError
 from .errors import SamError as SamError
+from .features import measured_features as measured_features
 from .features import pooled_features as pooled_features
 from .frames import FrameIndex as FrameIndex
 from .frames import FrameStack as FrameStack

@@ -1,4 +1,4 @@
-"""What the network sees where an object is: its feature maps, each pooled over the object's mask.
+"""What is seen of an object: the network's feature maps, pooled over its mask, and measurements.
 
 The maps that a frame was encoded into serve here a second time: objects that look alike have
 pooled features that lie near each other. The embedded network has nine maps, three scales at each
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 from scipy.sparse import coo_array
 from torch import Tensor
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 COARSEST = 16  # input pixels to one of the image embedding, in every network here
 POOLED = 3  # of each level's maps: coarse, middle and fine; the others say where, not what
+N_MEASURED = 12
+SURROUNDINGS = 4  # pixels around an object that its intensity is compared with
 
 PlacedMask: TypeAlias = tuple[tuple[int, int, int, int], NDArray[np.bool_]]
 
@@ -65,3 +68,62 @@ def _maps(tensors: Sequence[Tensor]) -> list[Tensor]:
     if len(tensors) < n:
         return [tensors[0]]
     return [each for level in range(0, len(tensors), n) for each in tensors[level:][:POOLED]]
+
+
+def measured_features(
+    frame: NDArray[np.uint8], frame_shape: tuple[int, int], masks: Sequence[PlacedMask]
+) -> NDArray[np.float32]:
+    """Measure what a network that sees at several sizes says least of: shape and intensity.
+
+    Parameters
+    ----------
+    frame
+        ``(h, w, 3)`` as the network sees it; it may be a smaller level of the frame.
+    frame_shape
+        ``(H, W)`` that the windows refer to.
+    masks
+        As in :func:`pooled_features`.
+
+    Returns
+    -------
+    ``(N, 12)``: logarithms of the area and of the ratio of the axes, roundness, the share of the
+    window; mean red, green and blue, the standard deviation of the grey; the same four less those
+    of the surroundings, of four pixels. A mask without a pixel has zeros.
+    """
+    return np.array([_measured(frame, frame_shape, *each) for each in masks], np.float32).reshape(
+        len(masks), N_MEASURED
+    )
+
+
+def _measured(
+    frame: NDArray[np.uint8],
+    frame_shape: tuple[int, int],
+    window: tuple[int, int, int, int],
+    mask: NDArray[np.bool_],
+) -> list[float]:
+    area = int(np.count_nonzero(mask))
+    if not area:
+        return [0.0] * N_MEASURED
+    padded = np.pad(mask, SURROUNDINGS)
+    spread = np.cov(np.argwhere(mask), rowvar=False) if area > 1 else np.zeros((2, 2))
+    short, long = np.linalg.eigvalsh(spread + np.eye(2) / 12)  # of a pixel: that of a square
+    sides = np.count_nonzero(np.diff(padded, axis=0)) + np.count_nonzero(np.diff(padded, axis=1))
+    around = binary_dilation(padded, iterations=SURROUNDINGS) & ~padded
+    inside, outside = (
+        _intensities(frame, frame_shape, np.argwhere(each) + window[:2] - SURROUNDINGS)
+        for each in (padded, around)
+    )
+    shape = [np.log(area), np.log(long / short), 16 * area / sides**2, area / mask.size]
+    return [*shape, *inside, *(inside - outside)]
+
+
+def _intensities(
+    frame: NDArray[np.uint8], frame_shape: tuple[int, int], pixels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean red, green, blue and the standard deviation of the grey of pixels ``(P, 2)``, yx."""
+    inside = pixels[((pixels >= 0) & (pixels < frame_shape)).all(1)]
+    rows, columns = (inside * frame.shape[:2] // frame_shape).T
+    values = frame[rows, columns].astype(np.float64)
+    if not len(values):  # an object that fills the frame has no surroundings
+        return np.zeros(4)
+    return np.append(values.mean(0), values.mean(1).std())

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from napari_sam.engine import FrameIndex, write_table
-from napari_sam.session import Annotation, Propagated
+from napari_sam.session import Annotation, Classes, GivenClass, Propagated
 
 MASK = ("object_id", "frame", "score", "iou_prediction", "stability", "area")
 ORIGIN = ("painted", "erased", "prompts", "candidate", "model", "model_hash", "precision", "source")
 OUTCOME = ("warning", "stopped")
+CLASS = ("class", "class_probability")
 
 
 def write_scores(path: Path, results: Iterable[Propagated]) -> None:
@@ -19,7 +20,9 @@ def write_scores(path: Path, results: Iterable[Propagated]) -> None:
 
 
 def write_annotation_scores(
-    path: Path, annotations: Iterable[tuple[int, FrameIndex, Annotation]]
+    path: Path,
+    annotations: Iterable[tuple[int, FrameIndex, Annotation]],
+    classes: Classes | None = None,
 ) -> None:
     """Write a table of annotations, with the origin of each mask.
 
@@ -27,8 +30,12 @@ def write_annotation_scores(
     ----------
     annotations
         Object id, frame and annotation, as `SessionFile.annotations` yields them.
+    classes
+        Of the objects. The probability is empty where the user gave the class.
     """
-    write_table(path, MASK + ORIGIN + OUTCOME, (_annotation_row(*each) for each in annotations))
+    given = Classes() if classes is None else classes
+    rows = ((*_annotation_row(*each), *_class_cells(given.of(each[0]))) for each in annotations)
+    write_table(path, MASK + ORIGIN + OUTCOME + CLASS, rows)
 
 
 def _propagated_row(result: Propagated) -> tuple[object, ...]:
@@ -53,6 +60,12 @@ def _annotation_row(object_id: int, frame: FrameIndex, a: Annotation) -> tuple[o
         a.warning,
         a.stopped,
     )
+
+
+def _class_cells(given: GivenClass | None) -> tuple[str, ...]:
+    if given is None:
+        return "", ""
+    return given.name, *_scores(given.probability)
 
 
 def _positions(frame: FrameIndex) -> str:

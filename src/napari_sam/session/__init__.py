@@ -1,6 +1,6 @@
 """Floor 3: the annotation of one image. No napari, no Qt, no threads."""
 
-from . import objects
+from . import classes, objects
 from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode, names_of
 from .automatic import (
     Claim,
@@ -13,6 +13,7 @@ from .automatic import (
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
+from .object_class import Classes, GivenClass, ObjectClass
 from .placement import Placement
 from .saving.autosave import Autosave, Snapshot, save
 from .saving.image_record import image_record
@@ -26,10 +27,13 @@ __all__ = [
     "Answer",
     "Autosave",
     "Claim",
+    "Classes",
     "Drawing",
     "Footprint",
+    "GivenClass",
     "LabelEdit",
     "Landing",
+    "ObjectClass",
     "ObjectSummary",
     "Placement",
     "Propagated",
@@ -40,6 +44,7 @@ __all__ = [
     "SessionFile",
     "Snapshot",
     "WritableLabels",
+    "classes",
     "decode",
     "drawings_of",
     "empty_labels",

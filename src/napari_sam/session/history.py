@@ -10,15 +10,17 @@ import numpy as np
 
 from .annotation import Annotation, Key, names_of
 from .edits import LabelEdit
+from .object_class import Classes
 
 Parents: TypeAlias = Mapping[int, tuple[int, ...]]  # an object → those it came from
 BYTES_KEPT = 512 * 2**20  # of changes that can be undone; the oldest are forgotten first
 BYTES_A_CHANGE = 2**10  # beside its pixels
+BYTES_A_CLASS = 2**7  # that an object has
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """Label pixels, annotations and parents, as they were and as they are; made all at once."""
+    """Label pixels, annotations, parents, classes, as they were and are; made all at once."""
 
     edits: tuple[LabelEdit, ...]
     before: Mapping[Key, Annotation | None]
@@ -26,11 +28,15 @@ class Change:
     parents_before: Parents | None = None  # None: they did not change
     parents_after: Parents | None = None
     action: str = "change"  # name of the change for the user
+    classes_before: Classes | None = None  # None: they did not change
+    classes_after: Classes | None = None
 
     @property
     def nbytes(self) -> int:
         """About how many bytes it takes to remember it."""
-        return BYTES_A_CHANGE + sum(edit.nbytes for edit in self.edits)
+        classed = 0 if self.classes_after is None else len(self.classes_after.given)
+        pixels = sum(edit.nbytes for edit in self.edits)
+        return BYTES_A_CHANGE + BYTES_A_CLASS * classed + pixels
 
     @property
     def concerned(self) -> set[Key]:
@@ -54,6 +60,8 @@ class Change:
             self.parents_after,
             self.parents_before,
             self.action,
+            self.classes_after,
+            self.classes_before,
         )
 
     def is_apart_from(self, other: Change) -> bool:
@@ -61,6 +69,8 @@ class Change:
         if self.before.keys() & other.before.keys():
             return False
         if self.parents_after is not None and other.parents_after is not None:
+            return False
+        if self.classes_after is not None and other.classes_after is not None:
             return False
         return not any(_collide(edit, its) for edit in self.edits for its in other.edits)
 

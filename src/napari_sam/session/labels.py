@@ -23,6 +23,7 @@ from .drawing import Drawing
 from .edits import LabelEdit, Region, check_fits, frames_of_edit, read_frame, region_of, writes
 from .history import Change, History, Parents
 from .label_arrays import UNREADABLE, check_labels, highest_id_of, why_not_writable
+from .object_class import Classes
 from .pending import PendingRequests
 from .saved import Saved
 
@@ -47,6 +48,7 @@ class AnnotatedLabels:
     landed = Signal(int, tuple)  # an object's annotation in a frame changed: (object_id, frame)
     relabelled = Signal()  # an operation gave objects other ids, or a step went back or forth
     parents_changed = Signal()
+    classes_changed = Signal()
 
     def __init__(
         self, stack: FrameStack, labels: Any, write: Write | None, highest_id: int | None
@@ -60,6 +62,7 @@ class AnnotatedLabels:
         self.widen: Callable[[int], object] | None = None  # has the labels hold a higher id
         self.knows_ids: Callable[[FrameIndex], bool] = lambda frame: False  # all in a frame
         self.parents: Parents = {}  # which objects an object came from, by division or fusion
+        self.classes = Classes()  # that there are, and which object has which
         self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
         self.saved: Saved | None = None  # what of it is on disk
         self._current, self._pending = CurrentAnnotations(), PendingRequests()
@@ -244,6 +247,8 @@ class AnnotatedLabels:
             after.update(change.after)
             if change.parents_after is not None:
                 self._set_parents(change.parents_after)
+            if change.classes_after is not None:
+                self._set_classes(change.classes_after)
         self._pending.forget(after)
         self._mark_edits(edits)
         self._set(after)
@@ -268,6 +273,8 @@ class AnnotatedLabels:
         self._history.add(change, self.new_run() if run is None else run)
         if change.parents_after is not None:
             self._set_parents(change.parents_after)
+        if change.classes_after is not None:
+            self._set_classes(change.classes_after)
         self._mark_edits(change.edits)
         self._set(change.after)
 
@@ -281,6 +288,11 @@ class AnnotatedLabels:
         self.parents = parents
         self._mark(())
         self.parents_changed.emit()
+
+    def _set_classes(self, classes: Classes) -> None:
+        self.classes = classes
+        self._mark(())
+        self.classes_changed.emit()
 
     def look_at(self, stack: FrameStack) -> None:
         """Go on with other pixels of the image, or seen otherwise: channels, contrast.
@@ -325,12 +337,14 @@ class AnnotatedLabels:
         requests: Iterable[Request],
         parents: Parents,
         highest_id: int,
+        classes: Classes | None = None,
     ) -> None:
         """Take over what was saved of a session whose labels are here already. Not undoable."""
         self._current.put(annotations)
         for request in requests:
             self._pending.add(request)
         self.parents = parents
+        self.classes = Classes() if classes is None else classes
         self.note_ids(highest_id)
 
     def _mark_edits(self, edits: Iterable[LabelEdit]) -> None:

@@ -20,7 +20,7 @@ from napari_sam.engine import FrameIndex, SamError, checked_object_id
 from .annotation import Annotation, Key, as_found
 from .edits import Region, fill
 from .history import Change
-from .renaming import change_to, frames_with, give_up, merged, renaming
+from .renaming import change_to, frames_with, give_up, merged, renaming, with_classes
 from .scopes import Scope, frames_in
 from .session import Session
 
@@ -273,5 +273,7 @@ def _take_out(
         rest = rest.without(part)
     after[object_id, frame] = merged(rest, [session.current(object_id, frame)])
     session.note_ids(ids[-1])
-    session.make(change_to(session, edits, after, action="splitting"))
+    change = change_to(session, edits, after, action="splitting")
+    inherited = dict.fromkeys(ids, session.classes.of(object_id))
+    session.make(with_classes(session, change, session.classes.with_given(inherited)))
     return ids

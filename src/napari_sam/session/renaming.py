@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from napari_sam.engine import FrameIndex
 from .annotation import Annotation, Key, as_found
 from .edits import LabelEdit, Region, read_frame, rename
 from .history import Change, Parents
+from .object_class import Classes
 from .scopes import frames_in
 from .session import Session
 
@@ -31,7 +33,11 @@ def renaming(
     for frame in frames:
         after |= renamed_annotations(session, ids, frame)
     parents = _renamed_parents(session, ids, frames) if session.parents else session.parents
-    return change_to(session, edits, after, parents, action)
+    change = change_to(session, edits, after, parents, action)
+    across = (n for n, i in zip(session.stack.shape, frames[0], strict=True) if i is not None)
+    is_everywhere = len(frames) >= math.prod(across)
+    gone = [old for old, new in ids.items() if is_everywhere and not new]
+    return with_classes(session, change, session.classes.renumbered(ids, gone))
 
 
 def give_up(session: Session, ids: Iterable[int], frames: Iterable[FrameIndex]) -> bool:
@@ -56,6 +62,13 @@ def change_to(
     if parents is None or parents == session.parents:
         return Change(pixels, before, after, action=action)
     return Change(pixels, before, after, session.parents, parents, action)
+
+
+def with_classes(session: Session, change: Change, classes: Classes) -> Change:
+    """The same change, the objects having other classes."""
+    if classes.given == session.classes.given:
+        return change
+    return replace(change, classes_before=session.classes, classes_after=classes)
 
 
 def renamed_annotations(

@@ -1,5 +1,8 @@
 from . import planning as planning
 from . import propagation as propagation
+from .classes import Classified as Classified
+from .classes import ObjectFeatures as ObjectFeatures
+from .classes import propose_in as propose_in
 from .linking import Links as Links
 from .linking import find_links as find_links
 from .linking import link_frames as link_frames

@@ -15,7 +15,7 @@ import numpy as np
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.session.annotation import Annotation, Key
 from napari_sam.session.edits import LabelEdit, rename
-from napari_sam.session.renaming import change_to, give_up, renamed_annotations
+from napari_sam.session.renaming import change_to, give_up, renamed_annotations, with_classes
 from napari_sam.session.scopes import axis_along, frames_in
 from napari_sam.session.session import Session
 
@@ -122,7 +122,11 @@ def make_links(session: Session, links: Links, run: int | None = None) -> None:
     renamed = links.renamed
     stay = {c: its for c, its in session.parents.items() if renamed.isdisjoint((c, *its))}
     parents = {**stay, **links.tracks.parents}
+    classes = session.classes
+    for ids in links.ids.values() if classes.given else ():
+        classes = classes.renumbered(ids)
     change = change_to(session, links.edits, after, parents, "linking")
+    change = with_classes(session, change, classes)
     if change.edits or change.parents_after is not None:
         session.note_ids(highest)
         for frame, ids in links.ids.items():

@@ -17,7 +17,7 @@ import pytest
 import napari_sam.session.saving
 from annotating import CLICK, SHAPE, frame, land, new_session, new_stack, square
 from napari_sam.engine import Prompts, SamError
-from napari_sam.session import SessionFile, load, save, session_path
+from napari_sam.session import SessionFile, classes, load, save, session_path
 from napari_sam.session.saving.schema import Budget, read_annotations, read_manifest
 from tampering import tampered
 
@@ -42,6 +42,10 @@ def folder(tmp_path: Path) -> Path:
     land(session, 1, 0, CLICK.with_box((1, 1, 5.5, 4)), square(1, 1))
     land(session, 2, 1, Prompts.from_mask(square(3, 3)), square(3, 3))
     session.edit(3, frame(2), Prompts.from_mask(square(5, 5)))
+    classes.add_class(session, "cell")
+    classes.add_class(session, "kind", parent="cell")
+    classes.give_class(session, [1], "cell")
+    classes.take_proposals(session, {2: ("kind", 0.75)})
     save(session, path := session_path(tmp_path / "movie.tif"), image_path="movie.tif")
     return path
 
@@ -113,6 +117,15 @@ IN_MANIFEST = [
     Hostile("a date before time", lambda m: m.update(saved="0001-01-01T00:00:00+14:00"), "date"),
     Hostile("a null in the path", lambda m: m["image"].update(path="a\0b"), "image.path"),
     Hostile("a place of no size", lambda m: m["image"].update(placement=PLACE), "placement"),
+    Hostile("a class of no name", lambda m: m["classes"][0].update(name=" "), "needs a name"),
+    Hostile("a class twice", lambda m: m["classes"][1].update(name="Cell"), "already"),
+    Hostile("two classes at once", lambda m: m["classes"][1]["objects"].append(1), "two classes"),
+    Hostile("a key of two", lambda m: m["classes"][1].update(key=1), "The key 1"),
+    Hostile("its own parent", lambda m: m["classes"][0].update(parent="kind"), "of itself"),
+    Hostile("a parent of none", lambda m: m["classes"][0].update(parent="x"), "no class “x”"),
+    Hostile("a colour of none", lambda m: m["classes"][0].update(colour="red"), "not a colour"),
+    Hostile("more than sure", lambda m: m["classes"][0].update(proposed={"9": 1.5}), "proposed"),
+    Hostile("an object of no id", lambda m: m["classes"][0].update(proposed={"-1": 1}), "proposed"),
     Hostile("a hidden version", lambda m: m.update(version=True), "not a session of this"),
 ]
 FILES = {"labels": "frames/4_y_x-1.tif", "annotations": None}
@@ -172,7 +185,7 @@ def test_the_door_and_the_published_schema_agree(folder: Path) -> None:
         changed = tampered(manifest, rng)
         try:
             kept = read_manifest(json.dumps(changed).encode(), Budget())
-            lacking = {"waiting": [], "shown": None, **kept, "version": 2}
+            lacking = {"waiting": [], "classes": [], "shown": None, **kept, "version": 3}
             lacking["image"] = {"placement": None, **kept["image"]}
             check_manifest(lacking)
             let_in += 1

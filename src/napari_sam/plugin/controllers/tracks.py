@@ -158,17 +158,23 @@ def features_of(session: Session) -> pd.DataFrame:
     for (object_id, _), annotation in session.annotations():
         if annotation.footprint.landed:
             known.setdefault(object_id, []).append(annotation)
-    ids = sorted(known)
+    ids = sorted({*known, *session.classes.given})
+    classes = [session.classes.of(i) for i in ids]
+    its = [known.get(i, []) for i in ids]
     return pd.DataFrame(
         {
             "index": np.array([0, *ids], np.int64),  # 0 is the background
-            "score": [np.nan, *(_lowest([_score(a) for a in known[i]]) for i in ids)],
-            "stability": [np.nan, *(_lowest([a.stability for a in known[i]]) for i in ids)],
-            "model": ["", *(", ".join(sorted({a.model for a in known[i]} - {""})) for i in ids)],
-            "source": ["", *(_sources(known[i]) for i in ids)],
-            "prompts": [0, *(sum(len(a.drawings) for a in known[i]) for i in ids)],
-            "frames": [0, *(sum(bool(a.footprint.landed) for a in known[i]) for i in ids)],
+            "score": [np.nan, *(_lowest([_score(a) for a in each]) for each in its)],
+            "stability": [np.nan, *(_lowest([a.stability for a in each]) for each in its)],
+            "model": ["", *(", ".join(sorted({a.model for a in each} - {""})) for each in its)],
+            "source": ["", *map(_sources, its)],
+            "prompts": [0, *(sum(len(a.drawings) for a in each) for each in its)],
+            "frames": [0, *(sum(bool(a.footprint.landed) for a in each) for each in its)],
             "parent": ["", *(" ".join(map(str, session.parents.get(i, ()))) for i in ids)],
+            "class": ["", *("" if each is None else each.name for each in classes)],
+            "class_probability": np.array(
+                [None, *(None if each is None else each.probability for each in classes)], float
+            ),
         }
     )
 
@@ -202,6 +208,12 @@ def _changed_since(session: Session, number: int) -> list[int]:
 
 
 def _changes(bridge: LayerBridge) -> tuple[SignalInstance, ...]:
-    """A value that changes when objects, their ids or their parents may have changed."""
+    """What is emitted when objects, their ids, parents or classes may have changed."""
     session = bridge.session
-    return (bridge.frame_changed, session.landed, session.relabelled, session.parents_changed)
+    return (
+        bridge.frame_changed,
+        session.landed,
+        session.relabelled,
+        session.parents_changed,
+        session.classes_changed,
+    )

@@ -34,7 +34,14 @@ from .folder import FRAME_FILE, FRAMES, SessionFolder
 from .image_record import image_record
 from .label_files import LARGEST_TIFF, write_labels
 from .owner import Owner, now, unwritable
-from .records import Record, read_frame_name, write_annotation, write_frame, write_request
+from .records import (
+    Record,
+    read_frame_name,
+    write_annotation,
+    write_classes,
+    write_frame,
+    write_request,
+)
 from .schema import FORMAT, LARGEST_JSON, VERSION
 from .session_file import MANIFEST, SessionFile, folder_of
 
@@ -286,6 +293,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         },
         "labels": {"dtype": str(session.labels.dtype), "displayed": list(stack.displayed)},
         "models": {_text(n): {"hash": h, "precision": p} for n, (h, p) in session.models.items()},
+        "classes": write_classes(session.classes),
         "parents": {str(child): list(ids) for child, ids in session.parents.items()},
         "waiting": [write_request(request) for request in session.pending()],
         "protect_neighbours": session.protect_neighbours,

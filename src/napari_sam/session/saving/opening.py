@@ -45,6 +45,7 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
         file.requests(),
         file.parents,
         manifest["highest_id"],
+        file.classes,
     )
     session.protect_neighbours = manifest["protect_neighbours"]
     session.placement = file.placement

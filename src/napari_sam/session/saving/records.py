@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_sam.engine import FrameIndex, Prompts
+from napari_sam.engine import FrameIndex, Prompts, SamError
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.drawing import Drawing
 from napari_sam.session.edits import Footprint, Region
+from napari_sam.session.object_class import Classes, GivenClass, ObjectClass
 
 Record: TypeAlias = dict[str, Any]
 
@@ -67,6 +68,48 @@ def read_annotation(record: Record) -> tuple[int, Annotation]:
         footprint=footprint,
     )
     return record["object_id"], annotation
+
+
+def write_classes(classes: Classes) -> list[Record]:
+    """The classes, each with its objects."""
+    records: dict[str, Record] = {
+        each.name: {
+            "name": each.name,
+            "colour": each.colour,
+            "key": each.key,
+            "parent": each.parent,
+            "objects": [],
+            "proposed": {},
+        }
+        for each in classes.defined
+    }
+    for object_id, given in sorted(classes.given.items()):
+        record = records[given.name]
+        if given.is_own:
+            record["objects"].append(object_id)
+        else:
+            record["proposed"][str(object_id)] = given.probability
+    return list(records.values())
+
+
+def read_classes(records: list[Record]) -> Classes:
+    """Read records of :func:`write_classes`.
+
+    Raises
+    ------
+    SamError
+        If they contradict each other, or themselves.
+    """
+    defined = [ObjectClass(*(r[n] for n in ("name", "colour", "key", "parent"))) for r in records]
+    given: dict[int, GivenClass] = {}
+    for record in records:
+        own = [(object_id, None) for object_id in record["objects"]]
+        proposed = [(int(object_id), p) for object_id, p in record["proposed"].items()]
+        for object_id, probability in (*own, *proposed):
+            if object_id in given:
+                raise SamError(f"Object {object_id} has two classes.")
+            given[object_id] = GivenClass(record["name"], probability)
+    return Classes(tuple(defined), given)
 
 
 def write_request(request: Request) -> Record:

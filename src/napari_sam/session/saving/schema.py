@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from napari_sam.engine import FrameIndex
+from napari_sam.engine import FrameIndex, SamError
 
 from .folder import FRAME_FILE, FRAME_NAME
-from .records import Record, read_frame_name, write_frame
+from .records import Record, read_classes, read_frame_name, write_frame
 
-FORMAT, VERSION = "napari-sam session", 2
+FORMAT, VERSION = "napari-sam session", 3
 LARGEST_JSON = 80_000_000  # bytes; the worst takes 23 times as much in memory while it is read
 LARGEST_SIDE = 2**40
 MOST_PIXELS = 2**48  # of all labels
@@ -32,6 +32,7 @@ STRICT = ConfigDict(strict=True, extra="ignore")
 
 Count = Annotated[int, Field(ge=0, le=LARGEST_SIDE)]
 ObjectId = Annotated[int, Field(ge=1, lt=2**63)]
+ObjectName = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=10_000)]
@@ -184,6 +185,18 @@ class AnnotationRecord(GivenRecord):
 
 
 @with_config(STRICT)
+class ClassRecord(TypedDict):
+    """A class, the objects that the user gave it to, and those it was proposed for."""
+
+    name: Text
+    colour: Text
+    key: int | None
+    parent: Text
+    objects: list[ObjectId]
+    proposed: dict[ObjectName, Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]]
+
+
+@with_config(STRICT)
 class Manifest(TypedDict):
     """session.json."""
 
@@ -197,7 +210,8 @@ class Manifest(TypedDict):
     preprocessing: PreprocessingRecord
     labels: LabelsRecord
     models: dict[Text, ModelRecord]
-    parents: dict[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}$")], list[ObjectId]]
+    classes: NotRequired[Annotated[list[ClassRecord], Field(max_length=200)]]  # from version 3 on
+    parents: dict[ObjectName, list[ObjectId]]
     waiting: NotRequired[list[RequestRecord]]  # from version 2 on
     protect_neighbours: bool
     active: ObjectId
@@ -280,6 +294,10 @@ def read_manifest(content: bytes, budget: Budget) -> Record:
         for kind, suffix in (("labels", ".tif"), ("annotations", ".json")):
             if (file := files[kind]) and not _is_of(file, name, suffix):
                 raise ValueError(f"frames.{name}.{kind}: {file!r} is not a file of this frame")
+    try:
+        read_classes(manifest.get("classes", []))
+    except SamError as error:
+        raise ValueError(f"classes: {error}") from None
     if shown := manifest.get("shown"):
         checked_frame(shown, shape)
     for request in manifest.get("waiting", ()):

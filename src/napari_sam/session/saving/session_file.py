@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, SamError, fitting_name
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation, Request
+from napari_sam.session.object_class import Classes
 from napari_sam.session.placement import Placement
 
 from .folder import SessionFolder
 from .label_files import largest_tiff, read_labels
-from .records import Record, read_annotation, read_frame_name, read_request
+from .records import Record, read_annotation, read_classes, read_frame_name, read_request
 from .schema import (
     FORMAT,
     LARGEST_JSON,
@@ -97,6 +99,11 @@ class SessionFile:
     def parents(self) -> dict[int, tuple[int, ...]]:
         """Which objects an object came from."""
         return {int(child): tuple(ids) for child, ids in self.manifest["parents"].items()}
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The classes that there are, and which object has which."""
+        return read_classes(self.manifest.get("classes", []))  # from version 3 on
 
     @property
     def placement(self) -> Placement | None:
