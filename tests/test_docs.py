@@ -24,6 +24,8 @@ from checkpoints import small_state
 from commands import NapariSam
 from napari_sam import FrameStack, Prompts, Session, read_image, write_labels
 from napari_sam.cli import app
+from napari_sam.engine import Labelled
+from napari_sam.formats import export
 from napari_sam.session import save
 from small_runs import write_folder
 
@@ -74,6 +76,7 @@ def folder(working_folder: Path) -> Path:
         first[y - 15 : y + 15, x - 15 : x + 15] = object_id
     write_labels(working_folder / "first.tif", first)
     write_labels(working_folder / "labels.tif", np.stack([first, first, first]), "TYX")
+    export(Labelled.of(first), working_folder / "objects.geojson")
     tifffile.imwrite(working_folder / "cells.tif", coins)
     tifffile.imwrite(working_folder / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
     write_folder(working_folder / "my_cells", 6)
@@ -116,6 +119,7 @@ def names_of_sessions() -> dict[str, Any]:
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"image": data.coins()},
     "automatic.md": lambda: {"image": data.coins()},
+    "export.md": lambda: {"labels": read_image("first.tif")[0]},
     "headless.md": names_of_headless,
     "measure.md": names_of_measure,
     "sessions.md": names_of_sessions,

@@ -11,6 +11,7 @@ from .automatic import auto
 from .bench import bench
 from .embed import embed, show_cache
 from .evaluate import evaluate
+from .export import export, import_
 from .measure import measure
 from .models import app as models
 from .printing import one_line, quiet_libraries, tell
@@ -26,8 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (segment, auto, propagate, track, measure, embed, demo, evaluate, bench, train):
+at_work = (segment, auto, propagate, track, measure, export, embed)
+for command in (*at_work, demo, evaluate, bench, train):
     app.command()(command)
+app.command("import")(import_)
 app.command("cache")(show_cache)
 app.add_typer(models, name="models")
 app.add_typer(sessions, name="session")

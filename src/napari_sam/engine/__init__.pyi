@@ -51,6 +51,7 @@ from .images import tiff_axes as tiff_axes
 from .images import write_labels as write_labels
 from .labelled import Facts as Facts
 from .labelled import Labelled as Labelled
+from .masks import colour_of as colour_of
 from .masks import interior_point as interior_point
 from .masks import iou as iou
 from .masks import mask_to_box as mask_to_box

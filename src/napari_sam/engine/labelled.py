@@ -43,6 +43,7 @@ class Labelled:
         parents: Mapping[int, Sequence[int]] | None = None,
         classes: Mapping[int, str] | None = None,
         facts: Facts | None = None,
+        problems: Sequence[str] = (),
     ) -> Labelled:
         """Labels of any array type with what is said of them.
 
@@ -60,6 +61,8 @@ class Labelled:
             Mothers of daughters.
         classes, facts
             Of objects; of objects in frames.
+        problems
+            What of them could not be read.
 
         Raises
         ------
@@ -93,6 +96,7 @@ class Labelled:
             {daughter: tuple(mothers) for daughter, mothers in (parents or {}).items()},
             dict(classes or {}),
             facts or {},
+            tuple(problems),
         )
 
     @property

@@ -160,7 +160,7 @@ def overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.integer]) -> NDArra
             "Give both in the frame's own pixels, the picture as (H, W, 3)."
         )
     ids, positions = np.unique(labels, return_inverse=True)
-    colours = np.array([_colour(int(object_id)) for object_id in ids])
+    colours = np.array([colour_of(int(object_id)) for object_id in ids])
     colour = colours[positions.reshape(labels.shape)]  # (H, W, 3)
     cover = np.where(_outlines(labels), 1.0, FILL) * (labels != 0)
     picture: NDArray[np.float64] = image_rgb + (colour - image_rgb) * cover[..., None]
@@ -176,7 +176,8 @@ def _outlines(labels: NDArray[np.integer]) -> Mask:
     return outlines
 
 
-def _colour(object_id: int) -> tuple[float, float, float]:
+def colour_of(object_id: int) -> tuple[float, float, float]:
+    """Red, green and blue of an object, 0 to 255; neighbouring ids never look alike."""
     hue = (object_id * GOLDEN_RATIO) % 1
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 1.0)
     return 255 * red, 255 * green, 255 * blue

@@ -1,0 +1,249 @@
+"""COCO JSON: an image a frame, an annotation an object in it, masks as run lengths.
+
+Run lengths hold everything: holes, pieces, single pixels. Polygons, which others write, are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine import FrameError, Labelled, Runs
+
+from .canvas import Canvas
+from .filling import fill
+from .reading import entry, expect, overlapped, read_json, unique_ids, vertices, whole
+
+NO_CLASS = "object"
+MOST_PIXELS = 2**33  # of all frames
+AT_ONCE = 7  # characters of a number: 35 bits
+
+
+def write(objects: Labelled, path: Path) -> None:
+    """One file, a line an annotation."""
+    names = sorted(set(objects.classes.values()) | {NO_CLASS})
+    numbers = {name: n for n, name in enumerate(names, 1)}
+    height, width = objects.shape[-2:]
+    images = [
+        {"id": n, "file_name": _name(positions), "height": height, "width": width}
+        for n, positions in enumerate(objects.positions(), 1)
+    ]
+    used = {numbers[NO_CLASS]} if not objects.classes else set(numbers.values())
+    categories = [
+        {"id": n, "name": name, "supercategory": ""} for name, n in numbers.items() if n in used
+    ]
+    with path.open("w", encoding="utf-8") as file:
+        head = {"info": {"description": "napari-sam"}, "images": images, "categories": categories}
+        file.write(json.dumps(head)[:-1] + ', "annotations": [')
+        ids = count(1)
+        for image, (_, pixels) in enumerate(objects.frames(), 1):
+            for each in _annotations(pixels):
+                number = next(ids)
+                category = numbers[objects.classes.get(each["object_id"], NO_CLASS)]
+                record = {"id": number, "image_id": image, "category_id": category, **each}
+                file.write(("," if number > 1 else "") + "\n" + json.dumps(record))
+        file.write("\n]}\n")
+
+
+def read(path: Path, canvas: Canvas | None) -> Labelled:
+    """Masks of all images, which have one size; of several, a stack in their order."""
+    content = expect(path, "the file", read_json(path), dict)
+    listed = entry(path, "the file", content, "images", list)
+    images = [expect(path, f"image {n}", each, dict) for n, each in enumerate(listed)]
+    records = [
+        expect(path, f"annotation {n}", each, dict)
+        for n, each in enumerate(entry(path, "the file", content, "annotations", list))
+    ]
+    shape = _shape(path, images)
+    frames = {each.get("id"): n for n, each in enumerate(images)}
+    names = {
+        each.get("id"): str(each.get("name", NO_CLASS))
+        for each in content.get("categories", ())
+        if isinstance(each, dict)
+    }
+    wanted = [_place(path, n, each, frames) for n, each in enumerate(records)]
+    ids = unique_ids(path, wanted)
+    canvas = _canvas(shape, len(images), canvas)
+    labels = canvas.empty(max(ids, default=0))
+    by_frame = labels.reshape(-1, *shape)
+    lost, classes = 0, {}
+    for n, (record, object_id, (_, (frame,))) in enumerate(zip(records, ids, wanted, strict=True)):
+        lost += _land(path, n, record, by_frame[frame], object_id)
+        name = names.get(record.get("category_id"), NO_CLASS)
+        if name != NO_CLASS:
+            classes[object_id] = name
+    return canvas.labelled(labels, classes=classes, problems=overlapped(path, lost))
+
+
+def _annotations(pixels: NDArray[Any]) -> Iterator[dict[str, Any]]:
+    """All objects of a frame."""
+    runs = Runs.of(np.ascontiguousarray(pixels.T))  # COCO counts down the columns
+    height, width = pixels.shape
+    areas = runs.total(runs.lengths)
+    top, bottom = runs.lowest(runs.starts), runs.highest(runs.stops)
+    left, right = runs.lowest(runs.rows), runs.highest(runs.rows) + 1
+    texts = encode(*_counts(runs, height * width))
+    for n, (object_id, counts) in enumerate(zip(runs.ids.tolist(), texts, strict=True)):
+        y0, y1, x0, x1 = (int(side[n]) for side in (top, bottom, left, right))
+        yield {
+            "object_id": object_id,
+            "segmentation": {"size": [height, width], "counts": counts},
+            "area": int(areas[n]),
+            "bbox": [x0, y0, x1 - x0, y1 - y0],
+            "iscrowd": 0,
+        }
+
+
+def _counts(runs: Runs, n_pixels: int) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Pixels outside and inside in turn, of all objects one after the other; where each begins."""
+    owner = np.repeat(np.arange(len(runs)), runs.counts)
+    start = runs.rows * runs.shape[-1] + runs.starts
+    stop = start + runs.lengths
+    # Runs that go on in the next column are one
+    begins = np.ones(len(start), bool)
+    begins[1:] = (start[1:] != stop[:-1]) | (owner[1:] != owner[:-1])
+    first = np.flatnonzero(begins)
+    last = np.append(first, len(start))[1:] - 1
+    owner, start, stop = owner[first], start[first], stop[last]
+    is_first = np.diff(owner, prepend=-1) != 0
+    before = np.where(is_first, 0, np.append(0, stop[:-1])[: len(stop)])
+    pairs = np.stack([start - before, stop - start], axis=1)
+    is_last = np.append(is_first[1:], True)[: len(stop)]
+    rest = np.where(is_last, n_pixels - stop, -1)
+    three = np.column_stack([pairs, rest])
+    kept = np.column_stack([np.ones_like(pairs, bool), is_last & (rest > 0)])
+    counts = three[kept]
+    sizes = np.bincount(owner, kept.sum(axis=1), minlength=len(runs)).astype(int)
+    return counts, np.cumsum(sizes) - sizes
+
+
+def encode(counts: NDArray[np.int64], begins: NDArray[np.intp]) -> list[str]:
+    """Run lengths as COCO's text: each number less the one two before it, five bits a character."""
+    if not len(begins):
+        return []
+    place = np.arange(len(counts)) - np.repeat(begins, np.diff(begins, append=len(counts)))
+    earlier = np.append([0, 0], counts)[: len(counts)]
+    left = np.where(place > 2, counts - earlier, counts)
+    characters = np.zeros((len(counts), AT_ONCE), np.uint8)
+    used = np.zeros((len(counts), AT_ONCE), bool)
+    going = np.ones(len(counts), bool)
+    for n in range(AT_ONCE):
+        bits = left & 0x1F
+        left = left >> 5
+        more = np.where(bits & 0x10, left != -1, left != 0)
+        characters[:, n] = bits + np.where(more, 0x20, 0) + 48
+        used[:, n] = going
+        going = going & more
+    text = characters[used].tobytes().decode("ascii")
+    ends = np.cumsum(used.sum(axis=1))
+    edges = [0, *ends[np.append(begins[1:], len(counts)) - 1].tolist()]
+    return [text[begin:end] for begin, end in pairwise(edges)]
+
+
+def decode(text: str) -> NDArray[np.int64]:
+    """Run lengths from COCO's text."""
+    codes = np.frombuffer(text.encode("latin-1"), np.uint8).astype(np.int64) - 48
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:
+        raise ValueError("its run lengths are no text of COCO")
+    ends = np.flatnonzero(~codes & 0x20)
+    begins = np.append(0, ends[:-1] + 1)
+    lengths = ends - begins + 1
+    if lengths.max() > AT_ONCE:
+        raise ValueError("one of its run lengths is too large")
+    shift = 5 * (np.arange(len(codes)) - np.repeat(begins, lengths))
+    numbers = np.add.reduceat((codes & 0x1F) << shift, begins)
+    numbers -= np.where(codes[ends] & 0x10, np.left_shift(1, 5 * lengths), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
+
+
+def _place(
+    path: Path, n: int, record: Mapping[str, Any], frames: Mapping[Any, int]
+) -> tuple[int | None, tuple[int, ...]]:
+    """The object's own number, if it has one, and its frame."""
+    image = record.get("image_id")
+    if not isinstance(image, int | str) or image not in frames:
+        raise FrameError(
+            f"{path}: annotation {n} is of the image {image!r}, which is not in the file. Export "
+            "it again with its images."
+        )
+    number = record.get("object_id", record.get("track_id"))
+    own = None if number is None else whole(path, f"the number of annotation {n}", number, 1)
+    return own, (frames[image],)
+
+
+def _land(
+    path: Path, n: int, record: Mapping[str, Any], frame: NDArray[Any], object_id: int
+) -> int:
+    """Write one mask; how many of its pixels another object had."""
+    shape, what = record.get("segmentation"), f"annotation {n}"
+    if isinstance(shape, dict):
+        places = _pixels(path, what, shape, frame.shape)
+        flat = frame.reshape(-1)
+        free = places[flat[places] == 0]
+        flat[free] = object_id
+        return len(places) - len(free)
+    rings = [
+        vertices(path, what, _pairs(ring))[:, ::-1]
+        for ring in expect(path, f"the segmentation of {what}", shape, list)
+    ]
+    return fill(frame, rings, [object_id] * len(rings))
+
+
+def _pairs(ring: Any) -> Any:
+    """x and y in turn, as pairs."""
+    is_flat = isinstance(ring, list) and len(ring) % 2 == 0
+    return [ring[n : n + 2] for n in range(0, len(ring), 2)] if is_flat else ring
+
+
+def _pixels(
+    path: Path, what: str, shape: Mapping[str, Any], frame: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """The places of a mask's pixels, counted along the rows of its frame."""
+    counts = shape.get("counts")
+    try:
+        numbers = decode(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
+        if list(shape.get("size", ())) != list(frame):
+            raise ValueError(f"its size {shape.get('size')} is not that of its image")
+        if numbers.ndim != 1 or (numbers < 0).any() or numbers.sum() > frame[0] * frame[1]:
+            raise ValueError("its run lengths do not fit its image")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError(f"{path}: {what} cannot be read: {error}. Export it again.") from error
+    stops, inside = np.cumsum(numbers)[1::2], numbers[1::2]
+    within = np.arange(inside.sum()) - np.repeat(np.cumsum(inside) - inside, inside)
+    x, y = np.divmod(np.repeat(stops - inside, inside) + within, frame[0])
+    return np.asarray(y * frame[1] + x, np.int64)
+
+
+def _shape(path: Path, images: list[Mapping[str, Any]]) -> tuple[int, int]:
+    sizes = {
+        (
+            whole(path, f"the height of image {n}", each.get("height"), 1),
+            whole(path, f"the width of image {n}", each.get("width"), 1),
+        )
+        for n, each in enumerate(images)
+    }
+    if len(sizes) != 1 or len(images) * np.prod(next(iter(sizes))) > MOST_PIXELS:
+        raise FrameError(
+            f"{path} has images of {len(sizes)} sizes, {len(images)} in all. Labels are of images "
+            "of one size: import those of each size by themselves."
+        )
+    return sizes.pop()
+
+
+def _canvas(shape: tuple[int, int], n_images: int, given: Canvas | None) -> Canvas:
+    """That of the image, where it fits."""
+    if given is not None and given.shape[-2:] == shape and np.prod(given.shape[:-2]) == n_images:
+        return given
+    return Canvas(shape, "YX") if n_images == 1 else Canvas((n_images, *shape), "TYX")
+
+
+def _name(positions: tuple[int, ...]) -> str:
+    return "_".join(["frame", *(f"{at:04d}" for at in positions)]) + ".tif"

@@ -1,0 +1,162 @@
+"""GeoJSON as QuPath reads and writes it: polygons with holes, classes, measurements, planes."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_sam.engine import FrameError, Labelled, colour_of
+from napari_sam.measurements import MeasureOptions, measure_frames
+
+from .canvas import Canvas, plane
+from .filling import Vertices, fill_frames
+from .outlines import Piece, Ring, by_object, outlines
+from .reading import entry, expect, overlapped, read_json, unique_ids, vertices, whole
+
+NOT_MEASURED = ("object_id", "box_", "at_border", "centroid_", "class", "model")
+NAMESPACE = uuid.UUID("5ab1e0de-5e55-4a00-8000-000000000000")
+
+
+def write(objects: Labelled, path: Path) -> None:
+    """One file, a line an object in a frame, in pixels of the image at its full resolution."""
+    tables = measure_frames(objects, options=MeasureOptions(each="frame"))
+    with path.open("w", encoding="utf-8") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        begun = False
+        for (positions, pixels), table in zip(objects.frames(), tables, strict=True):
+            measured = _measured(table)
+            for object_id, pieces in by_object(outlines(pixels)).items():
+                feature = _feature(objects, object_id, positions, pieces, measured[object_id])
+                file.write(("," if begun else "") + "\n" + json.dumps(feature))
+                begun = True
+        file.write("\n]}\n")
+
+
+def read(path: Path, canvas: Canvas) -> Labelled:
+    """All polygons; other geometries are told and left out."""
+    content = expect(path, "the file", read_json(path), dict | list)
+    features = content if isinstance(content, list) else _features(path, content)
+    shapes = [_shape(path, n, each) for n, each in enumerate(features)]
+    kept = [(n, each) for n, each in enumerate(shapes) if each is not None]
+    places = [_place(path, n, features[n], canvas) for n, _ in kept]
+    ids = unique_ids(path, places)
+    labels = canvas.empty(max(ids, default=0))
+    lost = fill_frames(labels, [rings for _, rings in kept], ids, [at for _, at in places])
+    classes = {
+        object_id: name
+        for (n, _), object_id in zip(kept, ids, strict=True)
+        if (name := _class_of(features[n]))
+    }
+    left = len(shapes) - len(kept)
+    problems = overlapped(path, lost)
+    if left:
+        problems += (f"{left} features of {path.name} are no polygons; they are left out.",)
+    return canvas.labelled(labels, classes=classes, problems=problems)
+
+
+def _measured(table: Any) -> dict[int, dict[str, float]]:
+    """Of each object what is a number and no place."""
+    names = [
+        name
+        for name in table.columns
+        if not name.startswith(NOT_MEASURED) and table[name].dtype.kind in "fiu" and len(name) > 1
+    ]
+    rows = table[names].to_dict("records")
+    return {
+        int(object_id): {k: float(f"{v:.6g}") for k, v in row.items() if math.isfinite(v)}
+        for object_id, row in zip(table["object_id"], rows, strict=True)
+    }
+
+
+def _feature(
+    objects: Labelled,
+    object_id: int,
+    positions: tuple[int, ...],
+    pieces: Sequence[Piece],
+    measured: Mapping[str, float],
+) -> dict[str, Any]:
+    polygons = [[_closed(each.outline), *map(_closed, each.holes)] for each in pieces]
+    one = len(polygons) == 1
+    geometry: dict[str, Any] = {
+        "type": "Polygon" if one else "MultiPolygon",
+        "coordinates": polygons[0] if one else polygons,
+    }
+    t, z = plane(objects, positions)
+    if t or z:
+        geometry["plane"] = {"c": -1, "z": z, "t": t}
+    name = objects.classes.get(object_id)
+    colour = [round(part) for part in colour_of(object_id)]
+    known = {} if name is None else {"classification": {"name": name, "color": colour}}
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(NAMESPACE, f"{object_id} {positions}")),
+        "geometry": geometry,
+        "properties": {
+            "objectType": "annotation",
+            "name": str(object_id),
+            **known,
+            "measurements": dict(measured),
+        },
+    }
+
+
+def _closed(ring: Ring) -> list[list[int]]:
+    points: list[list[int]] = ring[:, ::-1].tolist()
+    return [*points, points[0]]
+
+
+def _features(path: Path, content: Mapping[str, Any]) -> list[Any]:
+    if content.get("type") == "Feature":
+        return [content]
+    if content.get("type") != "FeatureCollection":
+        raise FrameError(
+            f"{path} is no GeoJSON of objects: its type is {content.get('type')!r}, where "
+            "FeatureCollection is wanted. In QuPath: File → Export objects as GeoJSON."
+        )
+    found: list[Any] = entry(path, "the file", content, "features", list)
+    return found
+
+
+def _shape(path: Path, n: int, feature: Any) -> list[Vertices] | None:
+    """The rings of a polygon, or of several; ``None`` for anything else."""
+    geometry = expect(path, f"feature {n}", feature, dict).get("geometry")
+    if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
+        return None
+    what = f"feature {n}"
+    polygons = entry(path, f"the geometry of {what}", geometry, "coordinates", list)
+    if geometry["type"] == "Polygon":
+        polygons = [polygons]
+    return [
+        vertices(path, what, ring)[:, ::-1]
+        for polygon in polygons
+        for ring in expect(path, f"a polygon of {what}", polygon, list)
+    ]
+
+
+def _place(
+    path: Path, n: int, feature: Mapping[str, Any], canvas: Canvas
+) -> tuple[int | None, tuple[int, ...]]:
+    """The number in its name, if there is one, and its frame."""
+    properties = feature.get("properties")
+    name = properties.get("name") if isinstance(properties, dict) else None
+    number = int(name) if isinstance(name, str) and name.isdecimal() and len(name) < 11 else None
+    on = feature["geometry"].get("plane") or {}
+    what = f"feature {n}"
+    plane_of = f"the plane of {what}"
+    on = expect(path, plane_of, on, dict)
+    t, z = (whole(path, plane_of, on.get(axis, 0)) for axis in "tz")
+    own = None if not number else whole(path, f"the name of {what}", number, 1)
+    return own, canvas.positions(t, z, f"{path}: {what}")
+
+
+def _class_of(feature: Mapping[str, Any]) -> str:
+    properties = feature.get("properties")
+    known = properties.get("classification") if isinstance(properties, dict) else None
+    if not isinstance(known, dict):
+        return ""
+    names = known.get("names")  # of QuPath since 0.4, where one class is below another
+    return ": ".join(map(str, names)) if isinstance(names, list) else str(known.get("name") or "")

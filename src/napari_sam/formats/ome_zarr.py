@@ -1,0 +1,127 @@
+"""Labels as OME-Zarr (NGFF 0.4 and 0.5): a pyramid, with a colour and a class for each object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+
+from napari_sam.engine import Labelled, colour_of, read_labels, read_scales, scales_of, write_text
+
+from . import tiff
+from .canvas import Canvas
+
+CHUNK, SMALLEST, MOST_LEVELS = 1024, 256, 8
+FULL = {"um": "micrometer", "µm": "micrometer", "nm": "nanometer", "mm": "millimeter"}
+FULL |= {"s": "second", "sec": "second", "ms": "millisecond", "min": "minute", "h": "hour"}
+KINDS = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+
+
+def write(objects: Labelled, path: Path, version: Literal["0.4", "0.5"] = "0.5") -> None:
+    """A group that can be used by itself, or as one of those in the group "labels" of an image."""
+    axes = objects.axes.replace("Q", "T") if objects.axes.count("Q") == 1 else objects.axes
+    dtype = tiff.id_type(objects)
+    root: Any = zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
+    names = {} if version == "0.4" else {"dimension_names": [letter.lower() for letter in axes]}
+    steps = _levels(objects.shape[-2:])
+    levels = [
+        root.create_array(
+            str(n),
+            shape=(*objects.shape[:-2], *(-(-size // step) for size in objects.shape[-2:])),
+            chunks=(*(1 for _ in objects.shape[:-2]), *(min(CHUNK, s) for s in objects.shape[-2:])),
+            dtype=dtype,
+            chunk_key_encoding={"name": "v2" if version == "0.4" else "default", "separator": "/"},
+            **names,
+        )
+        for n, step in enumerate(steps)
+    ]
+    ids: set[int] = set()
+    for positions, pixels in objects.frames():
+        ids |= set(np.unique(pixels).tolist())
+        for level, step in zip(levels, steps, strict=True):
+            level[(*positions, ...)] = pixels[::step, ::step].astype(dtype)
+    about: dict[str, Any] = {
+        "multiscales": [
+            {
+                **({"version": version} if version == "0.4" else {}),
+                "name": "labels",
+                "axes": [_axis(*each) for each in zip(axes, objects.units, strict=True)],
+                "datasets": [_dataset(objects, n, step) for n, step in enumerate(steps)],
+            }
+        ],
+        "image-label": {
+            **({"version": version} if version == "0.4" else {}),
+            **_of_objects(objects, sorted(ids - {0})),
+        },
+    }
+    root.attrs.update(about if version == "0.4" else {"ome": {"version": version, **about}})
+
+
+def finish(path: Path) -> None:
+    """Where this is in the group "labels" of an image, have it listed there."""
+    group = path.parent
+    if group.name != "labels":
+        return
+    in_zarr_3 = (path / "zarr.json").is_file()
+    about = group / ("zarr.json" if in_zarr_3 else ".zattrs")
+    node = zarr.open_group(group, mode="a", zarr_format=3 if in_zarr_3 else 2)
+    attributes: Any = dict(node.attrs)
+    place = attributes.setdefault("ome", {"version": "0.5"}) if in_zarr_3 else attributes
+    place["labels"] = sorted({*place.get("labels", ()), path.name})
+    if in_zarr_3:
+        content = json.loads(about.read_text("utf-8"))
+        content["attributes"] = attributes
+        write_text(about, json.dumps(content, indent=2))
+    else:
+        write_text(about, json.dumps(attributes, indent=2))
+
+
+def read(path: Path, canvas: Canvas | None) -> Labelled:
+    """The finest level, with classes."""
+    labels, axes = read_labels(path)
+    scale, units = scales_of(read_scales(path), axes) or (None, None)
+    node: Any = zarr.open_group(path, mode="r")
+    about = node.attrs.get("ome", node.attrs).get("image-label", {})
+    classes = {
+        int(each["label-value"]): str(each["class"])
+        for each in about.get("properties", ())
+        if "class" in each
+    }
+    return Labelled.of(labels, axes=axes, scale=scale, units=units, classes=classes)
+
+
+def _levels(frame_shape: Iterable[int]) -> list[int]:
+    """By how much each level is smaller."""
+    steps, side = [1], max(frame_shape)
+    while side // steps[-1] > SMALLEST and len(steps) < MOST_LEVELS:
+        steps.append(2 * steps[-1])
+    return steps
+
+
+def _axis(letter: str, unit: str) -> dict[str, str]:
+    kind = {"type": KINDS[letter]} if letter in KINDS else {}
+    known = {} if unit == "pixel" else {"unit": FULL.get(unit, unit)}
+    return {"name": letter.lower(), **kind, **known}
+
+
+def _dataset(objects: Labelled, level: int, step: int) -> dict[str, Any]:
+    """Every n-th pixel is taken, from the first on: the origin stays."""
+    *leading, height, width = objects.scale
+    scale = [*leading, height * step, width * step]
+    return {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+
+
+def _of_objects(objects: Labelled, ids: list[int]) -> dict[str, Any]:
+    colours = [
+        {"label-value": i, "rgba": [*(round(part) for part in colour_of(i)), 255]} for i in ids
+    ]
+    known = [{"label-value": i, "class": objects.classes[i]} for i in ids if i in objects.classes]
+    return {
+        "colors": colours,
+        **({"properties": known} if known else {}),
+        "source": {"image": "../../"},
+    }
