@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -316,3 +318,34 @@ def test_a_run_that_fails_says_so_once(worker, qtbot) -> None:
     worker.submit(Job("run", work, heard.append, errors.append, each=heard.append))
     qtbot.waitUntil(lambda: len(errors) == 1)
     assert heard == [1]
+
+
+AT_WORK = """
+import sys, threading
+import torch
+from qtpy.QtCore import QCoreApplication
+from napari_sam.plugin.work.jobs import Job, Worker
+
+begun = threading.Event()
+
+def work(report):
+    while True:
+        torch.rand(200, 200) @ torch.rand(200, 200)
+        begun.set()
+        report(0, 1)
+
+app = QCoreApplication([])
+workers = [Worker("test") for _ in range(4)]
+for worker in workers:
+    worker.submit(Job("work", work, print, print))
+begun.wait()
+sys.exit(0)
+"""
+
+
+def test_the_process_ends_after_the_threads() -> None:
+    """Else Python unwinds them within torch, and the process is aborted."""
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_WORK], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -5,11 +5,13 @@ The only file with threads.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
 
@@ -19,6 +21,7 @@ Report = Callable[[int, int], None]
 
 CLICK, PREVIEW, EMBED, PREFETCH, BULK = range(5)  # what waits behind what
 UNASKED = PREFETCH  # from here on a job makes way even while it runs
+LAST_BLOCK_S = 20.0  # at the end of the process, for the block that a thread is in
 
 
 @dataclass(eq=False)
@@ -49,6 +52,8 @@ class Worker(QObject):
     """One daemon thread that takes the most urgent waiting job, oldest first.
 
     Call :meth:`shutdown` before letting go of it: the thread then ends with the block it is in.
+    The process ends after the thread, whichever way it ends: Python would unwind a thread that
+    computes, and C++ code in it would abort the process.
 
     Parameters
     ----------
@@ -74,6 +79,7 @@ class Worker(QObject):
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+        atexit.register(_end, ref(self))
 
     # In the GUI thread
 
@@ -103,6 +109,10 @@ class Worker(QObject):
             self._waiting.clear()
             self._stop()
             self._condition.notify()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the thread, so long at most."""
+        self._thread.join(seconds)
 
     @property
     def idle(self) -> bool:
@@ -199,6 +209,13 @@ class Worker(QObject):
         with self._condition:
             urgent = [waiting for waiting in self._waiting.values() if _makes_way(job, waiting)]
             return self._take(urgent) if urgent else None
+
+
+def _end(worker: ref[Worker]) -> None:
+    """At the end of the process."""
+    if (living := worker()) is not None:
+        living.shutdown()
+        living.join(LAST_BLOCK_S)
 
 
 def _makes_way(running: Job, urgent: Job) -> bool:
