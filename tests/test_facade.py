@@ -41,14 +41,17 @@ def test_a_name_that_is_not_there() -> None:
         _ = napari_sam.segment_everything
 
 
-def install(folder: Path, distribution: str) -> None:
+LISTED = {"top_level.txt": "napari_sam\n", "RECORD": "a.py,,\nnapari_sam/__init__.py,,\n"}
+
+
+def install(folder: Path, distribution: str, listed: str = "RECORD") -> None:
     """What pip leaves behind for a distribution with a package named napari_sam."""
     metadata = folder / f"{distribution.replace('-', '_')}-0.4.dist-info"
     metadata.mkdir(parents=True)
     metadata.joinpath("METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.4\n"
     )
-    metadata.joinpath("top_level.txt").write_text("napari_sam\n")
+    metadata.joinpath(listed).write_text(LISTED[listed])
 
 
 def test_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -57,9 +60,12 @@ def test_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert rival_distribution() is None
 
 
-def test_beside_the_other_napari_sam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("listed", LISTED)
+def test_beside_the_other_napari_sam(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listed: str
+) -> None:
     install(tmp_path, "napari-sam-annotator")
-    install(tmp_path, "napari-sam")
+    install(tmp_path, "napari-sam", listed)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     rival = rival_distribution()
     assert rival == "napari-sam"
