@@ -41,15 +41,17 @@ def say(line: str) -> None:
 def try_inputs(arguments: argparse.Namespace) -> bool:
     """Damaged inputs of every kind; whether all ended well."""
     results = []
-    for result in fuzz(inputs.kinds(arguments.inputs), arguments.seed, arguments.workers):
-        results.append(result)
-        if result.is_fault:
-            name = f"{result.kind}-{arguments.seed}-{result.number}"
-            inputs.make(result.kind, result.number, arguments.seed, arguments.keep / name)
-            say(f"{name}: {result.outcome}, {result.said.strip()[-600:]}")
-        elif len(results) % 1000 == 0:
-            say(f"{len(results)} of {arguments.inputs}")
-    say(figures(results))
+    try:
+        for result in fuzz(inputs.kinds(arguments.inputs), arguments.seed, arguments.workers):
+            results.append(result)
+            if result.is_fault:
+                name = f"{result.kind}-{arguments.seed}-{result.number}"
+                inputs.make(result.kind, result.number, arguments.seed, arguments.keep / name)
+                say(f"{name}: {result.outcome}, {result.said.strip()[-600:]}")
+            elif len(results) % 1000 == 0:
+                say(f"{len(results)} of {arguments.inputs}")
+    finally:  # a run that is stopped says how far it came
+        say(figures(results))
     return not any(result.is_fault for result in results)
 
 

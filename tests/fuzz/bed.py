@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import select
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 LONGEST_S = 10.0  # of computing, or of waiting for anything but a processor or a disk
 LOOKS_EVERY_S = 0.5
 MOST_MB = 2048
+TICKS_IN_S = os.sysconf("SC_CLK_TCK")
 IMPORTS_IN_S = 120  # for the first input of a kind, before which the program is imported
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -88,32 +88,44 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                # Threads that wait for each other on a busy computer would count as computing
+                env={"OMP_NUM_THREADS": "1", **os.environ},
             )
         return self.process
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
+def _family(pid: int) -> list[int]:
+    """A process and those it has started (man 5 proc); a list of all processes would be slow."""
+    family = [pid]
+    for each in family:
+        for path in Path(f"/proc/{each}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                family += map(int, path.read_text().split())
+    return family
 
 
 def cpu_seconds(pid: int) -> float:
     """What a process and its children computed: on a busy computer less than the clock says."""
-    computed = 0.0
-    for process in _family(pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            computed += sum(process.cpu_times()[:4])
-    return computed
+    ticks = 0
+    for each in _family(pid):
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, _stat(Path(f"/proc/{each}/stat"))[11:15]))
+    return ticks / TICKS_IN_S
 
 
 def is_at_work(pid: int) -> bool:
-    """Whether a thread of them computes, or would if it had a processor or a disk (man 5 proc)."""
-    for process in _family(pid):
-        for path in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+    """Whether a thread of them computes, or would if it had a processor or a disk."""
+    for each in _family(pid):
+        for path in Path(f"/proc/{each}/task").glob("*/stat"):
             with contextlib.suppress(OSError):
-                if path.read_text().rpartition(")")[2].split()[0] in "RD":
+                if _stat(path)[0] in "RD":
                     return True
     return False
+
+
+def _stat(path: Path) -> list[str]:
+    """What is said of a process or a thread, from its state on."""
+    return path.read_text().rpartition(")")[2].split()
 
 
 def _answer(line: str, seconds: float) -> tuple[str, str, float, float]:
@@ -123,18 +135,19 @@ def _answer(line: str, seconds: float) -> tuple[str, str, float, float]:
 
 def fuzz(cases: Iterable[tuple[str, int]], seed: int, n_workers: int = 1) -> Iterator[Result]:
     """Try every input; results as they come."""
-    pending: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+    pending = deque(cases)
     done: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
-    for case in cases:
-        pending.put(case)
+
+    def take() -> tuple[str, int] | None:
+        with contextlib.suppress(IndexError):
+            return pending.popleft()
+        return None
 
     def work() -> None:
         worker = Worker(seed)
         try:
-            while True:
-                done.put(worker.try_input(*pending.get_nowait()))
-        except queue.Empty:
-            pass
+            while (case := take()) is not None:
+                done.put(worker.try_input(*case))
         finally:
             worker.close()
             done.put(None)
@@ -142,11 +155,14 @@ def fuzz(cases: Iterable[tuple[str, int]], seed: int, n_workers: int = 1) -> Ite
     threads = [threading.Thread(target=work) for _ in range(n_workers)]
     for thread in threads:
         thread.start()
-    for _ in threads:
-        while (result := done.get()) is not None:
-            yield result
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in threads:
+            while (result := done.get()) is not None:
+                yield result
+    finally:
+        pending.clear()
+        for thread in threads:
+            thread.join()
 
 
 def figures(results: Iterable[Result]) -> str:
