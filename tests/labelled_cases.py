@@ -76,6 +76,20 @@ def movie() -> Labelled:
     )
 
 
+def divided() -> Labelled:
+    """Discs over time: 1 moves, is away for a frame, and divides into 2 and 3."""
+    labels = np.zeros((5, 30, 40), np.uint16)
+    rows, columns = np.ogrid[:30, :40]
+    for object_id, t, y, x in (
+        *((1, 0, 8, 8), (1, 1, 8, 11), (1, 3, 8, 17)),
+        *((2, 4, 5, 20), (3, 4, 20, 24), (9, 1, 24, 6)),
+    ):
+        labels[t][(rows - y) ** 2 + (columns - x) ** 2 <= 16] = object_id
+    scale, units = (30.0, 0.5, 0.5), ("second", "micrometer", "micrometer")
+    parents = {2: (1,), 3: (1,)}
+    return Labelled.of(labels, axes="TYX", scale=scale, units=units, parents=parents)
+
+
 def volume() -> Labelled:
     labels = np.stack([RING, RING * 0, RING[::-1], RING])
     return Labelled.of(labels, axes="ZYX", scale=(2.0, 0.5, 0.25), units="nanometer")

@@ -114,12 +114,73 @@ FORMATS: dict[str, Format] = {
         Format(
             "yolo",
             "YOLO segmentation",
-            ("",),
+            (),
             _holds("classes", "pixels", shapes=False, stacks=False),
             reads=False,
             is_folder=True,
         ),
         Format("cellpose", "Cellpose", ("_seg.npy",), _holds("numbers", stacks=False) | {"depth"}),
+        Format(
+            "ctc",
+            "Cell Tracking Challenge",
+            ("_RES", "_TRA"),
+            _holds("numbers", "mothers"),
+            is_folder=True,
+        ),
+        Format(
+            "tracks-csv",
+            "a table of tracks",
+            (".csv",),
+            _holds("numbers", "mothers", shapes=False),
+            needs_canvas=True,
+        ),
+        Format(
+            "trackmate",
+            "TrackMate",
+            (".xml",),
+            _holds("mothers", "scale", "pixels", shapes=False),
+        ),
+        Format(
+            "geff",
+            "GEFF",
+            (".geff",),
+            _holds("numbers", "mothers", "scale", shapes=False),
+            is_folder=True,
+            package="geff",
+            needs_canvas=True,
+        ),
+        Format(
+            "cutouts",
+            "pictures of objects",
+            (),
+            _holds("numbers"),
+            reads=False,
+            is_folder=True,
+            needs_image=True,
+        ),
+        Format(
+            "overlay",
+            "outlines on the image",
+            (),
+            _holds("numbers", "scale"),
+            reads=False,
+            is_folder=True,
+            needs_image=True,
+        ),
+        *(
+            Format(
+                f"meshes-{kind}",
+                f"surfaces as {kind.upper()}",
+                (),
+                _holds("numbers", "scale"),
+                reads=False,
+                is_folder=True,
+                package="trimesh",
+                module="meshes",
+                arguments={"kind": kind},
+            )
+            for kind in ("stl", "obj", "ply")
+        ),
     )
 }
 
@@ -138,7 +199,10 @@ def find_format(name: str | None, path: Path, *, reading: bool = False) -> Forma
     else:
         lower = path.name.lower()
         fitting = [
-            (len(s), each) for each in known for s in each.suffixes if s and lower.endswith(s)
+            (len(s), each)
+            for each in known
+            for s in each.suffixes
+            if s and lower.endswith(s.lower())
         ]
         found = max(fitting, key=lambda pair: pair[0])[1] if fitting else None
     if found is None or found not in known:

@@ -15,7 +15,15 @@ from napari_sam.engine import (
     read_scales,
     scales_of,
 )
-from napari_sam.session import Annotation, Placement, SessionFile, is_session, session_path
+from napari_sam.session import (
+    Annotation,
+    Classes,
+    GivenClass,
+    Placement,
+    SessionFile,
+    is_session,
+    session_path,
+)
 
 
 def open_labelled(
@@ -42,9 +50,15 @@ def open_labelled(
 def labelled_session(file: SessionFile) -> Labelled:
     """The objects of a saved session; its problems say what of it is lost."""
     labels = file.fill(file.new_labels())
-    known = {(i, frame): facts_of(each) for i, frame, each in file.annotations()}
+    given = file.classes
+    known = {(i, frame): facts_of(each, given.of(i)) for i, frame, each in file.annotations()}
     objects = placed(labels, file.placement, file.parents, known)
-    return replace(objects, problems=tuple(file.problems))
+    return replace(objects, classes=names_of(given), problems=tuple(file.problems))
+
+
+def names_of(classes: Classes) -> dict[int, str]:
+    """The class of each object that has one."""
+    return {object_id: each.name for object_id, each in classes.given.items()}
 
 
 def placed(
@@ -75,12 +89,17 @@ def with_scale(objects: Labelled, scale: Sequence[float], units: Sequence[str] |
     return replace(objects, scale=sized.scale, units=sized.units)
 
 
-def facts_of(annotation: Annotation) -> dict[str, Any]:
-    """What a table says of an object in a frame, besides what it measures."""
+def facts_of(annotation: Annotation, given: GivenClass | None = None) -> dict[str, Any]:
+    """What a table says of an object in a frame, besides what it measures.
+
+    The probability of its class is empty where the user said it.
+    """
     footprint = annotation.footprint
     by_hand = footprint.painted.area / footprint.landed.area if footprint.landed else 0.0
     confidence = annotation.iou_prediction if annotation.score is None else annotation.score
+    by_examples = None if given is None or given.is_own else given.probability
     return {
+        "class_probability": by_examples,
         "score": confidence,
         "model": annotation.model,
         "by_hand_share": min(by_hand, 1.0),

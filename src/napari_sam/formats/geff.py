@@ -1,0 +1,100 @@
+"""GEFF: the graph of objects through time, as traccuracy, motile and others read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from geff import GeffMetadata
+from geff import read as read_graph
+from geff.core_io import write_arrays
+
+from napari_sam.engine import FrameError, Labelled
+
+from .canvas import Canvas
+from .lineage import USUAL_RADIUS, discs, drawn, lineage, named, scaled
+from .reading import FARTHEST
+
+UNITS = {"um": "micrometer", "µm": "micrometer", "nm": "nanometer", "s": "second"}
+
+
+def write(objects: Labelled, path: Path) -> None:
+    """A node an object and frame, in units of the image, with its number in the labels."""
+    tracks, edges = lineage(objects)
+    size, units = scaled(objects)
+    letters = "TZYX" if tracks.centres.shape[1] == 3 else "TYX"
+    values = np.column_stack([tracks.frames, tracks.centres])
+    names = [letter.lower() for letter in letters]
+    columns: dict[str, Any] = {
+        name: values[:, n] * size.get(letter, 1.0)
+        for n, (name, letter) in enumerate(zip(names, letters, strict=True))
+    }
+    columns |= {"seg_id": tracks.ids.astype(np.int64), "track_id": tracks.ids.astype(np.int64)}
+    columns["area"] = tracks.areas.astype(np.int64)
+    axes = [
+        _axis(name, units.get(letter, "pixel")) for name, letter in zip(names, letters, strict=True)
+    ]
+    about = GeffMetadata(
+        directed=True,
+        axes=axes,
+        node_props_metadata={},
+        edge_props_metadata={},
+        track_node_props={"tracklet": "track_id"},
+        extra={"napari-sam": {"scale": [size.get(letter, 1.0) for letter in letters]}},
+    )
+    props: Any = {name: {"values": values, "missing": None} for name, values in columns.items()}
+    nodes = np.arange(len(tracks), dtype=np.uint64)
+    write_arrays(str(path), nodes, props, edges.astype(np.uint64), {}, about, overwrite=True)
+
+
+def read(path: Path, canvas: Canvas) -> Labelled:
+    """Points become discs of their area or radius, or of a usual size."""
+    graph, about = read_graph(path)
+    names = [axis.name for axis in about.axes or ()]
+    if not {"t", "y", "x"} <= set(names):
+        raise FrameError(
+            f"{path} has the axes {', '.join(names) or 'none'}; wanted are t, y and x, and perhaps "
+            "z. Name its axes so."
+        )
+    said = (about.extra or {}).get("napari-sam", {}).get("scale") or _scale_of(canvas, names)
+    size = dict(zip(names, said, strict=False))
+    nodes = list(graph.nodes)
+    rows = {node: row for row, node in enumerate(nodes)}
+    at = {
+        name: np.array([graph.nodes[n][name] for n in nodes], float) / size[name] for name in names
+    }
+    if any(not (np.abs(values) < FARTHEST).all() for values in at.values()):
+        raise FrameError(f"{path} has nodes that are nowhere in an image. Export it again.")
+    edges = np.array([(rows[a], rows[b]) for a, b in graph.edges], np.int64).reshape(-1, 2)
+    frames = np.rint(at["t"]).astype(int).tolist()
+    ids, parents = named(path, frames, edges)
+    z = np.rint(at["z"]).astype(int).tolist() if "z" in at else [0] * len(nodes)
+    places = [
+        (canvas.positions(t, z[n], f"{path}: node {nodes[n]}"), at["y"][n], at["x"][n])
+        for n, t in enumerate(frames)
+    ]
+    labels = canvas.empty(int(ids.max(initial=0)))
+    radii = [_radius(graph.nodes[node], size["x"]) for node in nodes]
+    outside = discs(labels, canvas, ids.tolist(), places, radii)
+    return canvas.labelled(labels, parents=parents, problems=drawn(path, outside))
+
+
+def _axis(name: str, unit: str) -> Any:
+    from geff_spec import Axis
+
+    full = UNITS.get(unit, unit)
+    known = full if full != "pixel" else ("frame" if name == "t" else "pixel")
+    return Axis(name=name, type="time" if name == "t" else "space", unit=known)
+
+
+def _scale_of(canvas: Canvas, names: list[str]) -> list[float]:
+    known = dict(zip(canvas.axes.lower(), canvas.scale or (1.0,) * len(canvas.axes), strict=True))
+    return [known.get(name, 1.0) for name in names]
+
+
+def _radius(node: Any, size: float) -> float:
+    if "radius" in node:
+        return float(node["radius"]) / size
+    area = float(node.get("area", 0))
+    return float(np.sqrt(area / np.pi)) if area > 0 else USUAL_RADIUS

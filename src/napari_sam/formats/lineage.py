@@ -1,0 +1,150 @@
+"""Objects through time as a graph: a node an object and frame, edges to what it becomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine import FrameError, Labelled
+from napari_sam.stacks import Tracks, find_tracks
+
+from .canvas import Canvas
+from .reading import AGAIN
+
+Edges = NDArray[np.int64]
+"""``(E, 2)`` rows of nodes: before, after."""
+
+USUAL_RADIUS = 5.0  # pixels, of a point that says nothing of its size
+
+
+def lineage(objects: Labelled) -> tuple[Tracks, Edges]:
+    """All objects as nodes, sorted by object and frame, and the edges between them."""
+    axes = objects.axes
+    if axes in ("YX", "ZYX"):
+        labels, time_axis = np.asarray(objects.labels[...])[None], 0
+    elif axes in ("TYX", "TZYX", "ZTYX", "QYX"):
+        labels, time_axis = objects.labels, max(axes.find("T"), 0)
+    else:
+        raise FrameError(
+            f"Labels with the axes {axes} are no objects over time. Name the axes, such as TYX or "
+            "TZYX, or export a part of them."
+        )
+    tracks = find_tracks(labels, objects.parents, time_axis=time_axis)
+    firsts, lasts = _ends(tracks)
+    rows = np.flatnonzero(tracks.ids[1:] == tracks.ids[:-1])
+    edges = [(row, row + 1) for row in rows.tolist()]
+    for daughter, mothers in objects.parents.items():
+        for mother in mothers:
+            if daughter in firsts and mother in lasts:
+                pair = (lasts[mother], firsts[daughter])
+                if tracks.frames[pair[0]] < tracks.frames[pair[1]]:
+                    edges.append(pair)
+    return tracks, np.array(edges, np.int64).reshape(-1, 2)
+
+
+def named(
+    path: Path, frames: Sequence[int], edges: Edges
+) -> tuple[NDArray[np.int64], dict[int, tuple[int, ...]]]:
+    """A number for each node, one as long as nothing divides or merges; and mothers.
+
+    Raises
+    ------
+    FrameError
+        If an edge does not go forward in time.
+    """
+    at = np.asarray(frames)
+    wrong = np.flatnonzero(at[edges[:, 0]] >= at[edges[:, 1]]) if len(edges) else np.zeros(0, int)
+    if len(wrong):
+        raise FrameError(
+            f"{path}: edge {int(wrong[0])} goes from frame {at[edges[wrong[0], 0]]} to frame "
+            f"{at[edges[wrong[0], 1]]}, not forward in time. {AGAIN}"
+        )
+    after: dict[int, list[int]] = {}
+    before: dict[int, list[int]] = {}
+    for one, other in edges.tolist():
+        after.setdefault(one, []).append(other)
+        before.setdefault(other, []).append(one)
+    ids = np.zeros(len(at), np.int64)
+    parents: dict[int, tuple[int, ...]] = {}
+    count = 0
+    for node in np.argsort(at, kind="stable").tolist():
+        mothers = before.get(node, [])
+        if len(mothers) == 1 and len(after[mothers[0]]) == 1:
+            ids[node] = ids[mothers[0]]
+            continue
+        count += 1
+        ids[node] = count
+        if mothers:
+            parents[count] = tuple(int(ids[mother]) for mother in mothers)
+    return ids, parents
+
+
+def discs(
+    labels: NDArray[Any],
+    canvas: Canvas,
+    ids: Sequence[int],
+    places: Sequence[tuple[tuple[int, ...], float, float]],
+    radii: Sequence[float],
+) -> int:
+    """Draw points as discs, each in its frame; how many are outside of the image.
+
+    Parameters
+    ----------
+    places
+        Position on the leading axes, y, x; in pixels, the centre of the first one at 0.
+    """
+    height, width = canvas.shape[-2:]
+    outside = 0
+    for object_id, (frame, y, x), radius in zip(ids, places, radii, strict=True):
+        reach = min(max(radius, 0.5), float(max(height, width)))
+        y0, y1 = max(math.ceil(y - reach), 0), min(math.floor(y + reach) + 1, height)
+        x0, x1 = max(math.ceil(x - reach), 0), min(math.floor(x + reach) + 1, width)
+        if y0 >= y1 or x0 >= x1:
+            outside += 1
+            continue
+        where: tuple[Any, ...] = (*frame, slice(y0, y1), slice(x0, x1))
+        part = labels[where]
+        rows, columns = np.ogrid[y0:y1, x0:x1]
+        inside = (rows - y) ** 2 + (columns - x) ** 2 <= reach**2
+        part[inside & (part == 0)] = object_id
+    return outside
+
+
+def drawn(path: Path, n_outside: int) -> tuple[str, ...]:
+    """What to say of points that became discs."""
+    said = f"{path.name} has points, not pixels: they are drawn as discs in one slice."
+    if n_outside:
+        return (said, f"{n_outside} points of {path.name} are outside of the image: left out.")
+    return (said,)
+
+
+def roots(n_nodes: int, edges: Edges) -> NDArray[np.int64]:
+    """The number of the lineage that each node is of."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ones = np.ones(len(edges), np.int8)
+    graph = coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(n_nodes, n_nodes))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def scaled(objects: Labelled) -> tuple[Mapping[str, float], Mapping[str, str]]:
+    """Units a pixel or frame, and the units, by the letter of the axis; Q counts as T."""
+    letters = objects.axes.replace("Q", "T")
+    sizes = dict(zip(letters, objects.scale, strict=True))
+    return sizes, dict(zip(letters, objects.units, strict=True))
+
+
+def _ends(tracks: Tracks) -> tuple[dict[int, int], dict[int, int]]:
+    """The first and the last row of each object."""
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
+    for row, object_id in enumerate(tracks.ids.tolist()):
+        firsts.setdefault(object_id, row)
+        lasts[object_id] = row
+    return firsts, lasts

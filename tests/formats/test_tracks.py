@@ -1,0 +1,189 @@
+"""Objects over time in the files of tracking programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import geff
+import numpy as np
+import pytest
+
+from labelled_cases import divided, movie, volumes
+from napari_sam.engine import FrameError, Labelled
+from napari_sam.formats import Canvas, export, import_objects
+from napari_sam.stacks import find_tracks
+
+NAMES = {"ctc": "01_RES", "tracks-csv": "a.csv", "trackmate": "a.xml", "geff": "a.geff"}
+
+
+def families(objects: Labelled) -> set[tuple[object, ...]]:
+    """Where objects are, and where their mothers were last: no numbers."""
+    tracks = find_tracks(objects.labels[...], objects.parents)
+    ends = {i: max(tracks.frames[tracks.ids == i]) for i in np.unique(tracks.ids)}
+    return {
+        (
+            *np.round(centre).astype(int).tolist(),
+            int(frame),
+            *(int(ends[m]) for m in objects.parents.get(int(i), ())),
+        )
+        for i, frame, centre in zip(tracks.ids, tracks.frames, tracks.centres, strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_out_and_in_again(name: str, tmp_path: Path) -> None:
+    """Discs, so that also what has no pixels comes back, but for a few at the edge."""
+    objects = divided()
+    export(objects, tmp_path / NAMES[name], name)
+    again = import_objects(tmp_path / NAMES[name], canvas=Canvas.of(objects))
+    differ = np.sum((again.labels[...] > 0) != (objects.labels > 0))
+    assert differ <= (0 if name in ("ctc", "trackmate") else 0.1 * np.sum(objects.labels > 0))
+    if name == "ctc":  # an object that was away goes on as its own daughter
+        assert again.parents == {10: (1,), 2: (10,), 3: (10,)}
+        assert np.unique(again.labels[...][3]).tolist() == [0, 10]
+    else:
+        assert families(again) == families(objects)
+    if name == "trackmate":
+        assert again.problems == ()
+        assert import_objects(tmp_path / "a.xml").shape == objects.shape
+
+
+def test_cell_tracking_challenge(tmp_path: Path) -> None:
+    path = tmp_path / "01_RES"
+    export(divided(), path)
+    assert path.joinpath("res_track.txt").read_text().splitlines() == [
+        "1 0 1 0",
+        "2 4 4 10",
+        "3 4 4 10",
+        "9 1 1 0",
+        "10 3 3 1",
+    ]
+    assert len(list(path.glob("mask*.tif"))) == 5
+    again = import_objects(path)
+    assert again.axes == "TYX"
+    with pytest.raises(FrameError, match="numbers up to 65535"):
+        export(
+            replace(divided(), labels=divided().labels.astype(np.uint32) * 9999), tmp_path / "b_RES"
+        )
+    assert not (tmp_path / "b_RES").exists()
+
+
+def test_volumes_over_time(tmp_path: Path) -> None:
+    for name in NAMES:
+        export(volumes(), tmp_path / NAMES[name], name)
+    again = import_objects(tmp_path / "01_RES")
+    np.testing.assert_array_equal(again.labels[...], volumes().labels)
+    assert import_objects(tmp_path / "a.xml").shape == volumes().shape
+    nodes = geff.read(tmp_path / "a.geff")[0].nodes
+    assert {nodes[0][axis] for axis in "tz"} == {0.0, nodes[0]["z"]}
+
+
+def test_geff_is_valid(tmp_path: Path) -> None:
+    objects = divided()
+    export(objects, tmp_path / "a.geff")
+    geff.validate_structure(str(tmp_path / "a.geff"))
+    graph, about = geff.read(tmp_path / "a.geff")
+    assert [(axis.name, axis.unit) for axis in about.axes] == [
+        ("t", "second"),
+        ("y", "micrometer"),
+        ("x", "micrometer"),
+    ]
+    steps = {(graph.nodes[a]["seg_id"], graph.nodes[b]["seg_id"]) for a, b in graph.edges}
+    assert steps == {(1, 1), (1, 2), (1, 3)}
+    assert {node["x"] for node in graph.nodes.values() if node["seg_id"] == 9} == {3.0}
+
+
+def test_trackmate_as_fiji_reads_it(tmp_path: Path) -> None:
+    export(divided(), tmp_path / "a.xml")
+    root = ElementTree.parse(tmp_path / "a.xml").getroot()
+    assert root.find("Model").attrib == {"spatialunits": "micron", "timeunits": "sec"}
+    spots = {spot.get("ID"): spot for spot in root.iter("Spot")}
+    spot = next(spot for spot in spots.values() if spot.get("name") == "9")
+    assert float(spot.get("POSITION_X")) == 3.25  # of the corner of the image
+    assert len(spot.text.split()) == 2 * int(spot.get("ROI_N_POINTS"))
+    (track,) = root.find("Model/AllTracks")
+    assert len(track) == 4
+    assert [each.get("TRACK_ID") for each in root.iter("TrackID")] == [track.get("TRACK_ID")]
+    assert root.find("Settings/ImageData").get("nframes") == "5"
+
+
+def test_points_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "spots.csv"
+    path.write_text("Track_ID,T,Y,X\n4,0,10,12\n4,1,10,15\n7,0,400,400\n")
+    again = import_objects(path, canvas=Canvas((2, 20, 30), "TYX"))
+    assert np.unique(again.labels).tolist() == [0, 4]
+    assert again.labels[1, 10, 15] == 4
+    assert "drawn as discs" in again.problems[0]
+    assert "1 points" in again.problems[1]
+
+
+HEAD = "id,frame,y,x\n"
+SPOT = '<Spot ID="1" POSITION_X="1" POSITION_Y="2"'
+MODEL = "<TrackMate><Model><AllSpots><SpotsInFrame frame='0'>{}</SpotsInFrame></AllSpots>{}</Model>"
+SIZE = '<ImageData width="9" height="8" nslices="1" nframes="1"/></TrackMate>'
+
+
+def xml(spots: str, tracks: str = "") -> str:
+    return MODEL.format(spots, tracks) + SIZE
+
+
+DAMAGED = (
+    ("no column", "a.csv", "id,frame,y\n", "no column 'x'"),
+    ("text", "a.csv", HEAD + "1,0,2,x\n", "x of line 2 is 'x'"),
+    ("NaN", "a.csv", HEAD + "1,0,2,nan\n", "x of line 2 is 'nan'"),
+    ("half an id", "a.csv", HEAD + "1,0,2,2\n1.5,0,2,2\n", "id of line 3"),
+    ("short", "a.csv", HEAD + "1,0\n", "y of line 2"),
+    ("a frame too late", "a.csv", HEAD + "1,9,2,2\n", "line 2 is in the plane t 9"),
+    ("cut off", "a.xml", "<TrackMate><Model>", "ends too early"),
+    ("foreign", "a.xml", "<html/>", "XML of html"),
+    ("entities", "a.xml", '<!DOCTYPE a [<!ENTITY b "c">]><TrackMate/>', "defines entities"),
+    ("no size", "a.xml", "<TrackMate/>", "--like"),
+    ("two of one ID", "a.xml", xml(SPOT + "/>" + SPOT + "/>"), "one ID"),
+    ("nowhere", "a.xml", xml(SPOT + ' RADIUS="inf"/>'), "RADIUS of spot 0"),
+    ("no outline", "a.xml", xml(SPOT + ' ROI_N_POINTS="2">1 2 3</Spot>'), "no list of points"),
+    (
+        "backwards",
+        "a.xml",
+        xml(SPOT + "/>", '<Edge SPOT_SOURCE_ID="1" SPOT_TARGET_ID="1"/>'),
+        "not forward",
+    ),
+    ("no spot", "a.xml", xml("", '<Edge SPOT_SOURCE_ID="1" SPOT_TARGET_ID="2"/>'), "not there"),
+)
+
+
+@pytest.mark.parametrize("case", DAMAGED, ids=lambda c: c[0])
+def test_damaged_files(case: tuple[str, str, str, str], tmp_path: Path) -> None:
+    _, name, text, says = case
+    (tmp_path / name).write_text(text)
+    canvas = None if name.endswith("xml") else Canvas((2, 8, 9), "TYX")
+    with pytest.raises(FrameError) as caught:
+        import_objects(tmp_path / name, canvas=canvas)
+    assert says in str(caught.value)
+    assert name in str(caught.value)
+
+
+TABLES = ("1 0 1", "1 0 1 0\n1 0 1 0", "1 2 1 0", "1 0 1 1", "a 0 1 0")
+
+
+@pytest.fixture(scope="module")
+def challenge(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ctc") / "01_RES"
+    export(divided(), path)
+    return path
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_damaged_tables_of_tracks(table: str, challenge: Path) -> None:
+    challenge.joinpath("res_track.txt").write_text(table)
+    with pytest.raises(FrameError, match=r"line [12]"):
+        import_objects(challenge)
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "a_RES").mkdir()
+    with pytest.raises(FrameError, match=r"mask000\.tif"):
+        import_objects(tmp_path / "a_RES")
+    with pytest.raises(FrameError, match="no objects over time"):
+        export(replace(movie(), axes="CYX"), tmp_path / "a.csv")
