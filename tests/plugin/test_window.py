@@ -160,12 +160,12 @@ def test_the_slider_is_followed(no_looking_ahead, open_window, coins) -> None:
     assert not bridge.labels.data[[0, 1]].any()
 
 
-def test_fifty_quick_clicks(open_window, coins, most_work) -> None:
+def test_thirty_quick_clicks(open_window, coins, most_work) -> None:
     """None is lost, and the window neither waits for the worker nor does its work."""
     user = open_window(coins)
     bridge, worker = user.widget.bridge, user.widget.worker
     rng = np.random.default_rng(0)
-    clicks = COIN + rng.integers(-18, 18, (50, 2))
+    clicks = COIN + rng.integers(-18, 18, (30, 2))
 
     def click_all() -> None:
         for click in clicks:
@@ -177,7 +177,7 @@ def test_fifty_quick_clicks(open_window, coins, most_work) -> None:
     worker.submit(hold)
     assert held.wait(60)
     drawing_alone = most_work(click_all)
-    assert len(bridge.session.drawings(1, FRAME)) == 50
+    assert len(bridge.session.drawings(1, FRAME)) == 30
     assert not ended, "all are taken while nothing can be answered"
     assert len(bridge.session.pending()) == 1, "the newest takes the place of the others"
     bridge.points.data = np.empty((0, 2))
@@ -187,7 +187,7 @@ def test_fifty_quick_clicks(open_window, coins, most_work) -> None:
 
     work = most_work(click_all)
     user.ready()
-    assert len(bridge.points.data) == 50
+    assert len(bridge.points.data) == 30
     prompts = bridge.session.annotation(1, FRAME).prompts
     np.testing.assert_allclose(prompts.points, clicks, atol=1)
     predictor = user.widget.predictor

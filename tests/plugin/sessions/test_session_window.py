@@ -23,7 +23,7 @@ from window_at_work import fingerprint
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 SAVES = 6  # before it is killed in the midst of a further one
-N_SCRUBBED = 200
+N_SCRUBBED = 100
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_killed_while_saving_nothing_that_was_saved_is_lost(
 
 @pytest.fixture
 def movie(tmp_path: Path) -> Path:
-    """Coins that move, 200 frames of 96 × 96."""
+    """Coins that move, 100 frames of 96 × 96."""
     coins = data.coins()[40:170, 40:170]
     shifts = itertools.cycle([0, 1, 2, 3, 2, 1])
     frames = [
