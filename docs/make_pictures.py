@@ -11,17 +11,26 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from make_glossary import candidates_picture, in_a_row, labels_picture, prompts_picture
 from PIL import Image
 
 from napari_sam import FrameStack, Predictor, Prompts, load_model, overlay
 from napari_sam.demo import SCENES, Scene, draw, photograph_apart, show
-from napari_sam.engine import AutomaticOptions, GridRules, find_objects, to_labels
+from napari_sam.engine import (
+    AutomaticOptions,
+    GridRules,
+    find_alike,
+    find_objects,
+    read_examples,
+    to_labels,
+)
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 
 NUCLEUS = Prompts.from_points([(258, 366)])
 CORRECTION = (NUCLEUS, NUCLEUS.with_point((233, 357), 0).with_point((266, 384), 0))
+EXAMPLES = ((45, 38), (45, 100), (270, 40))  # coins
 AROUND = (320, 195, 430, 305)  # x0, y0, x1, y1: the part of the tissue that is shown
 
 
@@ -62,6 +71,21 @@ def automatic(predictor: Predictor) -> Image.Image:
     return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
 
+def alike(predictor: Predictor) -> Image.Image:
+    """Three coins, and all that are like them."""
+    stack = FrameStack.from_array(SCENES[1].image())
+    index = stack.index()
+    embedding = predictor.encode(stack.frame(index))
+    examples = np.zeros(stack.frame_shape, np.uint16)
+    for n, point in enumerate(EXAMPLES, start=1):
+        examples[predictor.predict(embedding, Prompts.from_points([point])).mask()] = n
+    looks = read_examples(predictor, stack, index, examples)
+    found = find_alike(predictor, stack, index, looks, annotated=examples)
+    both = examples + to_labels(found, stack.frame_shape, first_id=len(EXAMPLES) + 1)
+    frame = stack.frame(index, long_side=None)
+    return in_a_row([Image.fromarray(overlay(frame, labels)) for labels in (examples, both)])
+
+
 def in_a_window(script: str, path: Path) -> None:
     """Let a script write a picture of the window, on a virtual display where there is one."""
     command = [sys.executable, str(Path(__file__).with_name(script)), str(path)]
@@ -85,6 +109,7 @@ def save(picture: Image.Image, name: str) -> None:
 
 MAKERS: dict[str, Callable[[Predictor], Image.Image]] = {
     **{scene.name: demonstration(scene) for scene in SCENES[1:]},
+    "alike": alike,
     "automatic": automatic,
     "correction": correction,
     "prompts": prompts_picture,

@@ -110,6 +110,10 @@ def names_of_measure() -> dict[str, Any]:
     return {"image": image, "labels": labels, "movie": movie, "movie_labels": movie_labels}
 
 
+def names_of_alike() -> dict[str, Any]:
+    return {"image": data.coins(), "labels": read_image("first.tif")[0]}
+
+
 def names_of_sessions() -> dict[str, Any]:
     shutil.rmtree("movie.tif.napari-sam")  # the page saves its own there
     session = worked_on()
@@ -118,6 +122,7 @@ def names_of_sessions() -> dict[str, Any]:
 
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"image": data.coins()},
+    "alike.md": names_of_alike,
     "automatic.md": lambda: {"image": data.coins()},
     "export.md": lambda: {"labels": read_image("first.tif")[0]},
     "headless.md": names_of_headless,

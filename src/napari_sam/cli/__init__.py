@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .alike import alike
 from .automatic import auto
 from .bench import bench
 from .embed import embed, show_cache
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-at_work = (segment, auto, propagate, track, measure, export, embed)
+at_work = (segment, auto, alike, propagate, track, measure, export, embed)
 for command in (*at_work, demo, evaluate, bench, train):
     app.command()(command)
 app.command("import")(import_)

@@ -1,3 +1,8 @@
+from .automatic.alike import Compared as Compared
+from .automatic.alike import decide_alike as decide_alike
+from .automatic.alike import find_alike as find_alike
+from .automatic.alike import propose_alike as propose_alike
+from .automatic.alike import read_examples as read_examples
 from .automatic.deciding import decide as decide
 from .automatic.deciding import to_labels as to_labels
 from .automatic.finding import choose_method as choose_method
@@ -5,6 +10,9 @@ from .automatic.finding import find_objects as find_objects
 from .automatic.finding import propose as propose
 from .automatic.found import Dropped as Dropped
 from .automatic.found import FoundObject as FoundObject
+from .automatic.likeness import Examples as Examples
+from .automatic.likeness import looks_of as looks_of
+from .automatic.options import AlikeOptions as AlikeOptions
 from .automatic.options import AutomaticOptions as AutomaticOptions
 from .automatic.options import GridRules as GridRules
 from .automatic.options import Method as Method

@@ -50,7 +50,7 @@ def pooled_features(embedding: Embedding, masks: Sequence[PlacedMask]) -> NDArra
     scale = np.divide(embedding.input_shape, embedding.frame_shape)
     pixels_input = (np.concatenate([np.zeros((0, 2)), *pixels]) + 0.5) * scale  # (P, 2), yx
     pooled = []
-    for features in _maps(embedding.tensors):
+    for features in feature_maps(embedding):
         _, _, h, w = features.shape
         stride = COARSEST * embedding.features.shape[-1] // w
         cells = (pixels_input // stride).astype(np.int64) @ (w, 1)
@@ -62,9 +62,9 @@ def pooled_features(embedding: Embedding, masks: Sequence[PlacedMask]) -> NDArra
     return np.concatenate(pooled, 1)
 
 
-def _maps(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The maps ``(1, C, h, w)`` that say what is seen."""
-    n = len(PocketFeatures._fields)
+def feature_maps(embedding: Embedding) -> list[Tensor]:
+    """The maps ``(1, C, h, w)`` of a frame that say what is seen, in the order they are pooled."""
+    tensors, n = embedding.tensors, len(PocketFeatures._fields)
     if len(tensors) < n:
         return [tensors[0]]
     return [each for level in range(0, len(tensors), n) for each in tensors[level:][:POOLED]]

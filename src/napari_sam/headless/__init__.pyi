@@ -1,4 +1,8 @@
+from .alike import example_session as example_session
+from .alike import examples_in as examples_in
+from .alike import more_like_these as more_like_these
 from .automatic import Placed as Placed
+from .automatic import as_small_as_fits as as_small_as_fits
 from .automatic import find_everything as find_everything
 from .automatic import link_everything as link_everything
 from .image import Segmented as Segmented

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,11 @@ from napari_sam.stacks import IN_DEPTH, LinkRules, Through, link_frames, named_t
 
 from .image import one_thread
 
+Progress: TypeAlias = Callable[[int, int], None]
+Find: TypeAlias = Callable[
+    [FrameIndex, NDArray[np.integer] | None, Progress], Iterable[FoundObject]
+]
+
 REMEDIES: dict[Dropped, str] = {  # against the filter that was nearest to letting one stand
     "at the border": "--border",
     "outside": "a larger part --within",
@@ -38,6 +43,7 @@ REMEDIES: dict[Dropped, str] = {  # against the filter that was nearest to letti
     "not round": "a lower --min-roundness",
     "too large": "a larger --max-area",
     "too small": "a smaller --min-area",
+    "unlike the examples": "a lower --threshold",
     "cut off": "fewer --crop-n-layers",
     "low stability": "a lower --min-stability",
     "low score": "a lower --min-score",
@@ -61,7 +67,7 @@ def find_everything(
     frames: Iterable[FrameIndex] | None = None,
     *,
     cache: EmbeddingCache | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Placed]:
     """Find all objects, frame by frame, and write them into the session's labels.
 
@@ -88,14 +94,42 @@ def find_everything(
     options = options or AutomaticOptions()
     cache = EmbeddingCache() if cache is None else cache
     choose_method(options, predictor.model.network)
+
+    def find(
+        frame: FrameIndex, annotated: NDArray[np.integer] | None, progress: Progress
+    ) -> Iterator[FoundObject]:
+        given = (predictor, session.stack, frame, options)
+        return find_objects(*given, annotated=annotated, cache=cache, progress=progress)
+
+    yield from place_found(session, predictor, find, frames, cache=cache, progress=progress)
+
+
+def place_found(
+    session: Session,
+    predictor: Predictor,
+    find: Find,
+    frames: Iterable[FrameIndex] | None,
+    *,
+    cache: EmbeddingCache,
+    progress: Progress | None,
+) -> Iterator[Placed]:
+    """Write what is found frame by frame into the session's labels: one step of undo.
+
+    Parameters
+    ----------
+    find
+        Finds the objects of a frame, given it, what is annotated there, and a progress.
+    """
     stack = session.stack
     wanted = list(stack.indices() if frames is None else frames)
     run = session.new_run()
 
-    def within(nth: int) -> Callable[[int, int], None] | None:
-        if progress is None:
-            return None
-        return lambda done, total: progress(100 * nth + 100 * done // total, 100 * len(wanted))
+    def within(nth: int) -> Progress:
+        def report(done: int, total: int) -> None:
+            if progress is not None:
+                progress(100 * nth + 100 * done // total, 100 * len(wanted))
+
+        return report
 
     for nth, frame in enumerate(wanted):
         found: list[FoundObject] = []
@@ -103,16 +137,9 @@ def find_everything(
             annotated = read_frame(session.labels, frame)
             cache.embed(predictor, stack, frame)  # with as many threads as there are
             with one_thread() if isinstance(predictor.model.network, Pocket) else nullcontext():
-                steps = find_objects(
-                    *(predictor, stack, frame, options),
-                    annotated=annotated if annotated.any() else None,
-                    cache=cache,
-                    progress=within(nth),
-                )
-                found = list(steps)
+                found = list(find(frame, annotated if annotated.any() else None, within(nth)))
         landed = land_found(session, frame, found, predictor.model, run)
-        if progress is not None:
-            progress(100 * (nth + 1), 100 * len(wanted))
+        within(nth)(1, 1)
         for (object_id, region), each in zip(landed, found, strict=True):
             yield Placed(object_id, frame, each, region)
 
@@ -195,6 +222,7 @@ def as_row(placed: Placed) -> dict[str, Any]:
         "object_id": placed.object_id,
         "frame": [at for at in placed.frame if at is not None],
         "score": round(found.score, 4),
+        **({} if found.likeness is None else {"likeness": round(found.likeness, 4)}),
         "stability": round(found.stability, 4),
         "area": placed.region.area,
         "roundness": round(found.roundness, 4),

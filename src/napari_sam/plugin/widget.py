@@ -134,7 +134,9 @@ class SamWidget(QWidget):
         self.input = self._add(InputChoice(window, self.source.input))
         self.tool_choice = self._add(ToolChoice(window, self.tools))
         self.propagation = self._add(Propagation(window, self.stack, self.objects.chosen))
-        self.automatic = self._add(Automatic(window, self.everything, self.propagation))
+        self.automatic = self._add(
+            Automatic(window, self.everything, self.propagation, self.objects.chosen)
+        )
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
         self.tracks = self._add(TracksView(window))

@@ -91,7 +91,7 @@ class Annotation:
             model_hash=by[0],
             precision=by[1],
             found_by=found.method,
-            score=found.score,
+            score=found.rank,
             footprint=Footprint.found(landed),
         )
 

@@ -67,8 +67,8 @@ def to_labels(
 
 
 def _best_first(found: Sequence[FoundObject]) -> list[int]:
-    """Positions of objects, the highest score first; of equals the first."""
-    scores = np.array([each.score for each in found])
+    """Positions of objects, the highest rank first; of equals the first."""
+    scores = np.array([each.rank for each in found])
     order: list[int] = np.argsort(-scores, kind="stable").tolist()
     return order
 
@@ -81,6 +81,8 @@ def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
         return "low stability"
     if not found.area:  # too bad for a mask when it was decoded
         return "low stability" if found.stability else "low score"
+    if found.likeness is not None and found.likeness < options.min_likeness:
+        return "unlike the examples"
     if found.cut_off:
         return "cut off"
     if found.area < options.smallest(found.method):

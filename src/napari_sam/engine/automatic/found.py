@@ -16,6 +16,7 @@ Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the
 Dropped: TypeAlias = Literal[
     "low score",
     "low stability",
+    "unlike the examples",
     "too small",
     "too large",
     "not round",
@@ -46,6 +47,7 @@ class FoundObject:
     crop: Window | None = None  # the part of the frame that the network saw; None: all of it
     cut_off: bool = False  # whether it ends where that part ends, inside the frame
     dropped: Dropped | None = None
+    likeness: float | None = None  # how like the examples, if it was compared with any
 
     @classmethod
     def unseen(
@@ -87,6 +89,11 @@ class FoundObject:
             bits=np.packbits(pixels),
             area=int(np.count_nonzero(pixels)),
         )
+
+    @property
+    def rank(self) -> float:
+        """What decides between objects that overlap: the likeness, or else the score."""
+        return self.score if self.likeness is None else self.likeness
 
     @property
     def mask(self) -> NDArray[np.bool_]:

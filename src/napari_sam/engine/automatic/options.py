@@ -84,6 +84,8 @@ class AutomaticOptions:
     kept_score, kept_stability
         Proposals below get no mask: no filter brings them back. What the filters ask for gets one
         anyway, and with 1 nothing else does, which is fastest.
+    min_likeness
+        Lowest likeness of an object that was compared with examples.
 
     Raises
     ------
@@ -181,6 +183,7 @@ class AutomaticOptions:
     seeds: SeedRules = SeedRules()
     kept_score: float = 0.5
     kept_stability: float = 0.5
+    min_likeness: float = 0.0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -212,6 +215,53 @@ class AutomaticOptions:
         score, stability = self.thresholds(method)
         kept_score = min(score, self.kept_score)
         return kept_score if kept_score > 0 else -math.inf, min(stability, self.kept_stability)
+
+
+@dataclass(frozen=True)
+class AlikeOptions(AutomaticOptions):
+    """How objects like some examples are found, and which of them stand.
+
+    Likeness decides, so the thresholds of score, stability and area are 0 unless they are given.
+    """
+
+    min_likeness: float = field(
+        default=0.4,
+        metadata=about(
+            "Likeness",
+            "Lowest likeness of an object to the nearest example, from 0 to 1: by the features of "
+            "the model, size, shape and score; less where an object that you removed is as near.",
+            least=0,
+            most=1,
+            metavar="LIKENESS",
+            also=("--threshold",),
+        ),
+    )
+    most_places: int = field(
+        default=40,
+        metadata=about(
+            "Further places",
+            "At how many places that look like the examples, but where nothing was found, an "
+            "object is looked for in each frame.",
+            least=0,
+            most=1000,
+            metavar="N",
+        ),
+    )
+    kept_score: float = 0.2
+    kept_stability: float = 0.0
+
+    def thresholds(self, method: Literal["grid", "seeds"]) -> tuple[float, float]:
+        """The lowest score and stability of an object that stands."""
+        return self.min_score or 0.0, self.min_stability or 0.0
+
+    def floors(self, method: Literal["grid", "seeds"]) -> tuple[float, float]:
+        """The lowest score and stability of a proposal with a mask."""
+        score, stability = self.thresholds(method)
+        return min(score or 1.0, self.kept_score), min(stability, self.kept_stability)
+
+    def smallest(self, method: Literal["grid", "seeds"]) -> float:
+        """The smallest area of an object that stands, in pixels."""
+        return self.min_area or 0
 
 
 def box_outline(box: Sequence[float]) -> Outline:

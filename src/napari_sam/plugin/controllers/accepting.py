@@ -133,6 +133,7 @@ class Accepting(QObject):
 
     def _finish(self, acceptance: Acceptance) -> None:
         run, n, self._acceptance = acceptance.run, acceptance.n, None
+        run.note_taken(acceptance.number, only_chosen=acceptance.only_chosen)
         run.chosen.clear()
         if not run.session.accepts(acceptance.number):  # undone meanwhile
             self._status.show_idle("The objects were taken back.")

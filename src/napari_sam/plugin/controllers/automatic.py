@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -20,6 +20,7 @@ from .controller import Controller, Window
 from .propagation import Propagation
 
 if TYPE_CHECKING:
+    from napari_sam.engine import Examples
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 FIND = "find objects"  # job slot
@@ -28,6 +29,11 @@ NO_MODEL = "No model is loaded yet. Wait for it, or choose one above."
 NO_FRAME = "No frame is shown. Show the image in 2D, inside its range."
 AT_IT = "A search is running already. Wait for it, or press Cancel first."
 LANDING = "The accepted objects are being written. Wait a moment."
+NO_EXAMPLE = (
+    "There is no example. Segment one to three objects by clicks, select them in the list of "
+    "objects, and press “Find alike”."
+)
+NONE_REMOVED = "No proposal is selected. Shift+click those that are not like your examples."
 CHANGED = "The image has changed, so its proposals were removed. Press “Find objects” again."
 
 
@@ -40,10 +46,19 @@ class Automatic(Controller):
         What is looked for where.
     propagation
         Knows which axes are time and which depth.
+    selected
+        The objects selected in the list.
     """
 
-    def __init__(self, window: Window, panel: AutomaticPanel, propagation: Propagation) -> None:
+    def __init__(
+        self,
+        window: Window,
+        panel: AutomaticPanel,
+        propagation: Propagation,
+        selected: Callable[[], Sequence[int]],
+    ) -> None:
         super().__init__(window)
+        self._selected = selected
         self.run: Run | None = None
         self.accepting = Accepting(self, window, self._on_accepted)
         self._panel, self._propagation = panel, propagation
@@ -54,6 +69,7 @@ class Automatic(Controller):
         panel.compared.connect(self._show)
         panel.all_accepted.connect(partial(self.accept, only_chosen=False))
         panel.chosen_accepted.connect(partial(self.accept, only_chosen=True))
+        panel.chosen_removed.connect(self.remove_chosen)
         panel.discarded.connect(self.discard)
 
     @property
@@ -103,9 +119,12 @@ class Automatic(Controller):
     def begin(self) -> None:
         """Look for objects where the page says."""
         try:
-            run, work = self._new_run()
+            run, work, chosen = self._new_run()
         except SamError as error:
             self._tell(error)
+            return
+        if chosen is not None and self.run is not None and self.run.answers(run):
+            self._compare(self.run, chosen, self.predictor)
             return
         self._forget()
         self.run = run
@@ -121,8 +140,8 @@ class Automatic(Controller):
         self._show_progress(run, 0, 0)
         self._worker.submit(job)
 
-    def _new_run(self) -> tuple[Run, Any]:
-        """A run as the page says, and what the worker does for it."""
+    def _new_run(self) -> tuple[Run, Any, tasks.ExampleObjects | None]:
+        """A run as the page says, what the worker does for it, and the examples, if any."""
         bridge, predictor = self._bridge, self.predictor
         if bridge is None:
             raise SamError(NO_IMAGE)
@@ -142,8 +161,34 @@ class Automatic(Controller):
             frames = frames_along(session.stack.shape, bridge.frame, axis, options)
         run = Run(session, session.stack, options, model.name, tuple(frames), axis)
         session.models[model.name] = (model.hash, model.precision)
-        find = (self._cache, predictor, run.stack, run.frames, options.automatic)
-        return run, partial(tasks.find, *find)
+        chosen = self._examples(bridge) if options.what == "alike" else None
+        find = (self._cache, predictor, run.stack, run.frames, options.wanted, chosen)
+        return run, partial(tasks.find, *find), chosen
+
+    def _examples(self, bridge: LayerBridge) -> tasks.ExampleObjects:
+        """The objects selected, each in the frame shown, or else in the first that holds it."""
+        session = bridge.session
+        ids: dict[FrameIndex, list[int]] = {}
+        frames = {each.object_id: each.frames for each in session.objects()}
+        for object_id in self._selected():
+            shown = [f for f in (bridge.frame,) if f is not None and session.region(object_id, f)]
+            for frame in (*shown, *frames.get(object_id, ()))[:1]:
+                ids.setdefault(frame, []).append(object_id)
+        if not ids:
+            raise SamError(NO_EXAMPLE)
+        return tasks.ExampleObjects(session.stack, session.labels, ids)
+
+    def _compare(self, run: Run, chosen: tasks.ExampleObjects, predictor: Any) -> None:
+        """Compare what was found before with the examples as they are now: nothing is decoded."""
+        run.accepted = None
+        run.note_deleted()
+
+        def decide(examples: Examples) -> None:
+            run.compare_with(examples)
+            self._decide(run, run.proposals)
+
+        work = partial(tasks.read_chosen, self._cache, predictor, chosen)
+        self._worker.submit(Job(FIND, work, done=decide, failed=self._tell, priority=BULK))
 
     def stop(self) -> None:
         """Look no further; what was found can be accepted."""
@@ -156,12 +201,15 @@ class Automatic(Controller):
         else:
             self._decide(run, run.proposals)  # what waited for that was given up
 
-    def _on_found(self, run: Run, found: tuple[FrameIndex, tasks.Proposals]) -> None:
+    def _on_found(self, run: Run, found: tasks.Searched) -> None:
         """One frame is done."""
-        frame, proposals = found
+        frame, proposals, likeness = found
         run.proposals[frame] = proposals
         run.accepted = None  # these were not
-        if proposals:
+        if likeness is not None:
+            run.likeness[frame] = likeness
+            run.compare_with(likeness.examples)
+        elif proposals:
             self._panel.show_thresholds(*run.options.thresholds(proposals[0].method))
         self._decide(run, [frame])
 
@@ -194,7 +242,8 @@ class Automatic(Controller):
         except SamError as error:
             self._tell(error)
             return
-        run.options = replace(said, method=run.options.method, within=run.options.within)
+        fixed = {name: getattr(run.options, name) for name in ("what", "method", "within")}
+        run.options = replace(said, **fixed)
         self._decide(run, run.proposals)
 
     def _decide(self, run: Run, frames: Iterable[FrameIndex]) -> None:
@@ -270,6 +319,17 @@ class Automatic(Controller):
         except SamError:
             return False
         return True
+
+    def remove_chosen(self) -> None:
+        """What is chosen is not like the examples: decide again on all that was found."""
+        run = self.run
+        if run is None or not run.likeness:
+            return
+        if not run.n_chosen and not self._choose_drawn(run):
+            self._tell(SamError(NONE_REMOVED))
+            return
+        run.remove_chosen()
+        self._decide(run, run.proposals)
 
     # What becomes of them
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam.engine import (
     AutomaticOptions,
@@ -20,8 +22,11 @@ from napari_sam.engine import (
 from napari_sam.engine import Outline as Vertices
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.plugin.panels.automatic import PageOptions
-from napari_sam.plugin.work.automatic import Decision, Proposals
-from napari_sam.session import Session, unconfirmed_in
+from napari_sam.plugin.work.automatic import Decision, Likeness, Proposals
+from napari_sam.session import Session, read_frame, unconfirmed_in
+
+if TYPE_CHECKING:
+    from napari_sam.engine import Examples
 
 NOTHING = "Nothing was found. Lower the score, try another method, or click the objects by hand."
 NONE_PASSES = "No object passes the filters: lower them."
@@ -43,6 +48,10 @@ class Run:
     proposals: dict[FrameIndex, Proposals] = field(default_factory=dict)
     decided: dict[FrameIndex, Proposals] = field(default_factory=dict)
     chosen: dict[FrameIndex, set[int]] = field(default_factory=dict)  # positions
+    likeness: dict[FrameIndex, Likeness] = field(default_factory=dict)  # where there are examples
+    unlike: dict[FrameIndex, set[int]] = field(default_factory=dict)  # positions of those removed
+    taken: list[tuple[int, FrameIndex, set[int]]] = field(default_factory=list)
+    """Positions that were accepted, with the step of undo."""
     accepted: int | None = None  # the step of undo in which all that stood landed
     _counts: Counter[Dropped | None] = field(default_factory=Counter)  # of what was decided
 
@@ -96,13 +105,55 @@ class Run:
         replaced = unconfirmed_in(self.session, frame) if self.options.replaces else ()
         return Decision(
             self.proposals[frame],
-            self.options.automatic,
+            self.options.wanted,
             frame,
             self.session.stack.frame_shape_of(frame),
             self.session.labels,
             tuple(replaced),
             None if chosen is None else tuple(chosen),
+            self.likeness.get(frame),
         )
+
+    def answers(self, other: Run) -> bool:
+        """Whether what another run would look for was found already, like any examples."""
+        return (
+            self.is_over
+            and set(self.likeness) == set(other.frames)
+            and self.stack is other.stack
+            and self.model == other.model
+            and self.options.within == other.options.within
+        )
+
+    def note_taken(self, number: int, *, only_chosen: bool) -> None:
+        """Remember what was accepted in a step of undo."""
+        for frame, found in self.decided.items():
+            standing = {n for n, each in enumerate(found) if not each.dropped}
+            chosen = self.chosen.get(frame, set()) if only_chosen else standing
+            self.taken.append((number, frame, standing & chosen))
+
+    def note_deleted(self) -> None:
+        """Objects that were accepted, and deleted since, are no such objects."""
+        for number, frame, taken in self.taken:
+            if self.session.accepts(number):
+                labels = read_frame(self.session.labels, frame)
+                proposals = self.proposals[frame]
+                gone = {n for n in taken if _is_free(proposals[n], labels)}
+                self.unlike.setdefault(frame, set()).update(gone)
+
+    def compare_with(self, examples: Examples) -> None:
+        """Compare what was found with examples, and with what was removed as no such object."""
+        removed = [self.likeness[frame].looks[sorted(n)] for frame, n in self.unlike.items()]
+        against = examples.but_not(np.concatenate([examples.unlike[:0], *removed]))
+        for frame, each in self.likeness.items():
+            self.likeness[frame] = replace(each, examples=against)
+
+    def remove_chosen(self) -> None:
+        """Take what was chosen for what is no such object."""
+        for frame, chosen in self.chosen.items():
+            self.unlike.setdefault(frame, set()).update(chosen)
+        self.chosen.clear()
+        for each in list(self.likeness.values())[:1]:
+            self.compare_with(each.examples)
 
     def choose_at(self, frame: FrameIndex, point_yx: tuple[float, float]) -> bool:
         """Choose what stands at a point, or let go of it; ``False`` if nothing does."""
@@ -153,6 +204,11 @@ def frames_along(
         raise SamError(f"There is no frame {first} among {n}. Give a first frame below {n}.")
     for position in range(first, last + 1):
         yield (*frame[:axis], position, *frame[axis + 1 :])
+
+
+def _is_free(found: FoundObject, labels: NDArray[np.integer]) -> bool:
+    """Whether most of its pixels are nobody's."""
+    return bool(2 * np.count_nonzero(labels[found.where][found.mask]) < found.area)
 
 
 def _covers(found: FoundObject, point_yx: tuple[float, float]) -> bool:

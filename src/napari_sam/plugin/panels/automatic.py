@@ -9,12 +9,13 @@ from typing import Any, Literal
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam.engine import AutomaticOptions, Axis, GridRules, SamError, about
+from napari_sam.engine import AlikeOptions, AutomaticOptions, Axis, GridRules, SamError, about
 
 from .controls import ShortText
 from .forms import Form
 
-WHAT = ("method", "points_per_side", "where", "axis", "first_frame", "last_frame")
+LIKENESS = ("min_likeness",)
+WHAT = ("what", "method", "points_per_side", "where", "axis", "first_frame", "last_frame")
 FILTERS = (
     "min_score",
     "min_stability",
@@ -26,6 +27,7 @@ FILTERS = (
     "replaces",
 )
 OUTCOME_LINES = 3
+FIND, FIND_ALIKE = "Find objects", "Find alike"
 FOLDED, UNFOLDED = "Filters  ▸", "Filters  ▾"
 
 
@@ -33,6 +35,19 @@ FOLDED, UNFOLDED = "Filters  ▸", "Filters  ▾"
 class PageOptions(AutomaticOptions):
     """What the page says: where objects are looked for, and which of them stand."""
 
+    what: Literal["everything", "alike"] = field(
+        default="everything",
+        metadata=about(
+            "Find",
+            "Every object, or those like the objects selected in the list below: one to three "
+            "examples are enough.",
+            choices={"everything": "everything", "alike": "more like the selected"},
+        ),
+    )
+    min_likeness: float = field(
+        default=AlikeOptions.min_likeness,
+        metadata=dict(AlikeOptions.__dataclass_fields__["min_likeness"].metadata),
+    )
     points_per_side: int = field(
         default=GridRules.points_per_side,
         metadata=dict(GridRules.__dataclass_fields__["points_per_side"].metadata),
@@ -81,6 +96,18 @@ class PageOptions(AutomaticOptions):
         said = {each.name: getattr(self, each.name) for each in fields(AutomaticOptions)}
         return AutomaticOptions(**said | {"grid": GridRules(self.points_per_side)})
 
+    @property
+    def alike(self) -> AlikeOptions:
+        """The same to find what is like the examples."""
+        said = {name: getattr(self, name) for name in (*FILTERS, *LIKENESS, "within")}
+        del said["replaces"]
+        return AlikeOptions(**said)
+
+    @property
+    def wanted(self) -> AutomaticOptions:
+        """Of both what is to be found."""
+        return self.alike if self.what == "alike" else self.automatic
+
 
 class AutomaticPanel(QWidget):
     """From top to bottom: where to look, what was found and becomes of it, and which stand."""
@@ -91,13 +118,16 @@ class AutomaticPanel(QWidget):
     compared = Signal(bool)  # the image is to be seen without what was found
     all_accepted = Signal()
     chosen_accepted = Signal()
+    chosen_removed = Signal()  # they are not like the examples
     discarded = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.form, self.filters = Form(PageOptions, WHAT), Form(PageOptions, FILTERS)
+        self.likeness = Form(PageOptions, LIKENESS)
         self.form.edited.connect(self._on_edited)
-        self.filters.edited.connect(self.filtered)
+        for form in (self.filters, self.likeness):
+            form.edited.connect(self.filtered)
         self.filters.setVisible(False)  # else a low window has no room for the buttons
         self.unfold = _button(FOLDED, "Which proposals are coloured, and can be accepted")
         self.unfold.setCheckable(True)
@@ -107,7 +137,7 @@ class AutomaticPanel(QWidget):
         )
         self.draw.clicked.connect(self.draw_clicked)
         self.run = _button(
-            "Find objects", "Find all objects. Nothing is written until you accept them"
+            FIND, "Find all objects, or more like these. Nothing is written until you accept them"
         )
         self.run.clicked.connect(self.run_clicked)
         self.outcome = ShortText(OUTCOME_LINES)
@@ -125,6 +155,12 @@ class AutomaticPanel(QWidget):
             "Write the objects that you selected by Shift+click or by drawing a box",
         )
         self.accept_chosen.clicked.connect(self.chosen_accepted)
+        self.remove_chosen = _button(
+            "Not these",
+            "Remove the proposals that you selected, and all that are more like them than like "
+            "your examples",
+        )
+        self.remove_chosen.clicked.connect(self.chosen_removed)
         self.link = QCheckBox("Link them from frame to frame")
         self.link.setToolTip(
             "Accepted objects get one number in all frames: tracks in time, bodies in depth"
@@ -140,15 +176,17 @@ class AutomaticPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.form)
         layout.addLayout(_beside(self.draw, self.run))
-        layout.addWidget(self.outcome)
+        layout.addLayout(_beside(self.likeness, self.remove_chosen))
         layout.addLayout(_beside(self.accept_all, self.accept_chosen))
         layout.addLayout(_beside(self.unfold, self.before, self.discard))
+        layout.addWidget(self.outcome)
         layout.addWidget(self.link)
         layout.addWidget(self.filters)
 
     def control(self, name: str) -> Any:
         """The control of an option."""
-        return (self.filters if name in FILTERS else self.form).control(name)
+        form = {**dict.fromkeys(FILTERS, self.filters), "min_likeness": self.likeness}
+        return form.get(name, self.form).control(name)
 
     def options(self) -> PageOptions:
         """All that the page says.
@@ -159,7 +197,9 @@ class AutomaticPanel(QWidget):
             If it contradicts itself.
         """
         what, filters = self.form.value(), self.filters.value()
-        options: PageOptions = replace(what, **{name: getattr(filters, name) for name in FILTERS})
+        said = {name: getattr(filters, name) for name in FILTERS}
+        said["min_likeness"] = self.likeness.value().min_likeness
+        options: PageOptions = replace(what, **said)
         return options
 
     def show_axes(self, axes: Sequence[tuple[int, str, int]]) -> None:
@@ -195,7 +235,7 @@ class AutomaticPanel(QWidget):
                     control.setValue(value)
 
     def _on_edited(self, name: str) -> None:
-        if name == "method":  # another one has thresholds of its own
+        if name in ("what", "method"):  # another one has thresholds of its own
             with QSignalBlocker(self.filters):
                 for row in ("min_score", "min_stability"):
                     self.control(row).setValue(self.control(row).minimum())
@@ -211,7 +251,8 @@ class AutomaticPanel(QWidget):
 
     def allow_decisions(self, some: bool) -> None:
         """Whether there is anything to accept or to discard."""
-        for button in (self.before, self.discard, self.accept_all, self.accept_chosen):
+        decisions = (self.accept_all, self.accept_chosen, self.remove_chosen)
+        for button in (self.before, self.discard, *decisions):
             button.setEnabled(some)
         if not some:
             self.before.setChecked(False)
@@ -221,9 +262,14 @@ class AutomaticPanel(QWidget):
         self.accept_chosen.setText(f"Accept selected ({n})" if n else "Accept selected")
 
     def _show_rows(self) -> None:
-        by_grid = self.form.control("method").currentData() == "grid"
+        alike = self.form.control("what").currentData() == "alike"
+        by_grid = not alike and self.form.control("method").currentData() == "grid"
         in_stack = self.form.control("where").currentData() == "stack"
+        self.form.show_row("method", not alike)
         self.form.show_row("points_per_side", by_grid)
+        self.likeness.setVisible(alike)
+        self.remove_chosen.setVisible(alike)
+        self.run.setText(FIND_ALIKE if alike else FIND)
         self.form.show_row("axis", in_stack and len(self._axes) > 1)
         for name in ("first_frame", "last_frame"):
             self.form.show_row(name, in_stack)
@@ -236,7 +282,7 @@ def _button(text: str, tip: str) -> QPushButton:
     return button
 
 
-def _beside(*buttons: QPushButton) -> QHBoxLayout:
+def _beside(*buttons: QWidget) -> QHBoxLayout:
     layout = QHBoxLayout()
     layout.setSpacing(4)
     for button in buttons:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_sam.engine import (
+    AlikeOptions,
     AutomaticOptions,
     EmbeddingCache,
     FoundObject,
@@ -22,9 +23,40 @@ from .jobs import Report
 from .tasks import encoding
 
 if TYPE_CHECKING:
-    from napari_sam.engine import Predictor
+    from napari_sam.engine import Examples, Predictor
 
 Proposals: TypeAlias = tuple[FoundObject, ...]
+Searched: TypeAlias = tuple[FrameIndex, Proposals, "Likeness | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """What the proposals of a frame look like, and the examples they are compared with."""
+
+    looks: Any  # (N, D)
+    examples: Examples
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleObjects:
+    """The objects that the user chose as examples."""
+
+    stack: FrameStack
+    labels: Any  # of all frames
+    ids: Mapping[FrameIndex, Collection[int]]
+
+    def read(self, cache: EmbeddingCache, predictor: Predictor) -> Examples:
+        """What they look like."""
+        from napari_sam.engine import Examples, read_examples
+
+        return Examples.joined(
+            [
+                read_examples(
+                    predictor, self.stack, frame, read_frame(self.labels, frame), ids, cache=cache
+                )
+                for frame, ids in self.ids.items()
+            ]
+        )
 
 
 def find(
@@ -33,12 +65,17 @@ def find(
     stack: FrameStack,
     frames: Sequence[FrameIndex],
     options: AutomaticOptions,
+    chosen: ExampleObjects | None,
     report: Report,
-) -> Iterator[tuple[FrameIndex, Proposals]]:
-    """What may be an object in each of some frames. It reports in hundredths of a frame."""
+) -> Iterator[Searched]:
+    """What may be an object in each of some frames. It reports in hundredths of a frame.
+
+    With examples chosen: what may be like them. The options are those for it.
+    """
     from napari_sam.engine import propose  # it brings torch, and the window opens without it
 
     report = encoding(report)
+    examples = None if chosen is None else chosen.read(cache, predictor)
     for n, frame in enumerate(frames):
 
         def progress(done: int, total: int, n: int = n) -> None:
@@ -49,8 +86,36 @@ def find(
 
         progress(0, 1)
         cache.embed(predictor, stack, frame, encoding_on)  # what is more urgent is done between
-        found = propose(predictor, stack, frame, options, cache=cache, progress=progress)
-        yield frame, tuple(found)
+        if examples is not None and chosen is not None and isinstance(options, AlikeOptions):
+            annotated = read_frame(chosen.labels, frame)
+            yield _alike(predictor, stack, frame, examples, options, annotated, cache, progress)
+        else:
+            found = propose(predictor, stack, frame, options, cache=cache, progress=progress)
+            yield frame, tuple(found), None
+
+
+def _alike(
+    predictor: Predictor,
+    stack: FrameStack,
+    frame: FrameIndex,
+    examples: Examples,
+    options: AlikeOptions,
+    annotated: Any,
+    cache: EmbeddingCache,
+    progress: Report,
+) -> Searched:
+    from napari_sam.engine import propose_alike
+
+    given = (predictor, stack, frame, examples, options)
+    found = propose_alike(*given, annotated=annotated, cache=cache, progress=progress)
+    return frame, found.found, Likeness(found.looks, examples)
+
+
+def read_chosen(
+    cache: EmbeddingCache, predictor: Predictor, chosen: ExampleObjects, report: Report
+) -> Examples:
+    """What the examples look like now, to compare with what was found before."""
+    return chosen.read(cache, predictor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +129,7 @@ class Decision:
     labels: Any  # of all frames
     replaced: Collection[int] = ()  # ids in them that make way
     chosen: Collection[int] | None = None  # positions of the only ones meant; None: all are
+    likeness: Likeness | None = None  # where they are compared with examples
 
     def made(self) -> Proposals:
         """The proposals, each with why it does not stand if so."""
@@ -71,7 +137,13 @@ class Decision:
         if self.replaced:
             ids = np.fromiter(self.replaced, np.int64)
             annotated = np.where(np.isin(annotated, ids), 0, annotated)
-        return tuple(decide(self.proposals, self.options, self.frame_shape, annotated))
+        if self.likeness is None or not isinstance(self.options, AlikeOptions):
+            return tuple(decide(self.proposals, self.options, self.frame_shape, annotated))
+        from napari_sam.engine import Compared, decide_alike
+
+        compared = Compared(self.proposals, self.likeness.looks)
+        given = (self.likeness.examples, self.options, self.frame_shape, annotated)
+        return tuple(decide_alike(compared, *given))
 
 
 def show_decision(
