@@ -11,10 +11,12 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_sam.engine import EmbeddingCache, FrameStack
+from napari_sam.session import CLASS_KEYS
 
 from .controllers.active_image import ActiveImage
 from .controllers.answering import Answering
 from .controllers.automatic import Automatic
+from .controllers.classes import ObjectClasses
 from .controllers.controller import Controller, Window
 from .controllers.embeddings import EmbeddingAhead
 from .controllers.hover import Hover
@@ -30,6 +32,7 @@ from .controllers.tools import ToolChoice
 from .controllers.tracks import TracksView
 from .layers import LayerBridge
 from .panels.automatic import AutomaticPanel
+from .panels.classes import ClassPanel
 from .panels.dock import lay_out, leave_keys_to
 from .panels.embeddings import EmbeddingPanel
 from .panels.objects import ObjectPanel
@@ -106,10 +109,11 @@ class SamWidget(QWidget):
         self.tools, self.objects = ToolPanel(), ObjectPanel()
         self.embeddings, self.kept = EmbeddingPanel(), SessionPanel()
         self.stack, self.review_panel = StackPanel(), ReviewPanel()
-        self.everything = AutomaticPanel()
+        self.everything, self.class_panel = AutomaticPanel(), ClassPanel()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools.more)
         self.automatic_page = self.pages.add_page("Automatic", self.everything)
+        self.classes_page = self.pages.add_page("Classes", self.class_panel)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
         always = [self.source, self.status, self.tools]
@@ -139,6 +143,7 @@ class SamWidget(QWidget):
         )
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
+        self.classes = self._add(ObjectClasses(window, self.class_panel, self.objects))
         self.tracks = self._add(TracksView(window))
         self.object_list = self._add(ObjectList(window, self.objects, self.source.show_cell_size))
         self.hover = self._add(Hover(window, self.tools.hover))
@@ -160,6 +165,7 @@ class SamWidget(QWidget):
         self.source.cell_size.valueChanged.connect(self.object_list.update)
         self.embeddings.embed_clicked.connect(self.answering.embed_all)
         self.review.listed.connect(self._show_low_confidence)
+        self.review.class_confirmed.connect(self.classes.follow)
         self.stack.tracks_toggled.connect(self.tracks.show)
         self.tracks.removed.connect(partial(self.stack.tracks.setChecked, False))
         self.kept.open_chosen.connect(self.active.open_session)
@@ -183,11 +189,16 @@ class SamWidget(QWidget):
             "9": lambda viewer: self.object_actions.do("trim last"),
             "/": lambda viewer: self.object_actions.do("zoom"),
             "0": lambda viewer: self.review.looks_right(),
+            **{f"Control-{key}": self._giving(key) for key in CLASS_KEYS},
             "Control-Z": lambda viewer: self.active.undo(),
             "Control-Shift-Z": lambda viewer: self.active.redo(),
         }
         for key, action in self._keys.items():
             self.viewer.bind_key(key, action, overwrite=True)
+
+    def _giving(self, key: int) -> Callable[[Any], None]:
+        """What a class's key does. napari asks it for its name, which a partial has not."""
+        return lambda viewer: self.classes.give_by_key(key)
 
     # Running work
 
@@ -232,6 +243,7 @@ class SamWidget(QWidget):
         self.downloads.cancel()
         self.answering.give_up()
         self.automatic.stop()
+        self.classes.stop()
         self.status.show_idle("Cancelled. Click, or go to another frame, to continue.")
 
     def _show_pages(self, stack: FrameStack) -> None:

@@ -13,7 +13,7 @@ from .automatic import (
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
-from .object_class import Classes, GivenClass, ObjectClass
+from .object_class import CLASS_KEYS, Classes, GivenClass, ObjectClass
 from .placement import Placement
 from .saving.autosave import Autosave, Snapshot, save
 from .saving.image_record import image_record
@@ -23,6 +23,7 @@ from .scopes import Scope
 from .session import Session
 
 __all__ = [
+    "CLASS_KEYS",
     "Annotation",
     "Answer",
     "Autosave",

@@ -11,8 +11,10 @@ from typing import Any
 
 from .annotation import names_of
 from .history import Change
-from .object_class import COLOURS, KEYS, Classes, GivenClass, ObjectClass
+from .object_class import CLASS_KEYS, COLOURS, Classes, GivenClass, ObjectClass
 from .session import Session
+
+SURE = 0.8  # probability from which on nobody needs to look at a proposal
 
 
 def add_class(
@@ -45,7 +47,7 @@ def add_class(
     colours, keys = ({getattr(c, at) for c in classes.defined} for at in ("colour", "key"))
     n = len(classes.defined)
     free = next((each for each in COLOURS if each not in colours), COLOURS[n % len(COLOURS)])
-    key = next((each for each in KEYS if each not in keys), None) if key is None else key
+    key = next((each for each in CLASS_KEYS if each not in keys), None) if key is None else key
     made = ObjectClass(name.strip(), colour or free, key, parent)
     _make(session, replace(classes, defined=(*classes.defined, made)), f"new class “{made.name}”")
     return made
@@ -158,20 +160,24 @@ def take_proposals(
     return len(others)
 
 
-def confirm_class(session: Session, object_id: int) -> bool:
+def confirm_class(session: Session, object_id: int, run: int | None = None) -> bool:
     """Make a proposed class what the user says. ``False`` if none is proposed."""
     given = session.classes.of(object_id)
     if given is None or given.is_own:
         return False
-    give_class(session, [object_id], given.name)
+    give_class(session, [object_id], given.name, run)
     return True
 
 
 def unsure_classes(session: Session, n: int | None = None) -> list[tuple[int, GivenClass]]:
-    """Objects whose class was proposed, the least probable first."""
-    proposed = [(i, each) for i, each in session.classes.given.items() if not each.is_own]
-    proposed.sort(key=lambda entry: (entry[1].probability, entry[0]))
-    return proposed[:n]
+    """Objects of which a class was proposed that is not sure, the least probable first."""
+    proposed = [
+        (each.probability, object_id, each)
+        for object_id, each in session.classes.given.items()
+        if each.probability is not None and each.probability < SURE
+    ]
+    proposed.sort(key=lambda entry: entry[:2])
+    return [(object_id, each) for _, object_id, each in proposed[:n]]
 
 
 def _make(session: Session, after: Classes, action: str, run: int | None = None) -> None:

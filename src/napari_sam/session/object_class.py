@@ -10,7 +10,7 @@ from napari_sam.engine import SamError
 
 LONGEST_NAME = 60
 MOST_CLASSES = 200
-KEYS = range(1, 10)
+CLASS_KEYS = range(1, 10)
 COLOURS = (  # Okabe and Ito, told apart by everyone; then more
     "#e69f00",
     "#56b4e9",
@@ -58,7 +58,7 @@ class ObjectClass:
             )
         if not re.fullmatch("#[0-9a-f]{6}", self.colour):
             raise SamError(f"{self.colour!r} is not a colour. Write it as #rrggbb: #ff8800.")
-        if self.key is not None and self.key not in KEYS:
+        if self.key is not None and self.key not in CLASS_KEYS:
             raise SamError(f"{self.key} is not the key of a class. Give one from 1 to 9, or none.")
 
 
@@ -73,6 +73,11 @@ class GivenClass:
     def is_own(self) -> bool:
         """Whether the user said so."""
         return self.probability is None
+
+    @property
+    def text(self) -> str:
+        """As a list shows it: "mitotic 0.93"."""
+        return self.name if self.probability is None else f"{self.name} {self.probability:.2f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +159,11 @@ class Classes:
         """The colour of an object's class."""
         given = self.given.get(object_id)
         return None if given is None else self.named(given.name).colour
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether a class is proposed for any object."""
+        return any(not each.is_own for each in self.given.values())
 
     def with_given(self, given: Mapping[int, GivenClass | None]) -> Classes:
         """The same with other classes for some objects; ``None``: none."""

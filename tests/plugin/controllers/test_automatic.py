@@ -96,8 +96,8 @@ def test_find_filter_accept_correct_undo_save_reopen(open_page, tmp_path) -> Non
     assert session.ids_in(FRAME) == tuple(range(1, 10))
     assert session.active == 10
     assert not page.bridge.proposals.layer.visible
-    page.qtbot.waitUntil(lambda: page.widget.objects.table.rowCount() == 9)
-    page.qtbot.waitUntil(lambda: page.widget.review_panel.table.rowCount() == 9)
+    page.qtbot.waitUntil(lambda: len(page.widget.objects.table.texts()) == 9)
+    page.qtbot.waitUntil(lambda: len(page.widget.review_panel.table.texts()) == 9)
     assert page.widget.pages.tabs.isTabEnabled(page.widget.review_page)
     page.qtbot.waitUntil(lambda: len(labels.features) == 10)
     assert set(labels.features["source"][1:]) == {"automatic"}

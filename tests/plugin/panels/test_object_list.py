@@ -27,7 +27,7 @@ def panel(qtbot) -> ObjectPanel:
 
 
 def shown(panel: ObjectPanel) -> list[int]:
-    return [int(panel.table.item(row, 0).text()) for row in range(panel.table.rowCount())]
+    return [int(text) for text in panel.table.texts()]
 
 
 @pytest.mark.parametrize(("column", "order"), BY_COLUMN)
@@ -45,7 +45,8 @@ def test_a_click_on_a_title_sorts_and_a_second_one_turns(panel, column, order) -
 
 
 def test_titles_explain_themselves(panel) -> None:
-    tips = [panel.table.horizontalHeaderItem(n).toolTip() for n in range(4)]
+    header, across = panel.table.model(), Qt.Orientation.Horizontal
+    tips = [header.headerData(n, across, Qt.ItemDataRole.ToolTipRole) for n in range(5)]
     assert "frame" in tips[1]
     assert "sure" in tips[2]
     assert all(tips)
@@ -68,5 +69,5 @@ def test_the_active_row_is_in_sight_however_high_the_list(qtbot, active: int) ->
         panel.show_objects(many, active)
         qtbot.wait(1)
         viewport = panel.table.viewport().rect()
-        row = panel.table.visualItemRect(panel.table.item(active - 1, 0))
+        row = panel.table.visualRect(panel.table.model().index(active - 1, 0))
         assert viewport.contains(row.center())

@@ -55,7 +55,7 @@ class List:
         self.qtbot.keyClick(self.panel.table, key)
 
     def place(self, object_id: int):
-        return self.panel.table.visualItemRect(self.panel.table.item(object_id - 1, 0))
+        return self.panel.table.visualRect(self.panel.table.model().index(object_id - 1, 0))
 
     def click_below(self) -> None:
         viewport = self.panel.table.viewport()
@@ -241,7 +241,11 @@ def test_the_menu_names_the_objects(qtbot) -> None:
     assert menu.entries["swap"].text() == "Swap objects 3 and 7 from here on"
     assert menu.entries["join"].text() == "Object 7 continues as object 3 from here"
     titles = {action.text(): action.isEnabled() for action in menu.actions() if action.menu()}
-    assert titles == {"Delete objects 3 and 7": False, "Merge objects 3 and 7": False}
+    assert titles == {
+        "Delete objects 3 and 7": False,
+        "Merge objects 3 and 7": False,
+        "Class of objects 3 and 7": False,
+    }
 
 
 CONTROLS = {

@@ -269,7 +269,7 @@ def link(user, says: str) -> None:
 def listed(user) -> list[str]:
     """The numbers in the list of objects."""
     table = user.widget.objects.table
-    return [table.item(row, 0).text() for row in range(table.rowCount())]
+    return table.texts()
 
 
 def test_labels_are_linked_from_the_menu(numbered_anew) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.panels.review import ReviewPanel
-from napari_sam.session import Session
+from napari_sam.session import Session, classes
 from napari_sam.stacks import Direction, plan
 
 from .controller import Controller, Window
@@ -35,11 +36,17 @@ class Entry:
     source: FrameIndex  # where it came from; the same frame: it was found there
     score: float | None  # None: it ended
     why: str
+    class_name: str = ""  # it is about this class, which was proposed
 
     @property
     def key(self) -> tuple[int, FrameIndex]:
         """The object and the frame."""
         return (self.object_id, self.frame)
+
+    @property
+    def about(self) -> tuple[int, FrameIndex, bool]:
+        """What it is about: no two entries are about the same."""
+        return (*self.key, bool(self.class_name))
 
     @property
     def cells(self) -> tuple[str, str, str]:
@@ -83,6 +90,7 @@ class Review(Controller):
     """
 
     listed = Signal(int)  # how many there are
+    class_confirmed = Signal(int)  # in which run
 
     def __init__(self, window: Window, panel: ReviewPanel, propagation: Propagation) -> None:
         super().__init__(window)
@@ -108,6 +116,7 @@ class Review(Controller):
         self._bridge = bridge
         bridge.session.landed.connect(self._on_landed)
         bridge.session.active_changed.connect(self._on_active)
+        bridge.session.classes_changed.connect(self._on_classes)
         self.refresh()
 
     def detach(self) -> None:
@@ -115,6 +124,7 @@ class Review(Controller):
         if self._bridge is not None:
             self._bridge.session.landed.disconnect(self._on_landed)
             self._bridge.session.active_changed.disconnect(self._on_active)
+            self._bridge.session.classes_changed.disconnect(self._on_classes)
             self._bridge = self.current = self._correcting = None
             self._pause.stop()
             self.refresh()
@@ -123,9 +133,9 @@ class Review(Controller):
         """List what there is to look at now."""
         self.entries = [] if self._bridge is None else list(self._found(self._bridge.session))
         self._panel.show_rows([d.cells for d in self.entries], [d.why for d in self.entries])
-        keys = [entry.key for entry in self.entries]
-        if self.current is not None and self.current.key in keys:
-            self._row = keys.index(self.current.key)
+        listed = [entry.about for entry in self.entries]
+        if self.current is not None and self.current.about in listed:
+            self._row = listed.index(self.current.about)
             self._panel.mark(self._row, self.current.why)
         else:
             self._panel.mark(None, self._about_current())
@@ -143,8 +153,9 @@ class Review(Controller):
         return "" if self.current is None else SETTLED
 
     def _found(self, session: Session) -> list[Entry]:
-        """Entries to review: ended objects first, then the lowest scores."""
-        entries = [
+        """Entries to review: unsure classes, ended objects, then the lowest scores."""
+        entries = list(self._unsure(session))
+        entries += [
             Entry(*key, annotation.source, None, annotation.stopped)
             for key, annotation in session.annotations()
             if annotation.stopped and annotation.source is not None
@@ -161,6 +172,18 @@ class Review(Controller):
                 entries.append(Entry(object_id, frame, frame, score, why))
         return entries
 
+    def _unsure(self, session: Session) -> Iterator[Entry]:
+        """Objects whose proposed class is not sure."""
+        unsure = classes.unsure_classes(session, MOST_ROWS)
+        frames = {each.object_id: each.frames[0] for each in session.objects()} if unsure else {}
+        for object_id, given in unsure:
+            frame = frames.get(object_id, session.shown)
+            if frame is not None:
+                why = (
+                    f"Object {object_id} may be “{given.name}”. Confirm it, or give another class."
+                )
+                yield Entry(object_id, frame, frame, given.probability, why, given.name)
+
     # Going through the list
 
     def next(self) -> None:
@@ -168,10 +191,10 @@ class Review(Controller):
         self.finish()
         if self._settled.isActive():
             self.refresh()
-        keys = [entry.key for entry in self.entries]
-        stays = self.current is not None and self.current.key in keys
-        if keys:
-            self.look_at((self._row + stays) % len(keys))
+        listed = [entry.about for entry in self.entries]
+        stays = self.current is not None and self.current.about in listed
+        if listed:
+            self.look_at((self._row + stays) % len(listed))
 
     def look_at(self, row: int) -> None:
         """Show a frame of the list, and select its object."""
@@ -179,14 +202,17 @@ class Review(Controller):
             return
         entry = self.entries[row]
         self.finish()
-        keys = [each.key for each in self.entries]  # others, if a correction was finished
-        row = keys.index(entry.key) if entry.key in keys else row
+        listed = [each.about for each in self.entries]  # others, if a correction was finished
+        row = listed.index(entry.about) if entry.about in listed else row
         self.current, self._row = entry, row
         self._since = self._bridge.session.newest_run
         self._panel.mark(row, self.current.why)
         self._panel.propagate.setEnabled(self._can_propagate)
-        self._bridge.show_one_of([self.current.frame])
         self._bridge.select(self.current.object_id)
+        if self.current.class_name:
+            self._bridge.go_to(self.current.object_id)
+        else:
+            self._bridge.show_one_of([self.current.frame])
 
     def looks_right(self) -> None:
         """Keep the current one as the user's own, or agree that it ended; go to the next."""
@@ -194,7 +220,12 @@ class Review(Controller):
         current, self.current = self.current, None
         if self._bridge is None or current is None:
             return
-        self._bridge.session.confirm(*current.key)
+        session = self._bridge.session
+        if current.class_name:
+            classes.confirm_class(session, current.object_id, run := session.new_run())
+            self.class_confirmed.emit(run)
+        else:
+            session.confirm(*current.key)
         self.refresh()
         self.next()
 
@@ -268,6 +299,9 @@ class Review(Controller):
         else:
             self._pause.start()
             self._panel.mark(None, self._about_current())
+
+    def _on_classes(self) -> None:
+        self._settled.start()
 
     def _on_active(self, object_id: int) -> None:
         """The user continues with another object."""

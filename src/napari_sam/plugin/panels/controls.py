@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from itertools import pairwise
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QTextLayout, QTextOption
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtGui import QTextLayout, QTextOption
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QAbstractSpinBox,
     QComboBox,
     QFrame,
-    QHeaderView,
     QLabel,
     QProgressBar,
     QSizePolicy,
     QSpinBox,
-    QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
-LEAST_HEIGHT = 84  # pixels of a table: its head and two rows
 INSETS = 12  # pixels at both sides that napari's style leaves free
 REFITTED = (QEvent.Type.Resize, QEvent.Type.Polish, QEvent.Type.FontChange, QEvent.Type.StyleChange)
 
@@ -150,116 +145,6 @@ class Number(QSpinBox):
         super().__init__()
         as_number(self, tip)
         self.setSuffix(suffix)
-
-
-class Table(QTableWidget):
-    """Whole rows to choose, one or several of them.
-
-    Parameters
-    ----------
-    titles
-        Of the columns.
-    several
-        Whether more than one row can be chosen.
-    """
-
-    settled = Signal()  # the user has chosen, with the mouse or with keys
-    resorted = Signal()  # by another column, or the other way round
-    deleted = Signal()  # its key was pressed
-
-    def __init__(self, *titles: str, several: bool = False) -> None:
-        super().__init__(0, len(titles))
-        self.sorted_by, self.is_falling = 0, False  # column and direction
-        self.liked_height = 0  # pixels
-        self._filled: list[tuple[str, ...]] = []  # what the rows show
-        self._revealed: int | None = None  # the row to be kept in sight
-        self.setHorizontalHeaderLabels(titles)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        mode = QAbstractItemView.SelectionMode
-        self.setSelectionMode(mode.ExtendedSelection if several else mode.SingleSelection)
-        header, numbers = self.horizontalHeader(), self.verticalHeader()
-        if header is not None and numbers is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            numbers.hide()
-
-    def sizeHint(self) -> QSize:  # noqa: N802 Qt's name
-        """As high as it likes to be; by default it takes what others leave over."""
-        return QSize(super().sizeHint().width(), max(self.liked_height, self.minimumHeight()))
-
-    def reveal(self, row: int | None) -> None:
-        """Bring a row into sight, now and whenever the height changes."""
-        self._revealed = row
-        if row is not None and row < self.rowCount():
-            self.executeDelayedItemsLayout()  # rows that were added just now have no place yet
-            self.updateGeometries()
-            self.scrollToItem(self.item(row, 0))
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 Qt's name
-        """Keep the visible part in view."""
-        super().resizeEvent(event)
-        self.reveal(self._revealed)
-
-    def let_sort(self, *tips: str) -> None:
-        """A click on a title sorts by its column; each title explains itself."""
-        header = self.horizontalHeader()
-        if header is None:
-            return
-        for column, tip in enumerate(tips):
-            item = self.horizontalHeaderItem(column)
-            if item is not None:
-                item.setToolTip(tip)
-        header.setSectionsClickable(True)
-        header.setSortIndicatorShown(True)
-        header.setSortIndicator(self.sorted_by, Qt.SortOrder.AscendingOrder)
-        header.sectionClicked.connect(self._sort_by)
-
-    def _sort_by(self, column: int) -> None:
-        self.is_falling = column == self.sorted_by and not self.is_falling
-        self.sorted_by = column
-        order = Qt.SortOrder.DescendingOrder if self.is_falling else Qt.SortOrder.AscendingOrder
-        header = self.horizontalHeader()
-        if header is not None:
-            header.setSortIndicator(column, order)
-        self.resorted.emit()
-
-    def fill(self, rows: Sequence[Sequence[str]]) -> None:
-        """Bring it in line with some rows; most cells are as they were."""
-        with QSignalBlocker(self):
-            self.setRowCount(len(rows))
-            for row, texts in enumerate(rows):
-                if row < len(self._filled) and self._filled[row] == tuple(texts):
-                    continue
-                for column, text in enumerate(texts):
-                    item = self.item(row, column)
-                    if item is None:
-                        item = QTableWidgetItem()
-                        item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-                        self.setItem(row, column, item)
-                    if item.text() != text:
-                        item.setText(text)
-        self._filled = [tuple(texts) for texts in rows]
-
-    def chosen_rows(self) -> list[int]:
-        """The rows that are highlighted, from top to bottom."""
-        selection = self.selectionModel()
-        return sorted(index.row() for index in selection.selectedRows()) if selection else []
-
-    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802 Qt's name
-        """Chosen on release: until then the rows stay where they are."""
-        super().mouseReleaseEvent(event)
-        if event is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.settled.emit()
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 Qt's name
-        """Arrows choose as the mouse does."""
-        if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.deleted.emit()
-            return
-        before = self.chosen_rows()
-        super().keyPressEvent(event)
-        if self.chosen_rows() != before:
-            self.settled.emit()
 
 
 def thin_bar() -> QProgressBar:

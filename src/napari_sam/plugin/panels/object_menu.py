@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
@@ -29,6 +29,7 @@ MENU = (  # name, as shown, submenu; filled in with the names of the objects
     ("link", "Link the labels of all frames into tracks", ""),
 )
 
+CLASS_OF = "Class of {chosen}"
 
 NOBODY = {"chosen": "the chosen", "first": "it", "second": "another one", "mother": "the mother"}
 
@@ -37,6 +38,7 @@ class ObjectMenu(QMenu):
     """Menu of operations on the selected objects; each entry names them."""
 
     picked = Signal(str)
+    class_picked = Signal(object)  # its name, or None
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -47,6 +49,10 @@ class ObjectMenu(QMenu):
             action.triggered.connect(lambda _=False, name=name: self.picked.emit(name))
             self._menu_of(above).addAction(action)
             self.entries[name] = action
+        self._classes = QMenu(CLASS_OF, self)
+        self._classes.setEnabled(False)
+        self._offered: list[tuple[str, int | None]] = []
+        self.insertMenu(self.entries["trim first"], self._classes)
         self.name_objects(NOBODY)
 
     def _menu_of(self, title: str) -> QMenu:
@@ -56,6 +62,23 @@ class ObjectMenu(QMenu):
             self._submenus[title] = QMenu(title, self)
             self.addMenu(self._submenus[title])
         return self._submenus[title]
+
+    def offer_classes(self, classes: Sequence[tuple[str, int | None]]) -> None:
+        """Offer to give the objects one of these: names and keys."""
+        if list(classes) == self._offered:
+            return
+        self._offered = list(classes)
+        self._classes.clear()
+        self._classes.setEnabled(bool(classes))
+        for name, key in classes:
+            text = name.replace("&", "&&") + (f"\tCtrl+{key}" if key else "")
+            self._add_class(text, name)
+        self._add_class("No class", None)
+
+    def _add_class(self, text: str, name: str | None) -> None:
+        action = QAction(text, self._classes)
+        action.triggered.connect(lambda _=False: self.class_picked.emit(name))
+        self._classes.addAction(action)
 
     def allow(self, names: Collection[str]) -> None:
         """Enable these entries and no others."""
@@ -69,7 +92,7 @@ class ObjectMenu(QMenu):
         objects = {**NOBODY, **objects}
         for name, text, _ in MENU:
             self.entries[name].setText(_filled(text, objects))
-        for title, menu in self._submenus.items():
+        for title, menu in {**self._submenus, CLASS_OF: self._classes}.items():
             menu.setTitle(_filled(title, objects))
 
 

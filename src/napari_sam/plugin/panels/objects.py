@@ -8,11 +8,11 @@ from typing import Any
 from qtpy.QtCore import QItemSelectionModel, QPoint, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sam.session import ObjectSummary
+from napari_sam.session import Classes, ObjectSummary
 
 from .candidates import CandidatePanel
-from .controls import LEAST_HEIGHT, Table
 from .object_menu import ObjectMenu
+from .table import LEAST_HEIGHT, Table
 
 COLUMN_TIPS = (
     "Its number: the value of its pixels in the labels. Click to sort",
@@ -20,12 +20,16 @@ COLUMN_TIPS = (
     "Its score, from 0 to 1: how sure the model is, in the frame where it is least sure. "
     "Click to sort",
     "The number of its prompts: clicks, boxes and other drawings. Click to sort",
+    "Its class, and how probable that is where it was proposed. Click to sort: what is least "
+    "probable comes first",
 )
-SORT_KEYS: tuple[Callable[[ObjectSummary], Any], ...] = (
-    lambda each: each.object_id,
-    lambda each: (len(each.frames), [i or 0 for i in each.frames[0]], each.object_id),
-    lambda each: (2.0 if each.score is None else each.score, each.object_id),
-    lambda each: (each.n_prompts, each.object_id),
+PROMPTS, CLASS = 3, 4  # columns
+SORT_KEYS: tuple[Callable[[ObjectSummary, Classes], Any], ...] = (
+    lambda each, _: each.object_id,
+    lambda each, _: (len(each.frames), [i or 0 for i in each.frames[0]], each.object_id),
+    lambda each, _: (2.0 if each.score is None else each.score, each.object_id),
+    lambda each, _: (each.n_prompts, each.object_id),
+    lambda each, classes: (*_class_key(classes, each.object_id), each.object_id),
 )
 
 
@@ -53,8 +57,12 @@ class ObjectPanel(QWidget):
         self.more.setToolTip("Delete, merge, split, swap, join, divide, link whole objects")
         self.more.setMenu(self.menu)
         self.candidates = CandidatePanel()
-        self.table = Table("Object", "Frame", "Score", "Prompts", several=True)
+        self.table = Table(
+            "Object", "Frame", "Score", "Prompts", "Class", several=True, coloured=CLASS
+        )
+        self.table.setColumnHidden(CLASS, True)
         self._objects: Sequence[ObjectSummary] = ()
+        self._classes = Classes()
         self._ids: list[int] = []
         self._active = 0
         self._shown_row: tuple[int, int] | None = None  # the active object, and where it stood
@@ -65,7 +73,7 @@ class ObjectPanel(QWidget):
         self.table.setMinimumHeight(LEAST_HEIGHT)
         self.table.let_sort(*COLUMN_TIPS)
         self.table.resorted.connect(self._on_resorted)
-        self.table.itemDoubleClicked.connect(lambda _: self.zoom_clicked.emit())
+        self.table.doubleClicked.connect(lambda _: self.zoom_clicked.emit())
         self.table.settled.connect(self._on_settled)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._show_menu)
@@ -88,14 +96,28 @@ class ObjectPanel(QWidget):
             rgb = "rgb({}, {}, {})".format(*(round(255 * float(c)) for c in colour[:3]))
         self.swatch.setStyleSheet(f"background: {rgb}; border-radius: 3px;")
 
-    def show_objects(self, objects: Sequence[ObjectSummary], active: int) -> None:
+    def show_objects(
+        self, objects: Sequence[ObjectSummary], active: int, classes: Classes | None = None
+    ) -> None:
         """List the objects and mark the active one; others chosen beside it stay chosen."""
         chosen = self.chosen()
+        self._classes = classes = Classes() if classes is None else classes
         key = SORT_KEYS[self.table.sorted_by]
-        objects = sorted(objects, key=key, reverse=self.table.is_falling)
+        is_falling = self.table.is_falling
+        objects = sorted(objects, key=lambda each: key(each, classes), reverse=is_falling)
         self._objects = objects
         self._ids, self._active = [summary.object_id for summary in objects], active
-        self.table.fill([_cells(summary) for summary in objects])
+        if self.table.isColumnHidden(CLASS) == bool(classes.defined):
+            self.table.setColumnHidden(CLASS, not classes.defined)
+            self.table.setColumnHidden(PROMPTS, bool(classes.defined))  # 300 pixels are narrow
+            self.table.give_room_to(CLASS if classes.defined else None)
+        colours = {each.name: each.colour for each in classes.defined}
+        given = [classes.of(object_id) for object_id in self._ids]
+        self.table.fill(
+            [_cells(summary, classes) for summary in objects],
+            tips=["" if each is None else each.text for each in given],
+            colours=[None if each is None else colours[each.name] for each in given],
+        )
         self._highlight(chosen if active in chosen else [active])
         row = self._ids.index(active) if active in self._ids else None
         if row is None or self._shown_row != (active, row):
@@ -103,7 +125,7 @@ class ObjectPanel(QWidget):
         self._shown_row = None if row is None else (active, row)
 
     def _on_resorted(self) -> None:
-        self.show_objects(self._objects, self._active)
+        self.show_objects(self._objects, self._active, self._classes)
 
     def chosen(self) -> list[int]:
         """The objects chosen in the list, by id; the active one is among them if it is listed."""
@@ -153,8 +175,16 @@ class ObjectPanel(QWidget):
             self.menu.popup(viewport.mapToGlobal(at))
 
 
-def _cells(summary: ObjectSummary) -> tuple[str, str, str, str]:
+def _class_key(classes: Classes, object_id: int) -> tuple[bool, float]:
+    """What was proposed by its probability, then what the user said, then objects of no class."""
+    given = classes.of(object_id)
+    return given is None, 2.0 if given is None or given.probability is None else given.probability
+
+
+def _cells(summary: ObjectSummary, classes: Classes) -> tuple[str, ...]:
     frames = [", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames]
     frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
     score = "–" if summary.score is None else f"{summary.score:.2f}"
-    return str(summary.object_id), frame_text, score, str(summary.n_prompts)
+    given = classes.of(summary.object_id)
+    name = "" if given is None else given.text
+    return str(summary.object_id), frame_text, score, str(summary.n_prompts), name

@@ -7,6 +7,9 @@ from qtpy.QtWidgets import QTabBar, QVBoxLayout, QWidget
 
 from .controls import rule
 
+# All titles are in sight in a dock of 300 pixels
+NARROW = "QTabBar::tab { padding-left: 2px; padding-right: 2px; font-size: 11px; }"
+
 
 class Pages(QWidget):
     """Pages under tabs. Only the one shown takes room, so that a short one stays short."""
@@ -16,6 +19,7 @@ class Pages(QWidget):
         self.tabs = QTabBar()
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
+        self.tabs.setStyleSheet(NARROW)
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys are passed on to the image
         self.tabs.currentChanged.connect(self._show_page)
         self._pages: list[QWidget] = []

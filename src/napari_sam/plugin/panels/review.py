@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from .controls import LEAST_HEIGHT, ShortText, Table
+from .controls import ShortText
+from .table import LEAST_HEIGHT, Table
 
 REVIEW_HINT = "Objects of low confidence, first those most worth a correction."
 
@@ -56,12 +57,7 @@ class ReviewPanel(QWidget):
 
     def show_rows(self, rows: Sequence[tuple[str, str, str]], tips: Sequence[str]) -> None:
         """List what is to be looked at: object, frame, score."""
-        self.table.fill(rows)
-        for row, tip in enumerate(tips):
-            for column in range(self.table.columnCount()):
-                item = self.table.item(row, column)
-                if item is not None:
-                    item.setToolTip(tip)
+        self.table.fill(rows, tips)
         for button in (self.next, self.right):
             button.setEnabled(bool(rows))
 
