@@ -54,4 +54,5 @@ def wait(done: Callable[[], bool]) -> None:
         QApplication.processEvents()
 
 
-photograph(Path(sys.argv[1]))
+if __name__ == "__main__":
+    photograph(Path(sys.argv[1]))

@@ -38,7 +38,7 @@ def main(names: list[str]) -> None:
     """Write the pictures of these names into docs/pictures; all of them where none is given."""
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
-    for name in names or (*MAKERS, "window", "propagate", "automatic-page"):
+    for name in names or (*MAKERS, "window", "propagate", "automatic-page", "classes"):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
             if problem is not None:
@@ -47,6 +47,8 @@ def main(names: list[str]) -> None:
             in_a_window("make_movie.py", PICTURES / "propagate.gif")
         elif name == "automatic-page":
             in_a_window("make_automatic.py", PICTURES / "automatic-page.png")
+        elif name == "classes":
+            in_a_window("make_classes.py", PICTURES / "classes.png")
         else:
             save(MAKERS[name](predictor), name)
 

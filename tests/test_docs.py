@@ -22,11 +22,20 @@ from typer.main import get_command
 import napari_sam
 from checkpoints import small_state
 from commands import NapariSam
-from napari_sam import FrameStack, Prompts, Session, read_image, write_labels
+from napari_sam import (
+    FrameStack,
+    Predictor,
+    Prompts,
+    Session,
+    load_model,
+    read_image,
+    write_labels,
+)
 from napari_sam.cli import app
 from napari_sam.engine import Labelled
 from napari_sam.formats import export
 from napari_sam.session import save
+from napari_sam.session.classes import add_class, give_class
 from small_runs import write_folder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -81,6 +90,7 @@ def folder(working_folder: Path) -> Path:
     tifffile.imwrite(working_folder / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
     write_folder(working_folder / "my_cells", 6)
     save(worked_on(), working_folder / "movie.tif.napari-sam", image_path="movie.tif")
+    save(classified(first), working_folder / "cells.tif.napari-sam", image_path="cells.tif")
     safetensors.torch.save_file(small_state(), working_folder / "my_cells.safetensors")
     return working_folder
 
@@ -92,6 +102,20 @@ def worked_on() -> Session:
         labels[:, 4:12, 10 * n : 10 * n + 8] = object_id
     labels[20, 20:30, 20:30] = 9
     return Session(FrameStack.from_array(np.zeros(labels.shape, np.uint8)), labels)
+
+
+def classified(labels: np.ndarray) -> Session:
+    """A session of the coins, in which two have a class."""
+    session = Session(FrameStack.from_array(data.coins()), labels)
+    for object_id, name in ((1, "small"), (2, "large")):
+        add_class(session, name)
+        give_class(session, [object_id], name)
+    return session
+
+
+def names_of_classes() -> dict[str, Any]:
+    session = Session(FrameStack.from_array(data.coins()), read_image("first.tif")[0])
+    return {"session": session, "predictor": Predictor(load_model("pocket"))}
 
 
 def names_of_headless() -> dict[str, Any]:
@@ -124,6 +148,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"image": data.coins()},
     "alike.md": names_of_alike,
     "automatic.md": lambda: {"image": data.coins()},
+    "classes.md": names_of_classes,
     "export.md": lambda: {"labels": read_image("first.tif")[0]},
     "headless.md": names_of_headless,
     "measure.md": names_of_measure,

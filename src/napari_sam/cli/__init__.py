@@ -10,6 +10,7 @@ import typer
 from .alike import alike
 from .automatic import auto
 from .bench import bench
+from .classify import classify
 from .embed import embed, show_cache
 from .evaluate import evaluate
 from .export import export, import_
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-at_work = (segment, auto, alike, propagate, track, measure, export, embed)
+at_work = (segment, auto, alike, propagate, track, classify, measure, export, embed)
 for command in (*at_work, demo, evaluate, bench, train):
     app.command()(command)
 app.command("import")(import_)
