@@ -1,4 +1,4 @@
-"""The picture of the page Classes: nuclei of stained tissue, brown or blue, from a few of each.
+"""The picture of the page Classes: glands and nuclei of stained tissue, from a few of each.
 
 `make_pictures.py` runs this where there is a display, or a virtual one.
 """
@@ -21,7 +21,7 @@ EXAMPLES = 5  # of each class
 
 
 def photograph(path: Path) -> None:
-    """Find the nuclei, give the reddest and the bluest a class, and have the rest proposed."""
+    """Find objects, give the reddest and the bluest a class, and have the rest proposed."""
     viewer = napari.Viewer(title="napari: Segment Anything")
     viewer.window.resize(1250, 960)
     tissue = data.immunohistochemistry()[:, 100:]
@@ -40,8 +40,8 @@ def photograph(path: Path) -> None:
     ids = np.unique(labels[labels > 0])
     by_redness = sorted(ids.tolist(), key=lambda i: redness[labels == i].mean())
     for name, colour, some in (
-        ("brown", "#e69f00", by_redness[-EXAMPLES:]),
-        ("blue", "#56b4e9", by_redness[:EXAMPLES]),
+        ("gland", "#e69f00", by_redness[-EXAMPLES:]),
+        ("nucleus", "#56b4e9", by_redness[:EXAMPLES]),
     ):
         add_class(session, name, colour=colour)
         give_class(session, some, name)
