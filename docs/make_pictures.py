@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from napari_sam.demo import SCENES, Scene, draw, photograph_apart, show
 from napari_sam.engine import (
     AutomaticOptions,
     GridRules,
+    Labelled,
     find_alike,
     find_objects,
     read_examples,
     to_labels,
 )
+from napari_sam.formats import export
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 
@@ -38,7 +41,8 @@ def main(names: list[str]) -> None:
     """Write the pictures of these names into docs/pictures; all of them where none is given."""
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
-    for name in names or (*MAKERS, "window", "propagate", "automatic-page", "classes"):
+    windows = ("window", "propagate", "automatic-page", "classes", "results-page")
+    for name in names or (*MAKERS, *windows):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
             if problem is not None:
@@ -49,6 +53,8 @@ def main(names: list[str]) -> None:
             in_a_window("make_automatic.py", PICTURES / "automatic-page.png")
         elif name == "classes":
             in_a_window("make_classes.py", PICTURES / "classes.png")
+        elif name == "results-page":
+            in_a_window("make_results.py", PICTURES / "results-page.png")
         else:
             save(MAKERS[name](predictor), name)
 
@@ -88,6 +94,23 @@ def alike(predictor: Predictor) -> Image.Image:
     return in_a_row([Image.fromarray(overlay(frame, labels)) for labels in (examples, both)])
 
 
+def cutouts(predictor: Predictor) -> Image.Image:
+    """Six coins as the format `cutouts` writes them, on white."""
+    found = show(SCENES[1], predictor)
+    objects = Labelled.of(found.labels)
+    stack = FrameStack.from_array(SCENES[1].image())
+    with tempfile.TemporaryDirectory() as folder:
+        export(objects, Path(folder) / "coins", "cutouts", image=stack)
+        parts = []
+        for path in sorted(Path(folder, "coins").iterdir())[:6]:
+            with Image.open(path) as part:
+                white = Image.new("RGB", part.size, "white")
+                white.paste(part, mask=part.getchannel("A"))
+                size = (2 * part.width, 2 * part.height)
+                parts.append(white.resize(size, Image.Resampling.NEAREST))
+    return in_a_row(parts)
+
+
 def in_a_window(script: str, path: Path) -> None:
     """Let a script write a picture of the window, on a virtual display where there is one."""
     command = [sys.executable, str(Path(__file__).with_name(script)), str(path)]
@@ -114,6 +137,7 @@ MAKERS: dict[str, Callable[[Predictor], Image.Image]] = {
     "alike": alike,
     "automatic": automatic,
     "correction": correction,
+    "cutouts": cutouts,
     "prompts": prompts_picture,
     "candidates": candidates_picture,
     "labels": labels_picture,

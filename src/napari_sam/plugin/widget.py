@@ -19,7 +19,9 @@ from .controllers.automatic import Automatic
 from .controllers.classes import ObjectClasses
 from .controllers.controller import Controller, Window
 from .controllers.embeddings import EmbeddingAhead
+from .controllers.exporting import Exporting
 from .controllers.hover import Hover
+from .controllers.measuring import Measuring
 from .controllers.messages import Messages
 from .controllers.models import ModelChoice
 from .controllers.network_input import InputChoice
@@ -35,6 +37,8 @@ from .panels.automatic import AutomaticPanel
 from .panels.classes import ClassPanel
 from .panels.dock import lay_out, leave_keys_to
 from .panels.embeddings import EmbeddingPanel
+from .panels.exporting import ExportPanel
+from .panels.measuring import MeasurePanel
 from .panels.objects import ObjectPanel
 from .panels.pages import Pages
 from .panels.review import ReviewPanel
@@ -110,12 +114,14 @@ class SamWidget(QWidget):
         self.embeddings, self.kept = EmbeddingPanel(), SessionPanel()
         self.stack, self.review_panel = StackPanel(), ReviewPanel()
         self.everything, self.class_panel = AutomaticPanel(), ClassPanel()
+        self.measurements, self.exports = MeasurePanel(), ExportPanel()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools.more)
         self.automatic_page = self.pages.add_page("Automatic", self.everything)
         self.classes_page = self.pages.add_page("Classes", self.class_panel)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
+        self.results_page = self.pages.add_page("Results", self.measurements, self.exports)
         always = [self.source, self.status, self.tools]
         lay_out(self, always, self.pages, self.objects, self.kept)
         leave_keys_to(self.viewer.window._qt_viewer.canvas.native, self)
@@ -146,6 +152,8 @@ class SamWidget(QWidget):
         self.classes = self._add(ObjectClasses(window, self.class_panel, self.objects))
         self.tracks = self._add(TracksView(window))
         self.object_list = self._add(ObjectList(window, self.objects, self.source.show_cell_size))
+        self.measuring = self._add(Measuring(window, self.measurements, self.objects))
+        self.exporting = self._add(Exporting(window, self.exports, self.objects))
         self.hover = self._add(Hover(window, self.tools.hover))
         self.answering = self._add(Answering(window, self.ahead))
 
@@ -244,6 +252,7 @@ class SamWidget(QWidget):
         self.answering.give_up()
         self.automatic.stop()
         self.classes.stop()
+        self.measuring.stop()
         self.status.show_idle("Cancelled. Click, or go to another frame, to continue.")
 
     def _show_pages(self, stack: FrameStack) -> None:

@@ -1,0 +1,98 @@
+"""Objects written for another program, beside the window."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam.engine import FrameStack, Labelled, SamError
+from napari_sam.formats.catalogue import FORMATS
+from napari_sam.plugin.layers.labelled import labelled, only
+from napari_sam.plugin.panels.exporting import SOME, ExportPanel
+from napari_sam.plugin.panels.objects import ObjectPanel
+from napari_sam.plugin.work.jobs import EMBED, Job, Report
+
+from .controller import Controller, Window
+
+if TYPE_CHECKING:
+    from napari_sam.plugin.layers.bridge import LayerBridge
+
+EXPORT = "export"  # job slot
+
+
+class Exporting(Controller):
+    """Writes what the panel says.
+
+    Parameters
+    ----------
+    panel
+        Shows it.
+    objects
+        The list of objects.
+    """
+
+    def __init__(self, window: Window, panel: ExportPanel, objects: ObjectPanel) -> None:
+        super().__init__(window)
+        self._panel, self._objects = panel, objects
+        panel.export_chosen.connect(self.export)
+
+    def attach(self, bridge: LayerBridge) -> None:
+        """Export the objects of an image from now on."""
+        self._bridge = bridge
+        self._panel.suggested = bridge.labels.name
+
+    def export(self, path: str) -> None:
+        """Write all objects, or those chosen in the list."""
+        if self._bridge is None:
+            return
+        target = Path(path)
+        name = self._panel.format.currentData()
+        objects = labelled(self._bridge.session, self._bridge.labels)
+        if self._panel.what.currentData() == SOME:
+            objects = only(objects, self._objects.chosen())
+        try:
+            self._check(target)
+        except SamError as error:
+            self._tell(error)
+            return
+        self._panel.run.setEnabled(False)
+        self._panel.text.say(f"Writing {target.name} …")
+        job = Job(
+            EXPORT,
+            partial(_export, objects, target, name, self._bridge.session.stack),
+            done=partial(self._on_written, target),
+            failed=self._on_failed,
+            priority=EMBED,
+        )
+        self._worker.submit(job)
+
+    def _check(self, target: Path) -> None:
+        """Refuse to write over the image, or into its session."""
+        if self._bridge is None:
+            return
+        source = self._bridge.image.source.path
+        saved = self._bridge.session.saved
+        for read in (source, None if saved is None else saved.folder):
+            if read is None:
+                continue
+            given, to = Path(read).resolve(), target.resolve()
+            if to == given or (given in to.parents and to.parent.name != "labels"):
+                raise SamError(f"{target.name} is, or is in, {given.name}. Write it elsewhere.")
+
+    def _on_written(self, target: Path, lost: list[str]) -> None:
+        self._panel.run.setEnabled(True)
+        self._panel.show_written(target, " ".join(lost))
+
+    def _on_failed(self, error: Exception) -> None:
+        self._panel.run.setEnabled(True)
+        self._panel.text.say("Nothing was written.")
+        self._tell(error)
+
+
+def _export(
+    objects: Labelled, target: Path, name: str, stack: FrameStack, report: Report
+) -> list[str]:
+    from napari_sam.formats import export
+
+    return export(objects, target, name, image=stack if FORMATS[name].needs_image else None)

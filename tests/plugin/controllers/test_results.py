@@ -1,0 +1,186 @@
+"""Objects measured, chosen in the plot, and exported, in a real window."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from npe2 import PluginManager
+from PIL import Image
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_sam.engine import read_image
+from napari_sam.formats import FORMATS, find_format
+
+LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+
+
+def squares() -> np.ndarray:
+    """Five squares; the sides are 4, 6, 8, 10 and 12."""
+    labels = np.zeros((40, 100), np.uint16)
+    for n in range(5):
+        side = 4 + 2 * n
+        labels[5 : 5 + side, 20 * n + 2 : 20 * n + 2 + side] = n + 1
+    return labels
+
+
+def image() -> np.ndarray:
+    return np.where(squares() > 0, 50 + 10 * squares(), 9).astype(np.uint8)
+
+
+@pytest.fixture
+def open_results(open_window):
+    """A window with objects of another tool on an image, the page Results in front."""
+
+    def open_(pixels: np.ndarray, labels: np.ndarray, **place):
+        user = open_window(pixels, **place)
+        widget = user.widget
+        widget.ahead.prefetch = False
+        mine = user.viewer.add_labels(labels, name="mine", **place)
+        user.qtbot.waitUntil(lambda: widget.source.labels.findText("mine") > 0)
+        index = widget.source.labels.findText("mine")
+        widget.source.labels.setCurrentIndex(index)
+        widget.source.labels.activated.emit(index)
+        user.qtbot.waitUntil(lambda: widget.bridge.labels.name == mine.name, timeout=60_000)
+        user.ready()
+        widget.pages.tabs.setCurrentIndex(widget.results_page)
+        return user
+
+    return open_
+
+
+def drag_around(user, *corners: tuple[float, float]) -> None:
+    """Drag the mouse over the plot along these corners and back, in units of its axes."""
+    plot = user.widget.measurements.plot
+    surface = plot.surface
+    path = [plot.place_of(*corner) for corner in (*corners, corners[0])]
+    QTest.mousePress(surface, LEFT, NONE, path[0].toPoint())
+    for one, other in pairwise(path):
+        for share in (0.25, 0.5, 0.75, 1.0):
+            move(surface, one + (other - one) * share)
+    QTest.mouseRelease(surface, LEFT, NONE, path[-1].toPoint())
+
+
+def move(surface: QWidget, at: QPointF) -> None:
+    """Move the mouse with its button held, which QTest's own moves have not."""
+    everywhere = surface.mapToGlobal(at)
+    event = QMouseEvent(QEvent.Type.MouseMove, at, everywhere, Qt.MouseButton.NoButton, LEFT, NONE)
+    QApplication.sendEvent(surface, event)
+    QTest.qWait(10)
+
+
+def measured(user) -> None:
+    """Press the button, and wait."""
+    user.qtbot.mouseClick(user.widget.measurements.run, LEFT)
+    user.qtbot.waitUntil(lambda: not user.widget.measuring.is_busy, timeout=60_000)
+    user.ready()
+
+
+def test_measured_chosen_saved_and_exported(open_results, tmp_path: Path) -> None:
+    user = open_results(image(), squares(), scale=(0.5, 0.5), units=("um", "um"))
+    widget, qtbot = user.widget, user.qtbot
+    panel, exports = widget.measurements, widget.exports
+
+    measured(user)
+    assert "5 objects measured" in panel.text.text()
+    table = widget.measuring.table
+    assert table["area_um2"].tolist() == [4, 9, 16, 25, 36]
+    features = widget.bridge.labels.features.set_index("index")
+    assert features.loc[3, "area_um2"] == 16
+
+    # A lasso around points chooses objects in the list
+    panel.across.setCurrentIndex(panel.across.findData("area_um2"))
+    panel.up.setCurrentIndex(panel.up.findData("intensity_mean"))
+    qtbot.wait(50)
+    drag_around(user, (14, 75), (14, 95), (27, 95), (27, 75))
+    assert widget.objects.chosen() == [3, 4]
+    assert "2 objects chosen" in panel.text.text()
+
+    # A range of the histogram, too; and what is chosen in the list is marked in the plot
+    panel.up.setCurrentIndex(0)
+    qtbot.wait(50)
+    drag_around(user, (20, 0.5), (30, 0.5))
+    assert widget.objects.chosen() == [4]
+    widget.objects.choose([1, 5])
+    assert panel.plot._chosen_bars.opts["height"].sum() == 2
+
+    # Saved as they are seen
+    for name in ("table.csv", "plot.png", "plot.svg"):
+        save = panel.table_chosen if name == "table.csv" else panel.plot_chosen
+        save.emit(str(tmp_path / name))
+        assert f"{name} is written" in panel.text.text()
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 5
+    with Image.open(tmp_path / "plot.png") as picture:
+        assert picture.width == 1600
+    svg = (tmp_path / "plot.svg").read_text()
+    assert "<svg" in svg
+    assert "area_um2" in svg  # text stays text
+
+    # Exported: all, then those chosen
+    def exported(name: str, what: str) -> Path:
+        path = tmp_path / f"{what}{FORMATS[name].suffixes[0]}"
+        exports.what.setCurrentIndex(exports.what.findData(what))
+        exports.format.setCurrentIndex(exports.format.findData(name))
+        exports.export_chosen.emit(str(path))
+        qtbot.waitUntil(lambda: exports.run.isEnabled(), timeout=60_000)
+        return path
+
+    pixels = np.asarray(read_image(exported("tiff", "all"))[0])
+    np.testing.assert_array_equal(pixels, squares())
+    content = json.loads(exported("geojson", "chosen").read_text())
+    assert [each["properties"]["name"] for each in content["features"]] == ["1", "5"]
+    assert "chosen.geojson is written" in exports.text.text()
+    assert "size of a pixel is lost" in exports.text.text()
+    assert exports.show_folder.isEnabled()
+
+    # What cannot be written is told, and what changed since is said
+    panel.table_chosen.emit(str(tmp_path / "table.doc"))
+    assert "cannot be saved as table.doc" in widget.status.text.text()
+    widget.objects.choose([1])
+    widget.bridge.select(1)
+    widget.object_actions.do("delete here")
+    user.ready()
+    qtbot.waitUntil(lambda: "measure again" in panel.text.text(), timeout=60_000)
+    measured(user)
+    assert widget.measuring.table["object_id"].tolist() == [2, 3, 4, 5]
+
+
+def test_a_curve_a_track(open_results) -> None:
+    labels = np.stack([np.roll(squares(), t, axis=1) for t in range(3)])
+    pixels = (labels > 0).astype(np.uint8) * 99
+    user = open_results(pixels, labels, axis_labels=("t", "y", "x"))
+    widget = user.widget
+    measured(user)
+    panel = widget.measurements
+    panel.across.setCurrentIndex(panel.across.findData("t"))
+    panel.up.setCurrentIndex(panel.up.findData("centroid_x_px"))
+    assert panel.plot._lines.opts["connect"].tolist() == [1, 1, 0] * 5
+    assert widget.measuring.table["object_id"].tolist() == sorted([1, 2, 3, 4, 5] * 3)
+
+
+@pytest.mark.filterwarnings("ignore:.* is lost")  # what a format cannot hold is said
+@pytest.mark.filterwarnings("ignore:.* are lost")
+def test_file_save_reaches_every_writer(tmp_path: Path) -> None:
+    """By the manifest, as napari's own dialog does."""
+    manager = PluginManager.instance()
+    manager.discover()
+    manifest = manager.get_manifest("napari-sam-annotator")
+    attributes = {
+        "scale": (0.5, 0.5),
+        "units": ("micrometer", "micrometer"),
+        "axis_labels": ("y", "x"),
+    }
+    for writer in manifest.contributions.writers:
+        (ending,) = writer.filename_extensions
+        path = tmp_path / f"saved{ending}"
+        (command,) = (c for c in manifest.contributions.commands if c.id == writer.command)
+        assert command.exec((str(path), squares(), attributes)) == [str(path)]
+        assert path.exists()
+        assert find_format(None, path).suffixes[0] == ending
