@@ -7,14 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_sam.engine import (
-    FrameError,
-    FrameIndex,
-    Labelled,
-    read_labels,
-    read_scales,
-    scales_of,
-)
+from napari_sam.engine import FrameError, FrameIndex, Labelled
 from napari_sam.session import (
     Annotation,
     Classes,
@@ -39,6 +32,8 @@ def open_labelled(
     SamError
         If it cannot be read.
     """
+    from napari_sam.engine import read_labels, read_scales, scales_of  # the window needs no zarr
+
     if is_session(path):
         return labelled_session(SessionFile(path))
     labels, letters = read_labels(path, series=series, axes=axes)
