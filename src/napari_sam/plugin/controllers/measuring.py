@@ -47,7 +47,8 @@ class Measuring(Controller):
         panel.axes_chosen.connect(self._draw)
         panel.table_chosen.connect(self.save_table)
         panel.plot_chosen.connect(self.save_plot)
-        objects.table.itemSelectionChanged.connect(self._highlight)
+        if selection := objects.table.selectionModel():
+            selection.selectionChanged.connect(self._highlight)
 
     def attach(self, bridge: LayerBridge) -> None:
         """Measure the objects of an image from now on."""
@@ -184,7 +185,7 @@ class Measuring(Controller):
         self._highlight()
         self._panel.text.say(f"{len(ids)} object{'s' * (len(ids) != 1)} chosen in the list.")
 
-    def _highlight(self) -> None:
+    def _highlight(self, *_: object) -> None:
         if self._panel.plot is not None and self.table is not None:
             chosen = self.table["object_id"].isin(self._objects.chosen())
             self._panel.plot.highlight(np.flatnonzero(chosen).tolist())
