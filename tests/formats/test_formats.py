@@ -19,11 +19,23 @@ from pycocotools.coco import COCO
 from shapely.geometry import shape as to_shapely
 
 from labelled_cases import CASES, RING, Case, holes, many, movie, volume, volumes
-from napari_sam.engine import FrameError, Labelled, SamError, read_image, read_scales
+from napari_sam.engine import (
+    FrameError,
+    Labelled,
+    SamError,
+    read_image,
+    read_labels,
+    read_scales,
+)
 from napari_sam.formats import FORMATS, Canvas, export, import_objects, losses
+from napari_sam.formats.catalogue import SHAPES
 
 ENDINGS = {"ome-zarr-0.4": "04.zarr", "yolo": "yolo"}
-READ = [each.name for each in FORMATS.values() if each.reads and "pixels" in each.holds]
+READ = [
+    each.name
+    for each in FORMATS.values()
+    if each.reads and each.holds >= SHAPES and each.name != "ctc"  # which has tests of its own
+]
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -64,6 +76,17 @@ def test_in_again_without_the_image(name: str, tmp_path: Path) -> None:
     objects = movie()
     again = import_objects(written(objects, tmp_path, name))
     np.testing.assert_array_equal(again.labels[...], objects.labels)
+
+
+@pytest.mark.parametrize("source", ["axon_sem", "cancer_migration_timelapse", "mouse_embryo_3d"])
+def test_real_objects_come_back(source: str, data_folder: Path, tmp_path: Path) -> None:
+    index = json.loads((data_folder / "index.json").read_text())
+    about = next(each for each in index if each["source"] == source)
+    labels = np.asarray(read_labels(data_folder / about["labels"])[0][...])
+    objects = Labelled.of(labels, axes=about["axes"])
+    for name in (*READ, "ctc"):
+        again = import_objects(written(objects, tmp_path, name), name, canvas=Canvas.of(objects))
+        np.testing.assert_array_equal(again.labels[...], labels)
 
 
 @pytest.mark.slow
