@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from scipy.sparse import coo_array
-from torch import Tensor
-
-from napari_sam.model import PocketFeatures
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .predictor import Embedding
 
 COARSEST = 16  # input pixels to one of the image embedding, in every network here
@@ -64,6 +63,8 @@ def pooled_features(embedding: Embedding, masks: Sequence[PlacedMask]) -> NDArra
 
 def feature_maps(embedding: Embedding) -> list[Tensor]:
     """The maps ``(1, C, h, w)`` of a frame that say what is seen, in the order they are pooled."""
+    from napari_sam.model import PocketFeatures
+
     tensors, n = embedding.tensors, len(PocketFeatures._fields)
     if len(tensors) < n:
         return [tensors[0]]

@@ -30,7 +30,7 @@ def test_the_card_names_this_file() -> None:
 
 
 def test_the_card_gives_these_scores(data_folder: Path) -> None:
-    """Two frames of sources kept out of training, judged again."""
+    """Two frames, judged again."""
     found = re.search(
         rf"first frames of `(\w+)` and `(\w+)`, (\d) objects each: {FIGURE} after one click, "
         rf"{FIGURE} after three, {FIGURE} for a box",
@@ -50,7 +50,7 @@ def test_the_window_says_what_the_card_says() -> None:
     """The one line under the model's name has the card's figures, rounded."""
     (line,) = (entry.suits for entry in CATALOGUE if entry.name == "pocket")
     figures = re.findall(r"0\.\d\d", line)
-    (means,) = re.findall(r"\| \*\*macro mean\*\* \| 378 \|(.*)\|", CARD)
+    (means,) = re.findall(r"\| \*\*macro mean\*\* \| 458 \|(.*)\|", CARD)
     values = [float(value) for value in means.split("|")]
     one_click, three_clicks, box = values[0], values[3], values[6]
     assert figures == [f"{value:.2f}" for value in (one_click, three_clicks, box)]
