@@ -1,7 +1,16 @@
 """Floor 3: the annotation of one image. No napari, no Qt, no threads."""
 
 from . import classes, objects
-from .annotation import Annotation, Answer, ObjectSummary, Propagated, Request, decode, names_of
+from .annotation import (
+    Annotation,
+    Answer,
+    Key,
+    ObjectSummary,
+    Propagated,
+    Request,
+    decode,
+    names_of,
+)
 from .automatic import (
     Claim,
     Landing,
@@ -32,6 +41,7 @@ __all__ = [
     "Drawing",
     "Footprint",
     "GivenClass",
+    "Key",
     "LabelEdit",
     "Landing",
     "ObjectClass",

@@ -68,7 +68,8 @@ class CurrentAnnotations:
         """
         ranked = []
         for object_id, frames in self._objects.items():
-            for run in _runs(frames).values():
+            is_propagated = any(each.source is not None for each in frames.values())
+            for run in _runs(frames).values() if is_propagated else ():
                 scores = np.array([each.score for _, each in run], np.float64)
                 areas = np.array([each.footprint.landed.area for _, each in run], np.float64)
                 doubt = (1 - scores) * areas / max(areas.mean(), 1.0)

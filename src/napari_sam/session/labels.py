@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sam.engine import (
@@ -20,7 +19,16 @@ from napari_sam.engine import (
 from .annotation import Annotation, Answer, Key, ObjectSummary, Request
 from .current import CurrentAnnotations
 from .drawing import Drawing
-from .edits import LabelEdit, Region, check_fits, frames_of_edit, read_frame, region_of, writes
+from .edits import (
+    LabelEdit,
+    Region,
+    check_fits,
+    frames_of_edit,
+    read_frame,
+    region_of,
+    unique_ids,
+    writes,
+)
 from .history import Change, History, Parents
 from .label_arrays import UNREADABLE, check_labels, highest_id_of, why_not_writable
 from .object_class import Classes
@@ -45,7 +53,7 @@ class AnnotatedLabels:
         written to.
     """
 
-    landed = Signal(int, tuple)  # an object's annotation in a frame changed: (object_id, frame)
+    landed = Signal(tuple)  # objects whose annotations in a frame changed: (object_id, frame)
     relabelled = Signal()  # an operation gave objects other ids, or a step went back or forth
     parents_changed = Signal()
     classes_changed = Signal()
@@ -104,7 +112,7 @@ class AnnotatedLabels:
 
     def ids_in(self, frame: FrameIndex) -> tuple[int, ...]:
         """The ids in the labels of a frame, from any source."""
-        return tuple(int(i) for i in np.unique(read_frame(self.labels, frame)) if i > 0)
+        return tuple(i for i in unique_ids(read_frame(self.labels, frame)) if i > 0)
 
     def region(self, object_id: int, frame: FrameIndex) -> Region:
         """The pixels of an object in the labels of a frame as they are now.
@@ -281,8 +289,8 @@ class AnnotatedLabels:
     def _set(self, annotations: Mapping[Key, Annotation | None]) -> None:
         self._mark(frame for _, frame in annotations)
         self._current.put(annotations)
-        for key in annotations:
-            self.landed.emit(*key)
+        if annotations:
+            self.landed.emit(tuple(annotations))
 
     def _set_parents(self, parents: Parents) -> None:
         self.parents = parents

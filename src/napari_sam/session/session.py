@@ -157,7 +157,7 @@ class Session(AnnotatedLabels):
         owner = self._owner(key, answer.mask, answer.request.prompts)
         if owner is not None:
             self._mark(())
-            self.landed.emit(*key)
+            self.landed.emit((key,))
             self.refused.emit(*key, owner)
             return None
         self.models[answer.model] = (answer.model_hash, answer.precision)
@@ -169,7 +169,7 @@ class Session(AnnotatedLabels):
         """Give up a request that could not be decoded; the annotation before is kept."""
         if self._pending.drop(request):
             self._mark(())
-            self.landed.emit(*request.key)
+            self.landed.emit((request.key,))
 
     def annotate(
         self,

@@ -292,8 +292,8 @@ def test_the_weakest_first_to_be_confirmed_or_corrected(open_stack) -> None:
     t = second[0]
 
     start = session.labels.copy()
-    session.landed.connect(lambda *key: landed.append(key))
     landed: list = []
+    session.landed.connect(landed.extend)
     user.click((t, 9, 6 + t), button=Qt.MouseButton.RightButton)
     user.click(at(t))
     user.ready()

@@ -13,6 +13,7 @@ from napari_sam.plugin.layers.proposals import draw_proposals
 from napari_sam.plugin.panels.automatic import AutomaticPanel
 from napari_sam.plugin.work import automatic as tasks
 from napari_sam.plugin.work.jobs import BULK, PREVIEW, Job
+from napari_sam.session import Key
 
 from .accepting import NOTHING_CHOSEN, Accepting
 from .automatic_run import Run, frames_along
@@ -384,10 +385,10 @@ class Automatic(Controller):
         if frame is not None:
             self._decide(run, [frame])
 
-    def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
+    def _on_landed(self, keys: Sequence[Key]) -> None:
         """Labels were changed, so other proposals may stand."""
-        if self.run is not None and frame in self.run.proposals:
-            self._stale.add(frame)
+        if self.run is not None:
+            self._stale |= {frame for _, frame in keys if frame in self.run.proposals}
             self._defer(self._decide_stale)
 
     def _decide_stale(self) -> None:

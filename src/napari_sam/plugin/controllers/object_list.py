@@ -34,7 +34,7 @@ class ObjectList(Controller):
         self, window: Window, panel: ObjectPanel, show_diameter: Callable[[float | None], None]
     ) -> None:
         super().__init__(window)
-        self._found: list[ObjectSummary] = []  # in the labels of the shown frame
+        self._found: list[ObjectSummary] | None = []  # in the labels of the shown frame, once read
         self._panel, self._show_diameter = panel, show_diameter
         panel.next_clicked.connect(self.next_object)
         panel.object_clicked.connect(self.select)
@@ -72,6 +72,8 @@ class ObjectList(Controller):
         self._panel.show_active(session.active, self._bridge.labels.get_color(session.active))
         known = session.objects()
         ids = {each.object_id for each in known}
+        if self._found is None:
+            self._found = self._find(self._bridge.frame)
         found = [each for each in self._found if each.object_id not in ids]
         listed = sorted([*known, *found], key=lambda each: each.object_id)
         self._panel.show_objects(listed, session.active, session.classes)
@@ -89,17 +91,20 @@ class ObjectList(Controller):
         )
 
     def _on_frame(self, frame: FrameIndex | None) -> None:
-        self._found = []
-        if self._bridge is not None and frame is not None:
-            session = self._bridge.session
-            if math.prod(session.stack.frame_shape_of(frame)) <= MOST_PIXELS_SEARCHED:
-                ids = session.ids_in(frame)
-                self._found = [ObjectSummary(object_id, (frame,), None, 0) for object_id in ids]
+        self._found = None
         self.update()
 
     def _on_relabelled(self) -> None:
-        if self._bridge is not None:
-            self._on_frame(self._bridge.frame)
+        self._on_frame(None)
+
+    def _find(self, frame: FrameIndex | None) -> list[ObjectSummary]:
+        """What is in the labels of a frame, from any source."""
+        if self._bridge is None or frame is None:
+            return []
+        session = self._bridge.session
+        if math.prod(session.stack.frame_shape_of(frame)) > MOST_PIXELS_SEARCHED:
+            return []
+        return [ObjectSummary(each, (frame,), None, 0) for each in session.ids_in(frame)]
 
     # What the user does
 

@@ -14,7 +14,7 @@ from napari_sam.engine import FrameIndex, SamError, time_left
 from napari_sam.plugin.panels.stack import PageOptions, StackPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
-from napari_sam.session import Annotation, Propagated, Session
+from napari_sam.session import Annotation, Key, Propagated, Session
 from napari_sam.stacks import Plan, Through, ids_between, plan
 
 from .controller import Controller, Window
@@ -238,18 +238,17 @@ class Propagation(Controller):
         if self._bridge is not None and self._panel.follow.isChecked():
             self._bridge.show_one_of([propagated.frame])
 
-    def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
+    def _on_landed(self, keys: Sequence[Key]) -> None:
         """Stop a run that was undone, and do not report it."""
         bridge = self._bridge
-        if bridge is not None and frame == bridge.frame:
+        if bridge is not None and any(frame == bridge.frame for _, frame in keys):
             self._defer(self._suggest)
         if bridge is None or not bridge.is_replaying:
             return
-        current = bridge.session.current(object_id, frame)
         for run in (*self.runs.values(), self._told):
-            if run is None or run.last != (object_id, frame):
+            if run is None or run.last is None or run.last not in keys:
                 continue
-            is_back = current is run.landed
+            is_back = bridge.session.current(*run.last) is run.landed
             if not is_back:
                 self.stop()
             self._tell_outcome(run, run.outcome if is_back else "")

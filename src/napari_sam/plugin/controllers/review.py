@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.panels.review import ReviewPanel
-from napari_sam.session import Session, classes
+from napari_sam.session import Key, Session, classes
 from napari_sam.stacks import Direction, plan
 
 from .controller import Controller, Window
@@ -284,13 +284,13 @@ class Review(Controller):
 
     # What the user and the runs do
 
-    def _on_landed(self, object_id: int, frame: FrameIndex) -> None:
+    def _on_landed(self, keys: Sequence[Key]) -> None:
         self._settled.start()
         bridge, entry = self._bridge, self._correcting or self.current
         if bridge is None or entry is None or bridge.is_replaying:
             return
         session = bridge.session
-        is_corrected = entry.key == (object_id, frame) and frame in session.anchors(object_id)
+        is_corrected = entry.key in keys and entry.frame in session.anchors(entry.object_id)
         if not is_corrected or any(request.key == entry.key for request in session.pending()):
             return
         self._correcting = entry

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
     import pandas as pd
     from psygnal import SignalInstance
 
-SETTLE_MS = 300  # time without new masks before layer and table are updated
+SETTLE_MS = 400  # time without new masks before layer and table are updated; not with the review
 AT_ONCE_S = 0.02  # time to read labels before the window is updated
 PAUSE = 5  # times what drawing the tracks took is waited before the next time
 SHAPES = (3, 4)  # numbers of axes that a Tracks layer can show
+COLUMNS: dict[str, tuple[type, object]] = {  # of the features table: type, and of the background
+    "index": (np.int64, 0),  # the id
+    "score": (float, np.nan),
+    "stability": (float, np.nan),
+    "model": (object, ""),
+    "source": (object, ""),  # the user, other frames, or automatic segmentation
+    "prompts": (np.int64, 0),
+    "frames": (np.int64, 0),
+    "parent": (object, ""),
+    "class": (object, ""),
+    "class_probability": (float, np.nan),
+}
 
 
 class TracksView(Controller):
@@ -159,29 +171,31 @@ def features_of(session: Session) -> pd.DataFrame:
         if annotation.footprint.landed:
             known.setdefault(object_id, []).append(annotation)
     ids = sorted({*known, *session.classes.given})
-    classes = [session.classes.of(i) for i in ids]
-    its = [known.get(i, []) for i in ids]
+    columns = zip(*(_row(session, i, known.get(i, [])) for i in ids), strict=True)
+    filled = dict(zip(COLUMNS, columns, strict=False))
     return pd.DataFrame(
         {
-            "index": np.array([0, *ids], np.int64),  # 0 is the background
-            "score": [np.nan, *(_lowest([_score(a) for a in each]) for each in its)],
-            "stability": [np.nan, *(_lowest([a.stability for a in each]) for each in its)],
-            "model": ["", *(", ".join(sorted({a.model for a in each} - {""})) for each in its)],
-            "source": ["", *map(_sources, its)],
-            "prompts": [0, *(sum(len(a.drawings) for a in each) for each in its)],
-            "frames": [0, *(sum(bool(a.footprint.landed) for a in each) for each in its)],
-            "parent": ["", *(" ".join(map(str, session.parents.get(i, ()))) for i in ids)],
-            "class": ["", *("" if each is None else each.name for each in classes)],
-            "class_probability": np.array(
-                [None, *(None if each is None else each.probability for each in classes)], float
-            ),
+            name: np.array([background, *filled.get(name, ())], kind)  # 0 is the background
+            for name, (kind, background) in COLUMNS.items()
         }
     )
 
 
-def _sources(annotations: list[Annotation]) -> str:
-    """Where an object comes from: the user, other frames, or automatic segmentation."""
-    return ", ".join(sorted({_source(each) for each in annotations}))
+def _row(session: Session, object_id: int, annotations: list[Annotation]) -> tuple[object, ...]:
+    """What the table says of an object."""
+    given = session.classes.of(object_id)
+    return (
+        object_id,
+        _lowest([_score(each) for each in annotations]),
+        _lowest([each.stability for each in annotations]),
+        ", ".join(sorted({each.model for each in annotations} - {""})),
+        ", ".join(sorted({_source(each) for each in annotations})),
+        sum([len(each.drawings) for each in annotations]),
+        len(annotations),
+        " ".join(map(str, session.parents.get(object_id, ()))),
+        "" if given is None else given.name,
+        np.nan if given is None or given.probability is None else given.probability,
+    )
 
 
 def _source(annotation: Annotation) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from napari_sam.engine import FrameIndex
-from napari_sam.session import Session
+from napari_sam.session import Key, Session
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,12 @@ class Replay:
         before = dict(self._session.annotations())
         replayed = Replayed(said)
 
-        def note(*key: Any) -> None:
-            replayed.frames.add(key[1])
-            both = (before.get(key), self._session.current(*key))
-            replayed.sources.update(
-                each.source for each in both if each is not None and each.source
-            )
+        def note(keys: Sequence[Key]) -> None:
+            replayed.frames.update(frame for _, frame in keys)
+            for key in keys:
+                for each in (before.get(key), self._session.current(*key)):
+                    if each is not None and each.source:
+                        replayed.sources.add(each.source)
 
         self._session.landed.connect(note)
         self.is_running = True
