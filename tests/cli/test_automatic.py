@@ -69,6 +69,8 @@ def test_json(napari_sam: NapariSam) -> None:
         ("--max-area 100", 0),
         ("--min-score 0.95", 0),
         ("--min-roundness 0.99", 0),
+        ("--max-intensity 0.5", 0),
+        ("--min-intensity 0.5", 2),
         ("--points-per-side 1", 0),
     ],
 )
@@ -113,6 +115,11 @@ REFUSALS = (
         "contradiction",
         "auto first.png --out o.tif --min-area 9 --max-area 3",
         "9 pixels or more and of 3 or less",
+    ),
+    Refusal(
+        "darker than dark",
+        "auto first.png --out o.tif --min-intensity 0.8 --max-intensity 0.2",
+        "0.8 or more and of 0.2 or less",
     ),
     Refusal("a share", "auto first.png --out o.tif --overlap 3", "overlap is 3.0. Give a number"),
     Refusal("no area", "auto first.png --out o.tif --within 3,3,3,9", "has no area"),

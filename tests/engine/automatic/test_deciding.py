@@ -77,6 +77,18 @@ CASES = (
         replace(SEEDS, min_roundness=0.6),
     ),
     Case(
+        "intensities",
+        tuple(square(0, 15 * n, intensity=of) for n, of in enumerate((0.39, 0.4, 0.6, 0.61))),
+        ("too dark", None, None, "too bright"),
+        replace(SEEDS, min_intensity=0.4, max_intensity=0.6),
+    ),
+    Case(
+        "an intensity that nobody measured",
+        (square(0, 0), square(20, 0, intensity=0.3)),
+        (None, "too dark"),
+        replace(SEEDS, min_intensity=0.4),
+    ),
+    Case(
         "at the border",
         (square(0, 20), square(5, 0), square(30, 20), square(10, 50), square(10, 20)),
         ("at the border",) * 4 + (None,),

@@ -61,6 +61,8 @@ def test_every_disc_is_found_once(pocket: Predictor) -> None:
         ]
         assert inside.area == pytest.approx(np.pi * RADIUS**2, rel=0.15)
         assert inside.score > SeedRules().min_score
+        assert inside.intensity is not None
+        assert 0.8 < inside.intensity <= 1, "discs are white in the frame as it is shown"
         assert inside.method == "seeds"
 
 

@@ -190,7 +190,9 @@ def propose_alike(
             covered[each.where] |= each.mask
     reach = 1.0 if found else ALONE
     further = _further(predictor, embedding, examples, options, covered, reach)
-    return Compared((*found, *further.found), np.concatenate([compared_.looks, further.looks]))
+    shown = stack.frame(frame)
+    found += [each.seen_in(shown, embedding.frame_shape) for each in further.found]
+    return Compared(tuple(found), np.concatenate([compared_.looks, further.looks]))
 
 
 def decide_alike(

@@ -91,6 +91,10 @@ def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
         return "too large"
     if options.min_roundness > 0 and found.roundness < options.min_roundness:
         return "not round"
+    if found.intensity is not None and found.intensity < options.min_intensity:
+        return "too dark"
+    if found.intensity is not None and found.intensity > options.max_intensity:
+        return "too bright"
     return None
 
 

@@ -77,7 +77,11 @@ def propose(
     if options.within is not None:
         _check_inside(options.within, stack.frame_shape_of(frame))
     propose_by = propose_grid if method == "grid" else propose_seeds
-    yield from propose_by(predictor, stack, frame, options, cache, progress)
+    shown: NDArray[np.uint8] | None = None
+    for found in propose_by(predictor, stack, frame, options, cache, progress):
+        if shown is None and found.area:
+            shown = stack.frame(frame)
+        yield found if shown is None else found.seen_in(shown, stack.frame_shape_of(frame))
 
 
 def _check_inside(outline: Outline, frame_shape: tuple[int, int]) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.prompts import Point
 
+WHITE = 255  # of frames as they are shown to the network
+
 Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
 
 Dropped: TypeAlias = Literal[
@@ -20,6 +22,8 @@ Dropped: TypeAlias = Literal[
     "too small",
     "too large",
     "not round",
+    "too dark",
+    "too bright",
     "at the border",
     "outside",
     "cut off",  # it ends where the part of the frame ends that it was looked for in
@@ -48,6 +52,7 @@ class FoundObject:
     cut_off: bool = False  # whether it ends where that part ends, inside the frame
     dropped: Dropped | None = None
     likeness: float | None = None  # how like the examples, if it was compared with any
+    intensity: float | None = None  # mean over its pixels as shown, 0 black, 1 white; None: unknown
 
     @classmethod
     def unseen(
@@ -123,6 +128,18 @@ class FoundObject:
 
         around = float(perimeter(np.pad(self.mask, 1)))
         return min(1.0, 4 * np.pi * self.area / around**2) if around else 1.0
+
+    def seen_in(self, frame: NDArray[np.uint8], frame_shape: tuple[int, int]) -> Self:
+        """The same with its intensity in a frame ``(h, w, 3)``, perhaps a smaller level of it."""
+        if not self.area:
+            return self
+        if frame.shape[:2] == frame_shape:
+            values = frame[self.where][self.mask]
+        else:
+            y, x = (np.argwhere(self.mask) + self.window[:2]).T
+            height, width = frame_shape
+            values = frame[y * frame.shape[0] // height, x * frame.shape[1] // width]
+        return replace(self, intensity=float(values.mean()) / WHITE)
 
     def drop(self, reason: Dropped | None) -> Self:
         """The same, dropped for a reason, or standing."""

@@ -163,6 +163,28 @@ class AutomaticOptions:
             metavar="ROUNDNESS",
         ),
     )
+    min_intensity: float = field(
+        default=0.0,
+        metadata=about(
+            "Darkest",
+            "The lowest mean intensity of an object in the frame as the model sees it: 0 black, 1 "
+            "white.",
+            least=0,
+            most=1,
+            metavar="INTENSITY",
+        ),
+    )
+    max_intensity: float = field(
+        default=1.0,
+        metadata=about(
+            "Brightest",
+            "The highest mean intensity of an object in the frame as the model sees it: 0 black, 1 "
+            "white.",
+            least=0,
+            most=1,
+            metavar="INTENSITY",
+        ),
+    )
     border: bool = field(
         default=True,
         metadata=about("At the border", "Keep objects that the border of the frame cuts."),
@@ -189,6 +211,12 @@ class AutomaticOptions:
         check_options(self)
         if self.min_area is not None and self.max_area is not None:
             _check_areas(self.min_area, self.max_area)
+        if self.min_intensity > self.max_intensity:
+            raise SamError(
+                f"No object is of an intensity of {self.min_intensity:g} or more and of "
+                f"{self.max_intensity:g} or less. Give a min_intensity of {self.max_intensity:g} "
+                "or less."
+            )
         if self.within is not None:
             object.__setattr__(self, "within", _checked_outline(self.within))
 

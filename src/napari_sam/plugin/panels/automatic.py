@@ -22,6 +22,8 @@ FILTERS = (
     "min_area",
     "max_area",
     "min_roundness",
+    "min_intensity",
+    "max_intensity",
     "overlap",
     "border",
     "replaces",

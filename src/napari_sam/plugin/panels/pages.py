@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QTabBar, QVBoxLayout, QWidget
 
 from .controls import rule
 
-# All titles are in sight in a dock of 300 pixels
+# All pages can be reached in a dock of 300 pixels: there the titles are cut, not hidden
 NARROW = "QTabBar::tab { padding-left: 2px; padding-right: 2px; font-size: 11px; }"
 
 
@@ -20,6 +20,8 @@ class Pages(QWidget):
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
         self.tabs.setStyleSheet(NARROW)
+        self.tabs.setUsesScrollButtons(False)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideRight)
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys are passed on to the image
         self.tabs.currentChanged.connect(self._show_page)
         self._pages: list[QWidget] = []
