@@ -126,12 +126,14 @@ def recall_input(image: Image, channel_axis: int | None, saved: Mapping[str, Any
 
 def _letters_in_file(image: Image) -> str | None:
     """The letters of the axes in the file that an image was opened from, if they fit it."""
+    path = image.source.path
+    if not path:
+        return None
     from napari_sam.engine import tiff_axes  # brings in zarr, which a new panel need not
 
-    path = image.source.path
     shape = tuple((image.data[0] if image.multiscale else image.data).shape)
     try:
-        return tiff_axes(Path(path), shape) if path else None
+        return tiff_axes(Path(path), shape)
     except SamError:
         return None
 
