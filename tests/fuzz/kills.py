@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,13 @@ class LabelsAsTiff(Outputs):
 
 class LabelsAsZarr(LabelsAsTiff):
     name = "labels{}.zarr"  # a folder of that name would not be replaced
+
+    def newest(self) -> int:
+        newest = super().newest()
+        for path in self.folder.glob(self.name.format("*")):  # all are read; they need not be again
+            if path.name != self.name.format(newest):
+                shutil.rmtree(path)
+        return newest
 
     def strangers(self) -> set[str]:
         return set()  # each has a name of its own, which no later run writes
