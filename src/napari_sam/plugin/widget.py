@@ -264,7 +264,7 @@ class SamWidget(QWidget):
     def _show_low_confidence(self, n: int) -> None:
         """What was found automatically is reviewed in a single frame as well."""
         self.pages.allow(self.review_page, "" if n else self._why_not)
-        self.pages.tabs.setTabText(self.review_page, f"Review ({n})" if n else "Review")
+        self.pages.rename(self.review_page, f"Review ({n})" if n else "Review")
 
     def _use_preferences(self, event: object = None) -> None:
         preferences = read_preferences()

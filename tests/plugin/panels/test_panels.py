@@ -14,6 +14,7 @@ from napari_sam.plugin.panels.controls import Choice, Number, ShortText
 from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.panels.object_menu import ObjectMenu
 from napari_sam.plugin.panels.objects import ObjectPanel
+from napari_sam.plugin.panels.pages import Pages
 from napari_sam.plugin.panels.sessions import SessionPanel
 from napari_sam.plugin.panels.status import StatusPanel
 from napari_sam.session import ObjectSummary
@@ -228,6 +229,22 @@ def test_that_nothing_is_saved_is_never_cut(qtbot) -> None:
     panel.show_place("Saved 20:28 in cells.tif.napari-sam", "/data/cells.tif.napari-sam")
     assert not panel.warning.isVisible()
     assert "/data/cells.tif.napari-sam" in panel.text.toolTip()
+
+
+@pytest.mark.parametrize("width", [500, 286, 150])
+def test_every_page_can_be_reached_however_narrow_the_dock(qtbot, width: int) -> None:
+    pages = Pages()
+    qtbot.addWidget(pages)
+    for title in ("Annotate", "Automatic", "Classes", "Stack", "Review", "Results"):
+        pages.add_page(title, QWidget())
+    pages.resize(width, 200)
+    pages.show()
+    pages.rename(4, "Review (12)")
+    qtbot.wait(1)
+    assert pages.width() == width
+    assert pages.tabs.tabRect(5).right() <= width
+    is_cut = pages.tabs.elideMode() != Qt.TextElideMode.ElideNone
+    assert is_cut == (width == 150)
 
 
 def test_the_menu_names_the_objects(qtbot) -> None:

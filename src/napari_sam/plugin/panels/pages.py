@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QTabBar, QVBoxLayout, QWidget
 
 from .controls import rule
 
-# All pages can be reached in a dock of 300 pixels: there the titles are cut, not hidden
-NARROW = "QTabBar::tab { padding-left: 2px; padding-right: 2px; font-size: 11px; }"
+NARROW = "QTabBar::tab { padding-left: 1px; padding-right: 1px; font-size: 10px; }"
 
 
 class Pages(QWidget):
@@ -19,9 +19,8 @@ class Pages(QWidget):
         self.tabs = QTabBar()
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        self.tabs.setStyleSheet(NARROW)
         self.tabs.setUsesScrollButtons(False)
-        self.tabs.setElideMode(Qt.TextElideMode.ElideRight)
+        self.tabs.setMinimumWidth(1)  # else no title could ever be cut
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys are passed on to the image
         self.tabs.currentChanged.connect(self._show_page)
         self._pages: list[QWidget] = []
@@ -44,6 +43,25 @@ class Pages(QWidget):
         at = self.tabs.addTab(title)
         self._show_page(self.tabs.currentIndex())
         return at
+
+    def rename(self, page: int, title: str) -> None:
+        """Give a page another title."""
+        self.tabs.setTabText(page, title)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 Qt's name
+        """Write the titles smaller where there is no room for all of them, or cut them."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        modes = Qt.TextElideMode
+        self.tabs.setElideMode(modes.ElideNone)
+        self.tabs.setStyleSheet("")
+        if self.tabs.sizeHint().width() > self.width():
+            self.tabs.setStyleSheet(NARROW)
+        if self.tabs.sizeHint().width() > self.width():
+            self.tabs.setElideMode(modes.ElideRight)
 
     def allow(self, page: int, why_not: str) -> None:
         """Whether a page can be gone to: a reason forbids it."""
