@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,13 @@ def test_derived_names_fit(tmp_path, stem):
 def test_derived_names_of_long_names_differ(tmp_path):
     names = {fitting_name(tmp_path, "x" * 300 + end, ".napari-sam") for end in "ab"}
     assert len(names) == 2
+
+
+@posix
+def test_many_write_one_file_at_once(tmp_path: Path) -> None:
+    """None takes the new part of another for one left behind."""
+    target = tmp_path / "views.npz"
+    with ThreadPoolExecutor(8) as writers:
+        ended = [writers.submit(write_text, target, "x" * 1000) for _ in range(400)]
+        assert [each.result() for each in ended] == [None] * 400
+    assert os.listdir(tmp_path) == ["views.npz"]

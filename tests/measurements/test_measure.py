@@ -85,8 +85,8 @@ def test_hulls_and_feret_by_trying_all(labels: np.ndarray, height: float) -> Non
     longest, shortest = hulls.feret((height, 1.0))
     for n, object_id in enumerate(runs.ids):
         mask = labels == object_id
-        inside = convex_hull_image(mask, offset_coordinates=False) if mask.sum() > 2 else mask
         if np.linalg.matrix_rank(np.argwhere(mask) - np.argwhere(mask)[0]) == 2:
+            inside = convex_hull_image(mask, offset_coordinates=False)
             assert hulls.n_pixels()[n] == inside.sum()
         corners = np.argwhere(mask)[:, None] + [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)]
         corners = corners.reshape(-1, 2) * (height, 1.0)

@@ -130,10 +130,14 @@ def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         if sys.platform == "win32":  # nobody can remove there what another process has open
             return part, None
-        lock = os.open(part, os.O_RDONLY)
+        # Another run may take it for left behind, and remove it, before it is locked
+        try:
+            lock = os.open(part, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         with contextlib.suppress(OSError):  # not every network drive has locks
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if part.exists():  # else another run took it for left behind, before the lock
+        if part.exists():
             return part, lock
         os.close(lock)
 
