@@ -44,6 +44,7 @@ SAVED_EVERY = 10  # frames
 class Scripted(nn.Module):
     """Embeddings of (1, 256, 64, 64), and a disc around the last click."""
 
+    merges_clicks = False
     config = PocketConfig("scripted", input_size=1024, mask_size=256)
 
     def preprocess(self, image: Tensor) -> Tensor:

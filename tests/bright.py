@@ -21,6 +21,7 @@ class Bright(nn.Module):
     ``on_block`` is called in the middle of every encoding: there a test can do what it likes.
     """
 
+    merges_clicks = False
     config = PocketConfig("bright", input_size=SIDE, mask_size=SIDE)
 
     def __init__(self) -> None:

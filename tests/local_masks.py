@@ -42,6 +42,7 @@ def decode(image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 class LocalMasks(nn.Module):
     """Ours."""
 
+    merges_clicks = False
     config = SMALL
     preprocess = staticmethod(partial(reference_sam(SMALL).preprocess))
 

@@ -23,6 +23,7 @@ Path = Sequence[Disc | None]  # one a frame; None: not there
 class Threshold(nn.Module):
     """A network whose mask is what is bright in and around a mask, in a box, or under clicks."""
 
+    merges_clicks = False
     config = PocketConfig("threshold", input_size=SIZE, mask_size=SIZE)
 
     def __init__(self) -> None:

@@ -20,6 +20,7 @@ class Painter(nn.Module):
     is filled. It ranks the candidate named at its making best.
     """
 
+    merges_clicks = False
     config = PocketConfig("painter", input_size=SIZE, mask_size=SIZE)
 
     def __init__(self, ranked_best: int) -> None:

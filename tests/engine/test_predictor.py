@@ -107,6 +107,20 @@ def test_a_seed_is_the_references_mask_input(small: Pair, predictor: Predictor) 
     assert relative_error(torch.tensor(ours.low_res_logits), torch.tensor(low_res)) < 1e-5
 
 
+def test_one_click_of_the_embedded_network(pocket: Predictor) -> None:
+    """First what all masks of all sizes agree on, the candidates behind it, unless these alone."""
+    embedding = pocket.encode(picture((200, 320)))
+    click = Prompts.from_points([(50, 60)])
+    merged = pocket.predict(embedding, click)
+    assert (merged.tokens, merged.best) == ((0, 1, 2, 3), 0)
+    three = pocket.predict(embedding, click, multimask=True)
+    assert three.tokens == (1, 2, 3)
+    assert three.best == three.iou_predictions.argmax()
+    np.testing.assert_array_equal(merged.low_res_logits[1:], three.low_res_logits)
+    single = pocket.predict(embedding, click, multimask=False)
+    assert np.abs(merged.low_res_logits[0] - single.low_res_logits[0]).max() > 1e-3
+
+
 def test_candidates(predictor: Predictor) -> None:
     """One click has three candidates; more prompts have the single mask, the three behind it."""
     embedding = predictor.encode(picture((200, 320)))

@@ -81,13 +81,13 @@ def test_candidates_are_shown_and_taken(open_window, coins) -> None:
     user.click(COIN)
     user.ready()
     bridge, panel = user.widget.bridge, user.widget.objects.candidates
-    user.qtbot.waitUntil(lambda: sum(b.isVisible() for b in panel.buttons) == 3)
+    user.qtbot.waitUntil(lambda: sum(b.isVisible() for b in panel.buttons) == 4)
     prediction = bridge.session.answer(1, FRAME).prediction
     first = prediction.best
     assert panel.buttons[first].isChecked()
     user.press("k")
     user.ready()
-    second = (first + 1) % 3
+    second = (first + 1) % 4
     user.qtbot.waitUntil(lambda: panel.buttons[second].isChecked())
     np.testing.assert_array_equal(bridge.labels.data > 0, prediction.mask(second))
     panel.buttons[first].click()

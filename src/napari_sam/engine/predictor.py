@@ -152,8 +152,8 @@ class Predictor:
             Points, box and mask of one object, yx in frame pixels.
         multimask
             ``True``: the three candidates of an ambiguous prompt; ``False``: the single mask;
-            ``None``: three for a single click, otherwise the single mask first and the three
-            behind it.
+            ``None``: the single mask first and the three behind it, but of a single click only
+            the three, of a network that does not merge the masks of a click.
         seed
             Low-res logits ``(m, m)`` of an earlier prediction, refined by these prompts.
         diameter
@@ -229,21 +229,21 @@ class Predictor:
                 f"This embedding was made by another model than {self.model.name}. "
                 "Encode the frame again with this one."
             )
+        network = self.model.network
+        one_click = seed is None and _kind(prompts[0]) == ONE_CLICK
+        merged = network.merges_clicks and one_click and multimask is None
         tensors = self._prompt_tensors(embedding, prompts, seed, diameter)
-        tensors = replace(tensors, least_iou=least_iou)
-        logits, iou_predictions = self.model.network.decode(
-            self._features(embedding), tensors
-        )  # (B, 4, m, m), (B, 4)
-        tokens = _tokens(multimask, ambiguous=seed is None and _kind(prompts[0]) == ONE_CLICK)
-        config = self.model.network.config
-        stride = config.input_size // config.mask_size
+        tensors = replace(tensors, least_iou=least_iou, merge_clicks=merged)
+        logits, scores = network.decode(self._features(embedding), tensors)  # (B, 4, m, m), (B, 4)
+        tokens = _tokens(multimask, ambiguous=one_click and not merged)
+        stride = network.config.input_size // network.config.mask_size
         upscale = partial(
             upscale_logits,
             stride=stride,
             input_shape=embedding.input_shape,
             frame_shape=embedding.frame_shape,
         )
-        logits, scores = logits[:, tokens].float(), iou_predictions[:, tokens].float()
+        logits, scores = logits[:, tokens].float(), scores[:, tokens].float()
         fittest = fitness(logits, scores, stride, tensors.diameter).argmax(1)  # (B,)
         return [
             Prediction(

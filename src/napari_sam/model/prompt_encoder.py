@@ -24,6 +24,7 @@ class PromptTensors:
     masks: Tensor | None = None  # (B, 1, m, m) low-res logits
     diameter: float | None = None  # of the objects as expected, where that is known
     least_iou: float | None = None  # IoU prediction of a candidate from which masks are worth it
+    merge_clicks: bool = False  # the single mask of one click shall be what all its masks agree on
 
     @property
     def given(self) -> tuple[Tensor, ...]:

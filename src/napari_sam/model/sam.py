@@ -42,6 +42,8 @@ class NetworkConfig(Protocol):
 class Network(Protocol):
     """Methods of every network, Segment Anything or the embedded one; each is an `nn.Module`."""
 
+    merges_clicks: bool  # whether it can merge the masks of one click, and is better for it
+
     @property
     def config(self) -> NetworkConfig: ...
     def preprocess(self, image: Tensor) -> Tensor: ...
@@ -93,6 +95,8 @@ VIT_T = SamConfig("vit_t", TinyViTConfig())
 
 class Sam(nn.Module):
     """Segment Anything; parameters are named as the keys of the official checkpoints."""
+
+    merges_clicks = False  # a single click is ambiguous to it, its candidates are the better answer
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()

@@ -30,6 +30,7 @@ EDGES = 2  # stride of the logits
 STEP = 16  # pixels of a level between places where a window may begin
 COARSE = 2  # from this level on a click is decoded only if the finer ones are uncertain
 OUTSIDE = -16.0  # logit where an object was not looked for
+SHARPNESS = 0.06  # of IoU predictions: a mask predicted so much better weighs e times as much
 
 
 class View(NamedTuple):
@@ -46,8 +47,11 @@ class Pocket(nn.Module):
 
     It sees a frame at several sizes, and each object in a window of the one at which the object has
     a size the network knows. An object of which nothing is known but a click is decoded at the
-    finer sizes, and at the coarsest if they are uncertain; the highest IoU prediction is kept.
+    finer sizes, and at the coarsest if they are uncertain; the highest IoU prediction is kept. The
+    masks of all sizes can also be merged into one, which is better than the one that is kept.
     """
+
+    merges_clicks = True  # the single mask answers a click better than its candidates do
 
     def __init__(self, config: PocketConfig = POCKET) -> None:
         super().__init__()
@@ -133,21 +137,25 @@ class Pocket(nn.Module):
         Returns:
             low-res logits (B, 4, H / 2, W / 2) and IoU predictions (B, 4), for the single mask
             (index 0) and the three candidates for an ambiguous prompt (1 to 3). Outside of the
-            window in which an object was looked at, its logits are `OUTSIDE`.
+            window in which an object was looked at, its logits are `OUTSIDE`. If the prompts say
+            that clicks are merged, the single mask of one click is what all of its masks at all
+            sizes agree on.
         """
         pyramid = _pyramid(features)
-        chosen: dict[int, _Look] = {}
+        looks: list[list[_Look]] = [[] for _ in range(prompts.n_objects)]
         alike_in = partial(_order, masked=prompts.masks is not None)
         views = sorted(_views(self.config, pyramid, prompts), key=alike_in)
         for _, alike in groupby(views, key=alike_in):
-            open_ = [view for view in alike if not self._is_settled(chosen.get(view.nth))]
+            open_ = [view for view in alike if not self._is_settled(looks[view.nth])]
             for look in self._look(pyramid, prompts, open_) if open_ else ():
-                nth = look.view.nth
-                if nth not in chosen or look.score > chosen[nth].score:
-                    chosen[nth] = look
-        looks = [chosen[nth] for nth in range(len(chosen))]
-        masks = torch.stack([self._whole(look, pyramid) for look in looks])
-        return masks, torch.stack([look.iou_predictions for look in looks])
+                looks[look.view.nth].append(look)
+        chosen = [max(each, key=lambda look: look.score) for each in looks]
+        masks = torch.stack([self._whole(look.logits, look.view, pyramid) for look in chosen])
+        scores = torch.stack([look.iou_predictions for look in chosen])
+        for nth, each in enumerate(looks):
+            if prompts.merge_clicks and prompts.masks is None and _n_clicks(prompts, nth) == 1:
+                masks[nth, 0], scores[nth, 0] = self._merged(each, pyramid)
+        return masks, scores
 
     def decode_clicks(
         self, features: tuple[Tensor, ...], points: Tensor, level: int
@@ -173,8 +181,8 @@ class Pocket(nn.Module):
         logits = torch.stack([look.logits for look in looks])
         return views, logits, torch.stack([look.iou_predictions for look in looks])
 
-    def _is_settled(self, look: _Look | None) -> bool:
-        return look is not None and look.score >= self.config.sure
+    def _is_settled(self, looks: list[_Look]) -> bool:
+        return any(look.score >= self.config.sure for look in looks)
 
     def _look(
         self, pyramid: list[PocketFeatures], prompts: PromptTensors, views: list[View]
@@ -191,20 +199,38 @@ class Pocket(nn.Module):
             fits = fitness(logits[nth], scores[nth], EDGES * shrink, prompts.diameter)
             ambiguous = prompts.masks is None and _n_clicks(prompts, view.nth) == 1
             score = fits[1:].max() if ambiguous else fits[0]
-            yield _Look(view, logits[nth].float(), scores[nth].float(), float(score))
+            yield _Look(view, logits[nth].float(), scores[nth].float(), fits.float(), float(score))
 
-    def _whole(self, look: _Look, pyramid: list[PocketFeatures]) -> Tensor:
-        """The logits of a window, (4, h, w), where they are in those of the frame, (4, H, W)."""
-        shrink = self.config.levels[look.view.level]
-        whole = look.logits.new_full((len(look.logits), *pyramid[0].edges.shape[-2:]), OUTSIDE)
-        logits = look.logits
+    def _whole(
+        self, maps: Tensor, view: View, pyramid: list[PocketFeatures], outside: float = OUTSIDE
+    ) -> Tensor:
+        """Maps of a window, (C, h, w) at stride 2, where they are in those of the frame."""
+        shrink = self.config.levels[view.level]
+        whole = maps.new_full((len(maps), *pyramid[0].edges.shape[-2:]), outside)
         if shrink > 1:
-            logits = F.interpolate(
-                logits[None], scale_factor=shrink, mode="bilinear", align_corners=False
+            maps = F.interpolate(
+                maps[None], scale_factor=shrink, mode="bilinear", align_corners=False
             )[0]
-        y, x = (at * shrink // EDGES for at in look.view.start)
-        whole[:, y : y + logits.shape[1], x : x + logits.shape[2]] = logits
+        y, x = (at * shrink // EDGES for at in view.start)
+        whole[:, y : y + maps.shape[1], x : x + maps.shape[2]] = maps
         return whole
+
+    def _merged(self, looks: list[_Look], pyramid: list[PocketFeatures]) -> tuple[Tensor, Tensor]:
+        """What all masks of an object agree on: logits (H, W), and an estimate of their IoU.
+
+        A pixel's probability is the mean over the masks, the better ones weighing more. How certain
+        the pixels inside are says more about the IoU than the predictions do; its square is right
+        on average.
+        """
+        fits = torch.stack([look.fits for look in looks])
+        weights = (fits / SHARPNESS).flatten().softmax(0).view(fits.shape)
+        probability = torch.zeros((), device=fits.device)
+        for look, each in zip(looks, weights, strict=True):
+            mixed = torch.einsum("m,mhw->hw", each, look.logits.sigmoid())
+            probability = probability + self._whole(mixed[None], look.view, pyramid, 0.0)[0]
+        inside = probability[probability > 0.5]
+        certainty = inside.mean() if len(inside) else probability.max()
+        return probability.logit(eps=1e-7), certainty**2
 
 
 def _pyramid(features: tuple[Tensor, ...]) -> list[PocketFeatures]:
@@ -219,6 +245,7 @@ class _Look(NamedTuple):
     view: View
     logits: Tensor  # (4, h, w) of the window
     iou_predictions: Tensor  # (4,)
+    fits: Tensor  # (4,) the fitness of each
     score: float  # the fitness by which views compare
 
 

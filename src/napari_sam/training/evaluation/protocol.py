@@ -174,7 +174,7 @@ def trial(predictor: Predictor, encoded: EncodedFrame, object_id: int, n_clicks:
     score = ObjectScore(
         frame.source,
         iou_clicks=tuple(iou(step.mask, truth) for step in steps),
-        iou_best_of_three=max(iou(mask, truth) for mask in steps[0].prediction.masks),
+        iou_best_of_three=max(iou(mask, truth) for mask in _three(steps[0].prediction)),
         iou_box=iou(boxed, truth),
         iou_ellipse=iou(ellipse_in(box, truth.shape), truth),
         iou_otsu=by_otsu[0],
@@ -192,6 +192,11 @@ def trial(predictor: Predictor, encoded: EncodedFrame, object_id: int, n_clicks:
         encode_ms=encoded.encode_ms,
         click_ms=float(np.mean([step.milliseconds for step in steps])),
     )
+
+
+def _three(prediction: Prediction) -> list[Mask]:
+    """The candidates of a prediction, without the single mask."""
+    return [prediction.mask(n) for n, token in enumerate(prediction.tokens) if token > 0]
 
 
 def corrections(predictor: Predictor, embedding: Embedding, truth: Mask) -> Iterator[Step]:
