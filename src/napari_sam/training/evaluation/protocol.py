@@ -2,7 +2,7 @@
 
 Each object is clicked at its most interior point; every further click goes to the most interior
 point of the deeper error (Xu et al. 2016, "Deep interactive object selection"). What is scored is
-what a user is shown: the candidate that the model itself ranks best.
+what a user is shown: the mask that the model itself puts first.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Step:
 
     prompts: Prompts
     prediction: Prediction
-    mask: Mask  # the one the model ranks best
+    mask: Mask  # the one the model puts first
     milliseconds: float
 
 
