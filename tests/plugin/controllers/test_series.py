@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtWidgets import QScrollArea
 
 from napari_sam.engine import read_image
 from napari_sam.plugin.sessions.places import SERIES
@@ -41,18 +40,6 @@ def choose(user, number: int) -> None:
     user.ready()
 
 
-def the_stack_page_fits(user) -> None:
-    """Nothing of it is out of sight in a low window, though this row is there."""
-    window, widget = user.viewer.window._qt_window, user.widget
-    size = window.size()
-    window.resize(1280, 800)
-    widget.pages.tabs.setCurrentIndex(widget.stack_page)
-    bar = widget.findChild(QScrollArea).verticalScrollBar()
-    user.qtbot.waitUntil(lambda: bar.maximum() == 0)
-    widget.pages.tabs.setCurrentIndex(0)
-    window.resize(size)
-
-
 def test_another_series_is_chosen_annotated_and_comes_back(open_window, path: Path) -> None:
     user = open_window(path)
     source = user.widget.source
@@ -69,7 +56,6 @@ def test_another_series_is_chosen_annotated_and_comes_back(open_window, path: Pa
     assert bridge.session.stack.shape == SECOND.shape
     user.qtbot.waitUntil(lambda: source.series.count() == 2, timeout=30_000)
     assert source.series.currentIndex() == 1
-    the_stack_page_fits(user)
     bridge.labels.data_setitem(tuple(np.array([n]) for n in (0, 3, 4)), 1)
     user.refit()
     user.viewer.dims.set_current_step(0, 0)

@@ -48,23 +48,19 @@ class EmbeddingPanel(QWidget):
 
     def show_idle(self, text: str) -> None:
         """Not all frames are being embedded just now."""
-        self._say(text)
+        self.text.say(text)
         self.bar.hide()
         self.cancel.setEnabled(False)
         self.embed.setEnabled(True)
 
     def show_busy(self, text: str, done: int, total: int) -> None:
         """How far it is."""
-        self._say(text)
+        self.text.say(text)
         self.bar.setRange(0, total)
         self.bar.setValue(done)
         self.bar.show()
         self.cancel.setEnabled(True)
         self.embed.setEnabled(False)
-
-    def _say(self, text: str) -> None:
-        self.text.say(text)
-        self.text.setVisible(bool(text))  # else the page scrolls in a low window
 
     def show_sizes(self, text: str, folder: str) -> None:
         """The room that embeddings take, and where they are."""
