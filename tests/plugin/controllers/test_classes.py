@@ -107,12 +107,12 @@ def test_make_give_propose_correct_undo_save_reopen(open_window, tmp_path) -> No
     assert panel.table.texts(2) == ["2", "1"]
     assert "Proposed classes for 6 objects" in panel.text.text()
 
-    def row_of_features():
-        return page.labels.features.set_index("index").loc[page.ids[3]]
+    def rows_of_features():
+        features = page.labels.features
+        return features[features["index"] == page.ids[3]]
 
-    page.qtbot.waitUntil(lambda: row_of_features()["class"] == "dim")
-    row = row_of_features()
-    assert 0.5 < row["class_probability"] < 1
+    page.qtbot.waitUntil(lambda: list(rows_of_features().get("class", ())) == ["dim"])
+    assert 0.5 < rows_of_features()["class_probability"].item() < 1
     objects = widget.objects.table
     assert objects.texts(4)[objects.texts().index(str(page.ids[0]))] == "bright"
 
