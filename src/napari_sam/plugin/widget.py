@@ -253,6 +253,7 @@ class SamWidget(QWidget):
         self.automatic.stop()
         self.classes.stop()
         self.measuring.stop()
+        self.exporting.stop()
         self.status.show_idle("Cancelled. Click, or go to another frame, to continue.")
 
     def _show_pages(self, stack: FrameStack) -> None:

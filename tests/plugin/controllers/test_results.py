@@ -152,6 +152,28 @@ def test_measured_chosen_saved_and_exported(open_results, tmp_path: Path) -> Non
     assert widget.measuring.table["object_id"].tolist() == [2, 3, 4, 5]
 
 
+def test_an_export_cancelled_and_one_overtaken(open_results, tmp_path: Path) -> None:
+    """Nothing of a file given up is left; objects changed while they were written are told."""
+    labels = np.stack([squares()] * 40)
+    user = open_results((labels > 0).astype(np.uint8) * 99, labels, axis_labels=("t", "y", "x"))
+    widget, qtbot, exports = user.widget, user.qtbot, user.widget.exports
+    exports.format.setCurrentIndex(exports.format.findData("tiff"))
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    exports.export_chosen.emit(str(folder / "given up.tif"))
+    assert not exports.run.isEnabled()
+    qtbot.mouseClick(widget.status.cancel, LEFT)
+    assert exports.run.isEnabled()
+    qtbot.waitUntil(lambda: widget.worker.idle, timeout=60_000)
+    assert not list(folder.iterdir())
+    exports.export_chosen.emit(str(folder / "overtaken.tif"))
+    widget.bridge.select(1)
+    widget.object_actions.do("delete here")
+    qtbot.waitUntil(lambda: exports.run.isEnabled(), timeout=60_000)
+    assert "changed while they were written" in exports.text.text()
+    assert (folder / "overtaken.tif").is_file()
+
+
 def test_a_curve_a_track(open_results) -> None:
     labels = np.stack([np.roll(squares(), t, axis=1) for t in range(3)])
     pixels = (labels > 0).astype(np.uint8) * 99

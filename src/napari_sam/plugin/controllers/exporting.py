@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from napari_sam.engine import FrameStack, Labelled, SamError
 from napari_sam.formats.catalogue import FORMATS
-from napari_sam.plugin.layers.labelled import labelled, only
-from napari_sam.plugin.panels.exporting import SOME, ExportPanel
+from napari_sam.plugin.layers.labelled import labelled, only, watched
+from napari_sam.plugin.panels.exporting import HINT, SOME, ExportPanel
 from napari_sam.plugin.panels.objects import ObjectPanel
-from napari_sam.plugin.work.jobs import EMBED, Job, Report
+from napari_sam.plugin.work.jobs import BULK, Job, Report
 
 from .controller import Controller, Window
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 EXPORT = "export"  # job slot
+CHANGED = "The objects were changed while they were written: export again."
 
 
 class Exporting(Controller):
@@ -42,6 +43,18 @@ class Exporting(Controller):
         self._bridge = bridge
         self._panel.suggested = bridge.labels.name
 
+    def detach(self) -> None:
+        """Let go of them; what is not written is given up."""
+        self.stop()
+        super().detach()
+
+    def stop(self) -> None:
+        """Write no further: nothing of the file is left."""
+        self._worker.cancel(EXPORT)
+        if not self._panel.run.isEnabled():
+            self._panel.run.setEnabled(True)
+            self._panel.text.say(HINT)
+
     def export(self, path: str) -> None:
         """Write all objects, or those chosen in the list."""
         if self._bridge is None:
@@ -57,13 +70,13 @@ class Exporting(Controller):
             self._tell(error)
             return
         self._panel.run.setEnabled(False)
-        self._panel.text.say(f"Writing {target.name} …")
+        self._status.show_busy(f"Writing {target.name} …")
         job = Job(
             EXPORT,
             partial(_export, objects, target, name, self._bridge.session.stack),
-            done=partial(self._on_written, target),
+            done=partial(self._on_written, target, self._bridge.session.n_changes),
             failed=self._on_failed,
-            priority=EMBED,
+            priority=BULK,
         )
         self._worker.submit(job)
 
@@ -80,8 +93,11 @@ class Exporting(Controller):
             if to == given or (given in to.parents and to.parent.name != "labels"):
                 raise SamError(f"{target.name} is, or is in, {given.name}. Write it elsewhere.")
 
-    def _on_written(self, target: Path, lost: list[str]) -> None:
+    def _on_written(self, target: Path, n_changes: int, lost: list[str]) -> None:
         self._panel.run.setEnabled(True)
+        self._status.show_idle("Exported.")
+        if self._bridge is not None and self._bridge.session.n_changes != n_changes:
+            lost = [CHANGED, *lost]
         self._panel.show_written(target, " ".join(lost))
 
     def _on_failed(self, error: Exception) -> None:
@@ -95,4 +111,5 @@ def _export(
 ) -> list[str]:
     from napari_sam.formats import export
 
-    return export(objects, target, name, image=stack if FORMATS[name].needs_image else None)
+    image = stack if FORMATS[name].needs_image else None
+    return export(watched(objects, partial(report, 0, 1)), target, name, image=image)

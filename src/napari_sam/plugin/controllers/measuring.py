@@ -13,7 +13,7 @@ from napari_sam.measurements.options import MeasureOptions
 from napari_sam.plugin.layers.labelled import labelled
 from napari_sam.plugin.panels.measuring import HINT, MeasurePanel
 from napari_sam.plugin.panels.objects import ObjectPanel
-from napari_sam.plugin.work.jobs import EMBED, Job, Report
+from napari_sam.plugin.work.jobs import BULK, Job, Report
 
 from .controller import Controller, Window
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 MEASURE = "measure"  # job slot
+BUSY = "Measuring the objects …"
 STALE = "The objects were changed since: measure again."
 NOT_PLOTTED = ("object_id", "box_", "at_border")
 
@@ -42,11 +43,11 @@ class Measuring(Controller):
         super().__init__(window)
         self.table: pd.DataFrame | None = None
         self._panel, self._objects = panel, objects
-        self._measured = -1  # the last change of the session that is in the table
         panel.measure_clicked.connect(self.measure)
         panel.axes_chosen.connect(self._draw)
         panel.table_chosen.connect(self.save_table)
         panel.plot_chosen.connect(self.save_plot)
+        panel.rows_chosen.connect(self._on_chosen)
         if selection := objects.table.selectionModel():
             selection.selectionChanged.connect(self._highlight)
 
@@ -87,9 +88,10 @@ class Measuring(Controller):
             work,
             done=partial(self._on_measured, session.n_changes),
             failed=self._on_failed,
-            progress=lambda done, n: self._panel.text.say(f"Measured {done} of {n} frames."),
-            priority=EMBED,
+            progress=partial(self._status.show_busy, BUSY),
+            priority=BULK,
         )
+        self._status.show_busy(BUSY)
         self._worker.submit(job)
 
     def stop(self) -> None:
@@ -130,11 +132,15 @@ class Measuring(Controller):
     def _on_measured(self, n_changes: int, table: pd.DataFrame) -> None:
         if self._bridge is None:
             return
-        self.table, self._measured = table, n_changes
+        # Object by object, so that curves over time can be drawn
+        self.table = table.sort_values("object_id", kind="stable", ignore_index=True)
         self._panel.run.setEnabled(True)
+        self._status.show_idle("Measured.")
         n = table["object_id"].nunique()
         rows = f" in {len(table)} rows" if len(table) != n else ""
         self._panel.text.say(f"{n} object{'s' * (n != 1)} measured{rows}. Drag in the plot.")
+        if self._bridge.session.n_changes != n_changes:  # while they were measured
+            self._panel.text.say(STALE)
         if not n:
             self._panel.forget()
             self._panel.text.say("There is no object yet.")
@@ -145,9 +151,6 @@ class Measuring(Controller):
             if table[name].dtype.kind in "fiu" and not name.startswith(NOT_PLOTTED)
         ]
         self._panel.show_columns([name for name in names if table[name].notna().any()])
-        if self._panel.plot is not None and not self._panel.plot.property("is connected"):
-            self._panel.plot.setProperty("is connected", True)
-            self._panel.plot.chosen.connect(self._on_chosen)
         self._draw()
         self._show_features()
 
@@ -169,9 +172,6 @@ class Measuring(Controller):
             plot.show_histogram(table[x].to_numpy(float), x)
         else:
             over_time = x == "t" or x.startswith(("time_", "axis"))
-            rows = np.lexsort((table[x], table["object_id"])) if over_time else None
-            if rows is not None:
-                self.table = table = table.iloc[rows].reset_index(drop=True)
             owners = table["object_id"].to_numpy() if over_time else None
             plot.show_points(table[x].to_numpy(float), table[y].to_numpy(float), (x, y), owners)
         self._highlight()

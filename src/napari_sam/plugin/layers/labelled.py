@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -32,16 +32,29 @@ def labelled(session: Session, layer: Layer) -> Labelled:
 def only(objects: Labelled, ids: Collection[int]) -> Labelled:
     """Some of the objects."""
     kept = np.array(sorted(ids), np.int64)
-    return replace(objects, labels=_Some(objects.labels, kept))
+    return _seen(objects, lambda pixels: np.where(np.isin(pixels, kept), pixels, 0))
 
 
-class _Some:
-    """Labels in which only some objects are seen, wherever they are read."""
+def watched(objects: Labelled, on_read: Callable[[], object]) -> Labelled:
+    """The same objects; where pixels of them are read, something is called, and may stop it."""
 
-    def __init__(self, labels: Any, ids: NDArray[np.int64]) -> None:
+    def see(pixels: NDArray[Any]) -> NDArray[Any]:
+        on_read()
+        return pixels
+
+    return _seen(objects, see)
+
+
+def _seen(objects: Labelled, see: Callable[[NDArray[Any]], NDArray[Any]]) -> Labelled:
+    return replace(objects, labels=_Seen(objects.labels, see))
+
+
+class _Seen:
+    """Labels whose pixels go through a function, wherever they are read."""
+
+    def __init__(self, labels: Any, see: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
         self.shape, self.dtype = labels.shape, labels.dtype
-        self._labels, self._ids = labels, ids
+        self._labels, self._see = labels, see
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
-        pixels = np.asarray(self._labels[where])
-        return np.where(np.isin(pixels, self._ids), pixels, 0).astype(self.dtype)
+        return self._see(np.asarray(self._labels[where])).astype(self.dtype, copy=False)

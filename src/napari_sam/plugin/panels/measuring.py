@@ -29,6 +29,7 @@ class MeasurePanel(QWidget):
     axes_chosen = Signal()
     table_chosen = Signal(str)  # where it is to be saved
     plot_chosen = Signal(str)
+    rows_chosen = Signal(object)  # of the table, (N,): by drawing in the plot
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +71,7 @@ class MeasurePanel(QWidget):
             from .plot import Plot  # a third of a second that the window need not wait for
 
             self.plot = Plot()
+            self.plot.chosen.connect(self.rows_chosen)
             self._layout.insertWidget(1, self.plot)
         x, y = self.axes
         for choice, entries, wanted in (
