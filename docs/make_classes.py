@@ -8,13 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import napari
 import numpy as np
-from make_automatic import WIDTH, wait
-from PIL import Image
+from in_window import open_window, save, wait
 from skimage import data
 
-from napari_sam.plugin.sessions.places import NOT_SAVED
 from napari_sam.session.classes import add_class, give_class
 
 EXAMPLES = 5  # of each class
@@ -22,13 +19,8 @@ EXAMPLES = 5  # of each class
 
 def photograph(path: Path) -> None:
     """Find objects, give the reddest and the bluest a class, and have the rest proposed."""
-    viewer = napari.Viewer(title="napari: Segment Anything")
-    viewer.window.resize(1250, 960)
     tissue = data.immunohistochemistry()[:, 100:]
-    viewer.add_image(tissue, name="tissue", metadata={NOT_SAVED: True})
-    _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator", "Segment Anything")
-    wait(lambda: widget.predictor is not None and widget.bridge is not None)
-    viewer.reset_view()
+    viewer, widget = open_window(tissue, "tissue")
     widget.automatic.begin()
     wait(lambda: not widget.automatic.is_busy and widget.worker.idle)
     widget.everything.control("min_area").setValue(200)
@@ -51,11 +43,8 @@ def photograph(path: Path) -> None:
     widget.class_panel.colour.setChecked(True)
     widget.bridge.select(by_redness[-1])
     wait(lambda: "Review (" in widget.pages.tabs.tabText(widget.review_page))
-    picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
-    height = round(WIDTH * picture.height / picture.width)
-    small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(256).save(path, optimize=True)
-    viewer.close()
+    save(viewer, path)
 
 
-photograph(Path(sys.argv[1]))
+if __name__ == "__main__":
+    photograph(Path(sys.argv[1]))

@@ -6,22 +6,17 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import napari
 import numpy as np
+from in_window import open_window, wait
 from numpy.typing import NDArray
 from PIL import Image
-from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
 from napari_sam.engine import Prompts
-from napari_sam.plugin.sessions.places import NOT_SAVED
 
 N_FRAMES, SHAPE = 14, (260, 300)
-PATIENCE = 300  # seconds
 WIDTH = 900  # of the picture in pixels
 
 
@@ -54,12 +49,8 @@ def movie(seed: int = 4) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
 def film(path: Path) -> None:
     """Click every cell of the first frame, propagate all of them, and film the window."""
     pixels, places = movie()
-    viewer = napari.Viewer(title="napari: Segment Anything")
-    viewer.window.resize(1250, 860)
-    viewer.add_image(pixels, name="cells", metadata={NOT_SAVED: True})
+    viewer, widget = open_window(pixels, "cells", (1250, 860))
     viewer.dims.set_point(0, 0)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator", "Segment Anything")
-    wait(lambda: widget.predictor is not None)
     pictures: list[Image.Image] = []
 
     def shoot() -> None:
@@ -67,7 +58,6 @@ def film(path: Path) -> None:
         height = round(WIDTH * picture.height / picture.width)
         pictures.append(picture.resize((WIDTH, height), Image.Resampling.LANCZOS))
 
-    viewer.reset_view()
     for object_id, place in enumerate(places, 1):
         widget.bridge.session.edit(object_id, widget.bridge.frame, Prompts.from_points([place]))
     wait(lambda: not widget.bridge.session.pending() and widget.worker.idle)
@@ -92,17 +82,6 @@ def film(path: Path) -> None:
     durations = [1500, *[300] * (len(pictures) - 2), 2500]
     first, *others = (picture.quantize(96) for picture in pictures)
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
-
-
-def wait(done: Callable[[], bool]) -> None:
-    """Let the window live until something is so."""
-    deadline = time.monotonic() + PATIENCE
-    while not done():
-        if time.monotonic() > deadline:
-            sys.exit("the window took too long")
-        QApplication.processEvents()
-        time.sleep(0.005)
-    QApplication.processEvents()
 
 
 if __name__ == "__main__":
