@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import geff
+import numcodecs
 import numpy as np
 import pytest
+import zarr
 
 from labelled_cases import divided, movie, volumes
 from napari_sam.engine import FrameError, Labelled
@@ -93,6 +96,24 @@ def test_geff_is_valid(tmp_path: Path) -> None:
     steps = {(graph.nodes[a]["seg_id"], graph.nodes[b]["seg_id"]) for a, b in graph.edges}
     assert steps == {(1, 1), (1, 2), (1, 3)}
     assert {node["x"] for node in graph.nodes.values() if node["seg_id"] == 9} == {3.0}
+
+
+def test_geff_of_a_stranger_is_decoded_with_care(tmp_path: Path) -> None:
+    """A chunk of Blosc that says it is longer than it is would be read beyond its end."""
+    path, canvas = tmp_path / "a.geff", Canvas.of(divided())
+    export(divided(), path)
+    times = path / "nodes/props/t/values"
+    values = zarr.open_array(times, mode="r")[...]
+    zarr.create_array(
+        times, data=values, zarr_format=2, compressors=numcodecs.Blosc(), overwrite=True
+    )
+    assert import_objects(path, canvas=canvas).labels[...].any()
+    chunk = next(file for file in times.iterdir() if not file.name.startswith((".", "zarr")))
+    content = bytearray(chunk.read_bytes())
+    struct.pack_into("<I", content, 12, len(content) + 10**8)
+    chunk.write_bytes(content)
+    with pytest.raises(FrameError, match="bytes and says that it has 1000"):
+        import_objects(path, canvas=canvas)
 
 
 def test_trackmate_as_fiji_reads_it(tmp_path: Path) -> None:

@@ -5,4 +5,5 @@ from .catalogue import find_format as find_format
 from .exporting import check_export as check_export
 from .exporting import export as export
 from .exporting import losses as losses
+from .exporting import write_objects as write_objects
 from .importing import import_objects as import_objects

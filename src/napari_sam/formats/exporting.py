@@ -41,14 +41,20 @@ def export(
     path = Path(path)
     chosen = find_format(to, path)
     check_export(chosen, path, has_image=image is not None)
-    write = chosen.code.write
     lost = losses(objects, chosen)
+    write_objects(objects, path, chosen, image)
+    return lost
+
+
+def write_objects(
+    objects: Labelled, path: Path, chosen: Format, image: FrameStack | None = None
+) -> None:
+    """Write objects as :func:`export` does, once it is checked and told what is lost."""
     with written(path, folder=chosen.is_folder) as part:
         needed = (image,) if chosen.needs_image else ()
-        write(objects, part, *needed, **chosen.arguments)
+        chosen.code.write(objects, part, *needed, **chosen.arguments)
     if finish := getattr(chosen.code, "finish", None):
         finish(path)
-    return lost
 
 
 def check_export(chosen: Format, path: Path, *, has_image: bool = True) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from geff import GeffMetadata
 from geff import read as read_graph
 from geff.core_io import write_arrays
 
 from napari_sam.engine import FrameError, Labelled
+from napari_sam.engine.images.codecs import checked
 
 from .canvas import Canvas
 from .lineage import USUAL_RADIUS, discs, drawn, lineage, named, scaled
@@ -50,6 +52,7 @@ def write(objects: Labelled, path: Path) -> None:
 
 def read(path: Path, canvas: Canvas) -> Labelled:
     """Points become discs of their area or radius, or of a usual size."""
+    _check(path)
     graph, about = read_graph(path)
     names = [axis.name for axis in about.axes or ()]
     if not {"t", "y", "x"} <= set(names):
@@ -78,6 +81,14 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     radii = [_radius(graph.nodes[node], size["x"]) for node in nodes]
     outside = discs(labels, canvas, ids.tolist(), places, radii)
     return canvas.labelled(labels, parents=parents, problems=drawn(path, outside))
+
+
+def _check(path: Path) -> None:
+    """Decode every array with care before its library does, which trusts codecs and lengths."""
+    group = zarr.open_group(path, mode="r")
+    for _, member in group.members(max_depth=None):
+        if isinstance(member, zarr.Array):
+            checked(member)[...]
 
 
 def _axis(name: str, unit: str) -> Any:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from scipy import ndimage
 from skimage.measure import marching_cubes
 
 from napari_sam.engine import FrameError, Labelled, colour_of
+from napari_sam.engine.masks import windows_of
 
 
 def write(objects: Labelled, path: Path, kind: str = "stl") -> None:
@@ -22,15 +22,9 @@ def write(objects: Labelled, path: Path, kind: str = "stl") -> None:
     spacing = objects.scale[-3:]
     for positions in objects.positions(3):
         pixels = objects.at(positions)
-        ids, small = np.unique(pixels, return_inverse=True)
-        small = small.reshape(pixels.shape)
         at = "".join(f"_{n:04d}" for n in positions)
-        for n, (object_id, crop) in enumerate(
-            zip(ids.tolist(), ndimage.find_objects(small + 1), strict=True)
-        ):
-            if not object_id:
-                continue
-            solid = np.pad(small[crop] == n, 1)
+        for object_id, crop in windows_of(pixels).items():
+            solid = np.pad(pixels[crop] == object_id, 1)
             corners, faces, *_ = marching_cubes(solid, 0.5, spacing=spacing)
             origin = [(side.start - 0.5) * size for side, size in zip(crop, spacing, strict=True)]
             colour = np.append(np.rint(colour_of(object_id)), 255).astype(np.uint8)

@@ -22,7 +22,7 @@ NUMBERS = frozenset(
     {
         *("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd", "zfpy", "pcodec", "packbits"),
         *("astype", "bitround", "delta", "fixedscaleoffset", "quantize", "shuffle"),
-        *("adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"),
+        *("adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3", "vlen-utf8"),
     }
 )
 ZARR_3 = frozenset({"bytes", "endian", "transpose", "sharding_indexed"})
