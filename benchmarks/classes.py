@@ -30,7 +30,8 @@ from napari_sam.engine import (
     pooled_features,
     propose_classes,
 )
-from napari_sam.stacks.classes import windows_of
+from napari_sam.engine.features import placed_mask
+from napari_sam.engine.masks import windows_of
 
 DATA = Path(os.environ.get("NAPARI_SAM_DATA", REPOSITORY.parent / "shared" / "data"))
 EXAMPLES = (3, 5, 10)
@@ -93,10 +94,10 @@ def singles(
     """Up to 40 objects of an image, less their surroundings, which fade out within 5 pixels."""
     image, labels = read(name)
     windows = windows_of(labels)
-    fitting = [i for i, (y0, x0, y1, x1) in windows.items() if max(y1 - y0, x1 - x0) < CELL - 14]
+    sides = {i: max(s.stop - s.start for s in where) for i, where in windows.items()}
+    fitting = [i for i, side in sides.items() if side < CELL - 14]
     for object_id in rng.permutation(fitting)[:40]:
-        y0, x0, y1, x1 = windows[object_id]
-        where = (slice(max(0, y0 - 6), y1 + 6), slice(max(0, x0 - 6), x1 + 6))
+        where = tuple(slice(max(0, s.start - 6), s.stop + 6) for s in windows[object_id])
         mask = labels[where] == object_id
         around = ndimage.binary_dilation(mask, iterations=5) & (labels[where] == 0)
         if around.sum() < 5 or mask.sum() < 16:
@@ -175,10 +176,7 @@ def look(predictor: Predictor, picture: Picture) -> Features:
     image, labels, classes = picture
     windows = windows_of(labels)
     ids = [object_id for object_id in windows if object_id in classes]
-    masks = [
-        (windows[i], labels[windows[i][0] : windows[i][2], windows[i][1] : windows[i][3]] == i)
-        for i in ids
-    ]
+    masks = [placed_mask(labels, i, windows[i]) for i in ids]
     stack = FrameStack.from_array(image)
     frame = stack.frame(stack.index())
     seen = pooled_features(predictor.encode(frame), masks)

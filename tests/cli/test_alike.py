@@ -81,6 +81,11 @@ REFUSALS = (
         "is an input of this command",
     ),
     Refusal("another image", f"{ALIKE} examples.tif --others no.png", "no.png"),
+    Refusal(
+        "two of one name",
+        f"{ALIKE} examples.tif --others last.png --others again/last.png",
+        "Two of the other images have one name",
+    ),
 )
 
 

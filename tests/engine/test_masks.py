@@ -182,3 +182,11 @@ def test_an_overlay_of_nothing_is_the_picture():
 def test_an_overlay_of_another_size_is_explained():
     with pytest.raises(FrameError, match="do not cover"):
         masks.overlay(np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4), int))
+
+
+@pytest.mark.parametrize("highest", [7, 2**40])
+def test_windows_of_ids_however_high(highest: int) -> None:
+    labels = np.zeros((6, 8), np.int64)
+    labels[1:3, 2:5], labels[4:, 7] = 3, highest
+    assert masks.windows_of(labels) == {3: np.s_[1:3, 2:5], highest: np.s_[4:6, 7:8]}
+    assert masks.windows_of(np.full((2, 2), highest)) == {highest: np.s_[0:2, 0:2]}

@@ -11,7 +11,6 @@ from napari_sam.engine import EmbeddingCache, FrameStack, LoadedModel, Predictor
 from napari_sam.session import Region, Session, objects
 from napari_sam.session.classes import add_class, give_class, take_proposals
 from napari_sam.stacks import Classified, ObjectFeatures, propose_in
-from napari_sam.stacks.classes import windows_of
 
 SIDE = 64
 
@@ -85,11 +84,3 @@ def test_too_few_examples_are_told(session, predictor, names, says) -> None:
         give_class(session, [1], name)
     with pytest.raises(SamError, match=says):
         propose_in(session, predictor)
-
-
-@pytest.mark.parametrize("highest", [7, 2**40])
-def test_windows_of_ids_however_high(highest: int) -> None:
-    labels = np.zeros((6, 8), np.int64)
-    labels[1:3, 2:5], labels[4:, 7] = 3, highest
-    assert windows_of(labels) == {3: (1, 2, 3, 5), highest: (4, 7, 6, 8)}
-    assert windows_of(np.full((2, 2), highest)) == {highest: (0, 0, 2, 2)}

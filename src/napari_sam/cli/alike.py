@@ -87,7 +87,7 @@ def alike(
     Segment one to three objects first, for instance by clicks. What was dropped is counted, with
     the reason.
     """
-    from napari_sam.engine import EmbeddingCache, choose_method, write_labels
+    from napari_sam.engine import EmbeddingCache, SamError, choose_method, write_labels
     from napari_sam.headless import alike as headless
     from napari_sam.headless import as_small_as_fits
     from napari_sam.headless.image import blank_notices
@@ -95,6 +95,11 @@ def alike(
     outline = None if within is None else read_outline(within)
     options = replace(options, grid=grid, within=outline)
     outs = [out, *(beside(out, other) for other in others or ())]
+    if len(set(outs)) < len(outs):
+        raise SamError(
+            "Two of the other images have one name, so their labels would be one file. Rename one, "
+            "or give them in two commands."
+        )
     inputs = (image, labels, *(others or ()), weights_file(choice.model))
     for each in outs:
         check_outputs(inputs, each, *(other for other in outs if other != each), overlay)

@@ -49,8 +49,7 @@ def export(
     are missing or damaged: the rest is written.
     """
     from napari_sam.engine import SamError
-    from napari_sam.formats import check_export, find_format, losses
-    from napari_sam.formats import export as write
+    from napari_sam.formats import check_export, find_format, losses, write_objects
     from napari_sam.headless import open_labelled
 
     if listed:
@@ -65,7 +64,7 @@ def export(
     stack = None if image is None else opened(image, objects)
     for lost in losses(objects, chosen):
         tell(lost)
-    write(objects, out, chosen.name, image=stack)
+    write_objects(objects, out, chosen, stack)
     typer.echo(f"{chosen.title} written to {out}")
     tell_problems(objects)
 

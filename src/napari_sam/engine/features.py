@@ -28,6 +28,14 @@ SURROUNDINGS = 4  # pixels around an object that its intensity is compared with
 PlacedMask: TypeAlias = tuple[tuple[int, int, int, int], NDArray[np.bool_]]
 
 
+def placed_mask(
+    labels: NDArray[np.integer], object_id: int, where: tuple[slice, ...]
+) -> PlacedMask:
+    """The pixels of an object of labels ``(H, W)`` in its window."""
+    rows, columns = where
+    return (rows.start, columns.start, rows.stop, columns.stop), labels[where] == object_id
+
+
 def pooled_features(embedding: Embedding, masks: Sequence[PlacedMask]) -> NDArray[np.float32]:
     """Pool the features of one encoded frame over masks in it.
 
@@ -106,8 +114,7 @@ def _measured(
     if not area:
         return [0.0] * N_MEASURED
     padded = np.pad(mask, SURROUNDINGS)
-    spread = np.cov(np.argwhere(mask), rowvar=False) if area > 1 else np.zeros((2, 2))
-    short, long = np.linalg.eigvalsh(spread + np.eye(2) / 12)  # of a pixel: that of a square
+    short, long = spread_of(np.argwhere(mask))
     sides = np.count_nonzero(np.diff(padded, axis=0)) + np.count_nonzero(np.diff(padded, axis=1))
     around = binary_dilation(padded, iterations=SURROUNDINGS) & ~padded
     inside, outside = (
@@ -118,13 +125,27 @@ def _measured(
     return [*shape, *inside, *(inside - outside)]
 
 
+def spread_of(pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The variance of pixels ``(P, 2)`` along the short and the long axis; of one, of a square."""
+    spread = np.cov(pixels, rowvar=False) if len(pixels) > 1 else np.zeros((2, 2))
+    return np.asarray(np.linalg.eigvalsh(spread + np.eye(2) / 12))
+
+
+def values_at(
+    frame: NDArray[np.uint8], frame_shape: tuple[int, int], pixels: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """The values ``(P, 3)`` of pixels ``(P, 2)`` of a frame, of which a smaller level is given."""
+    rows, columns = (pixels * frame.shape[:2] // frame_shape).T
+    values: NDArray[np.uint8] = frame[rows, columns]
+    return values
+
+
 def _intensities(
     frame: NDArray[np.uint8], frame_shape: tuple[int, int], pixels: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Mean red, green, blue and the standard deviation of the grey of pixels ``(P, 2)``, yx."""
     inside = pixels[((pixels >= 0) & (pixels < frame_shape)).all(1)]
-    rows, columns = (inside * frame.shape[:2] // frame_shape).T
-    values = frame[rows, columns].astype(np.float64)
+    values = values_at(frame, frame_shape, inside).astype(np.float64)
     if not len(values):  # an object that fills the frame has no surroundings
         return np.zeros(4)
     return np.append(values.mean(0), values.mean(1).std())

@@ -19,6 +19,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 Box: TypeAlias = tuple[float, float, float, float]
 """``y0, x0, y1, x1`` in frame pixels."""
 
+MOST_COUNTED = 2**20  # id: above it labels are numbered anew to find their windows
 GOLDEN_RATIO = 0.618034  # of a hue circle between two ids: neighbouring ids never look alike
 FILL = 0.3  # how much of an object's colour covers its pixels
 OUTLINE_SHARE = 500  # one pixel of outline for so many pixels of the longer side
@@ -137,6 +138,19 @@ def interior_point(mask: Mask) -> tuple[float, float] | None:
     depth = ndimage.distance_transform_edt(np.pad(mask[top:bottom, left:right], 1))
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return float(y + top - 1), float(x + left - 1)
+
+
+def windows_of(labels: NDArray[np.integer]) -> dict[int, tuple[slice, ...]]:
+    """The smallest window of each object in labels ``(…, H, W)``, by id; ids may be any."""
+    ids = None
+    if labels.max(initial=0) > MOST_COUNTED:
+        ids, flat = np.unique(labels, return_inverse=True)
+        labels = flat.reshape(labels.shape) + (ids[0] > 0)
+    windows: dict[int, tuple[slice, ...]] = {}
+    for n, where in enumerate(ndimage.find_objects(labels.astype(np.int64, copy=False)), 1):
+        if where is not None:
+            windows[n if ids is None else int(ids[n - (ids[0] > 0)])] = where
+    return windows
 
 
 def overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.integer]) -> NDArray[np.uint8]:

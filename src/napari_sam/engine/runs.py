@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 Numbers = NDArray[Any]
 
 
+def reduced(reduce: np.ufunc, values: Numbers, first: NDArray[np.intp]) -> Numbers:
+    """Values reduced in groups that follow one another, of which the first of each is given."""
+    return reduce.reduceat(values, first) if len(first) else values[:0]
+
+
 @dataclass(frozen=True, eq=False)
 class Runs:
     """The objects of one frame ``(H, W)``, or of a volume, as horizontal runs of pixels.
@@ -61,12 +66,12 @@ class Runs:
 
     def total(self, values: Numbers) -> Numbers:
         """The sum over the runs of each object."""
-        return np.add.reduceat(values, self.first) if len(self) else values[:0]
+        return reduced(np.add, values, self.first)
 
     def lowest(self, values: Numbers) -> Numbers:
         """The lowest value among the runs of each object."""
-        return np.minimum.reduceat(values, self.first) if len(self) else values[:0]
+        return reduced(np.minimum, values, self.first)
 
     def highest(self, values: Numbers) -> Numbers:
         """The highest value among the runs of each object."""
-        return np.maximum.reduceat(values, self.first) if len(self) else values[:0]
+        return reduced(np.maximum, values, self.first)

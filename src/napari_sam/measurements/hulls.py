@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine import Runs
+from napari_sam.engine.runs import reduced
 
 PAIRS_AT_ONCE = 2**21  # of corners; 16 MB an array
 
@@ -56,8 +57,8 @@ class Hulls:
     def n_pixels(self) -> NDArray[np.int64]:
         """How many pixels have their centre in the hull, by Pick's theorem."""
         dy, dx = self.y[self.next] - self.y, self.x[self.next] - self.x
-        twice = np.abs(_total(self.y * dx - self.x * dy, self.first))
-        on_edge = _total(np.gcd(np.abs(dy), np.abs(dx)), self.first)
+        twice = np.abs(reduced(np.add, self.y * dx - self.x * dy, self.first))
+        on_edge = reduced(np.add, np.gcd(np.abs(dy), np.abs(dx)), self.first)
         return np.asarray((twice + on_edge) // 2 + 1, np.int64)
 
     def feret(self, size: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -72,8 +73,8 @@ class Hulls:
         """
         longest = np.zeros(len(self.first))
         # The hull of pixels has the edges of that of their centres, and upright and level ones
-        height = (_highest(self.y, self.first) - _lowest(self.y, self.first) + 1) * size[0]
-        width = (_highest(self.x, self.first) - _lowest(self.x, self.first) + 1) * size[1]
+        height = self._span(self.y) * size[0]
+        width = self._span(self.x) * size[1]
         shortest = np.minimum(height, width).astype(float)
         y, x = self.y * size[0], self.x * size[1]
         ny, nx = -(x[self.next] - x), y[self.next] - y  # across each edge
@@ -91,6 +92,11 @@ class Hulls:
             across = np.where(norm[edges] > 0, away + thickness[edges], np.inf)
             np.minimum.at(shortest, objects[begins], across)
         return longest, shortest
+
+    def _span(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many rows, or columns, each object extends over."""
+        high, low = (reduced(each, values, self.first) for each in (np.maximum, np.minimum))
+        return np.asarray(high - low + 1, np.int64)
 
     def _pairs(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
         """All pairs of corners of one object, for some objects at a time: object, one, other."""
@@ -127,15 +133,3 @@ def _outer(
         if not inside.any():
             return at, y, x
         at, y, x = at[~inside], y[~inside], x[~inside]
-
-
-def _total(values: NDArray[np.int64], first: NDArray[np.intp]) -> NDArray[np.int64]:
-    return np.add.reduceat(values, first) if len(first) else values[:0]
-
-
-def _lowest(values: NDArray[np.int64], first: NDArray[np.intp]) -> NDArray[np.int64]:
-    return np.minimum.reduceat(values, first) if len(first) else values[:0]
-
-
-def _highest(values: NDArray[np.int64], first: NDArray[np.intp]) -> NDArray[np.int64]:
-    return np.maximum.reduceat(values, first) if len(first) else values[:0]

@@ -38,7 +38,6 @@ def intensities(
     """
     pixels = values.reshape(-1)[np.flatnonzero(labels)].astype(np.float64)
     # Pixels come row by row, runs object by object
-    lengths = np.zeros(len(runs.rows), np.int64)
     by_row = np.argsort(runs.order)
     lengths = runs.lengths[by_row]
     owner = np.repeat(np.arange(len(runs)), runs.counts)[by_row]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_sam.engine import FrameError
+from napari_sam.engine.runs import reduced
 
 OBJECT = "object_id"
 
@@ -53,7 +54,7 @@ def measure_tracks(
     took = np.append(np.diff(when), 1.0)
     moved[last] = 0
     speed = np.where(np.isin(np.arange(len(ids)), last), -np.inf, moved / np.maximum(took, 1e-300))
-    path = _reduced(np.add, moved, first)
+    path = reduced(np.add, moved, first)
     net = np.linalg.norm(at[last] - at[first], axis=1)
     life = when[last] - when[first]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -66,7 +67,7 @@ def measure_tracks(
             f"displacement_{length}": net,
             f"path_{length}": path,
             f"speed_mean_{length}_per_{unit}": path / np.where(life > 0, life, np.nan),
-            f"speed_max_{length}_per_{unit}": _finite(_reduced(np.maximum, speed, first)),
+            f"speed_max_{length}_per_{unit}": _finite(reduced(np.maximum, speed, first)),
             "straightness": net / np.where(path > 0, path, np.nan),
         }
     return pd.DataFrame({**found, **_family(ids[first].tolist(), parents or {})})
@@ -120,10 +121,6 @@ def _one_frame(frames: Any, when: Any) -> float:
     """How long a frame takes."""
     span = np.ptp(frames) if len(frames) else 0
     return float(np.ptp(when) / span) if span else 1.0
-
-
-def _reduced(reduce: np.ufunc, values: Any, first: Any) -> Any:
-    return reduce.reduceat(values, first) if len(first) else values[:0]
 
 
 def _finite(values: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage.measure import marching_cubes, mesh_surface_area
 
 from napari_sam.engine import Runs
+from napari_sam.engine.masks import windows_of
 
 from .shapes import Columns, boxes, centroids, places
 from .units import Units
@@ -62,12 +62,11 @@ def volumes(labels: NDArray[Any], runs: Runs, units: Units) -> Columns:
 def surfaces(labels: NDArray[Any], ids: NDArray[np.int64], units: Units) -> NDArray[np.float64]:
     """The area of the mesh that marching cubes lays around each object."""
     found = np.zeros(len(ids))
-    _, small = np.unique(labels, return_inverse=True)  # ids may be far apart
-    small = small.reshape(labels.shape) + (0 if (labels == 0).any() else 1)
-    for n, crop in enumerate(ndimage.find_objects(small), 1):
-        solid = np.pad(small[crop] == n, 1)
+    windows = windows_of(labels)
+    for n, object_id in enumerate(ids.tolist()):
+        solid = np.pad(labels[windows[object_id]] == object_id, 1)
         vertices, faces, *_ = marching_cubes(solid, 0.5, spacing=units.size)
-        found[n - 1] = mesh_surface_area(vertices, faces)
+        found[n] = mesh_surface_area(vertices, faces)
     return found
 
 

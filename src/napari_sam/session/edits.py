@@ -18,7 +18,6 @@ Indices: TypeAlias = tuple[NDArray[np.intp], ...]  # one array an axis of the la
 NOWHERE: Window = (0, 0, 0, 0)
 PIXELS_IN_STRIP = 2**18  # as many as stay in the processor's cache
 PIXELS_LISTED = 2**18  # one by one, 2 MB an axis; napari keeps them in a history of its own
-HIGHEST_COUNTED = 2**20  # id: up to it, counting takes less time than sorting
 LARGEST_WINDOW = 2**20  # pixels; to copy so many around a few objects takes under a millisecond
 
 
@@ -261,16 +260,6 @@ def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
         return Region.empty()
     top = strips[0].start
     return Region.from_mask(frame[top : strips[-1].stop] == object_id, top)
-
-
-def unique_ids(labels: NDArray[Any]) -> list[int]:
-    """The values in labels, in order; where they are low they are counted, not sorted."""
-    if labels.size and labels.min() >= 0 and labels.max() <= HIGHEST_COUNTED:
-        counts = np.bincount(labels.ravel().astype(np.intp, copy=False))
-        ids: list[int] = np.flatnonzero(counts).tolist()
-    else:
-        ids = np.unique(labels).tolist()
-    return ids
 
 
 def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from napari_sam.engine import HIGHEST_ID, FrameError, SamError, decoding
 
 MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
 MOST_AT_ONCE = 2**24  # pixels of a frame that is copied in one piece
 CHUNK_SIDE = 512
+HIGHEST_COUNTED = 2**20  # id: up to it, counting takes less time than sorting
 UNREADABLE = "Save them again with the program that made them, or choose “New labels”."
 ELSEWHERE = "Your changes are not written to the original."
 
@@ -175,3 +176,13 @@ def _is_zarr(labels: Any) -> bool:
 
 def _is_in_memory_store(labels: Any) -> bool:
     return _is_zarr(labels) and type(labels.store).__name__ == "MemoryStore"
+
+
+def unique_ids(labels: NDArray[Any]) -> list[int]:
+    """The values in labels, in order; where they are low they are counted, not sorted."""
+    if labels.size and labels.min() >= 0 and labels.max() <= HIGHEST_COUNTED:
+        counts = np.bincount(labels.ravel().astype(np.intp, copy=False))
+        ids: list[int] = np.flatnonzero(counts).tolist()
+    else:
+        ids = np.unique(labels).tolist()
+    return ids

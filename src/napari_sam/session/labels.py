@@ -26,11 +26,16 @@ from .edits import (
     frames_of_edit,
     read_frame,
     region_of,
-    unique_ids,
     writes,
 )
 from .history import Change, History, Parents
-from .label_arrays import UNREADABLE, check_labels, highest_id_of, why_not_writable
+from .label_arrays import (
+    UNREADABLE,
+    check_labels,
+    highest_id_of,
+    unique_ids,
+    why_not_writable,
+)
 from .object_class import Classes
 from .pending import PendingRequests
 from .saved import Saved

@@ -155,11 +155,6 @@ class Classes:
         """The class of an object."""
         return self.given.get(object_id)
 
-    def colour_of(self, object_id: int) -> str | None:
-        """The colour of an object's class."""
-        given = self.given.get(object_id)
-        return None if given is None else self.named(given.name).colour
-
     @property
     def has_proposals(self) -> bool:
         """Whether a class is proposed for any object."""

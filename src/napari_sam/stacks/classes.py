@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam.engine import (
     EmbeddingCache,
@@ -20,15 +19,16 @@ from napari_sam.engine import (
     pooled_features,
     propose_classes,
 )
+from napari_sam.engine.features import placed_mask
+from napari_sam.engine.masks import windows_of
 from napari_sam.session import Session, read_frame
 
 if TYPE_CHECKING:
     from napari_sam.engine import Predictor
 
 VIEWS = 5  # frames in which an object is looked at, spread over all that it is in
-MOST_IDS = 2**20  # up to this id the windows of all are found at once
 
-Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
+Window: TypeAlias = tuple[slice, ...]  # rows and columns of a frame
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -141,7 +141,7 @@ class ObjectFeatures:
             object_id: look
             for object_id, look in looks.items()
             if object_id in windows
-            and look.pixels == _hash(windows[object_id], _mask(pixels, object_id, windows))
+            and look.pixels == _hash(*placed_mask(pixels, object_id, windows[object_id]))
         }
 
     def _look(
@@ -155,7 +155,7 @@ class ObjectFeatures:
     ) -> None:
         """Look at objects in a frame, which is encoded for it where that is not done."""
         windows, pixels = self._windows[frame][1], read_frame(objects.labels, frame)
-        masks = [(windows[object_id], _mask(pixels, object_id, windows)) for object_id in ids]
+        masks = [placed_mask(pixels, object_id, windows[object_id]) for object_id in ids]
         embedding = cache.embed(predictor, objects.stack, frame, progress).embedding
         seen = pooled_features(embedding, masks)
         measured = measured_features(objects.stack.frame(frame), embedding.frame_shape, masks)
@@ -164,30 +164,7 @@ class ObjectFeatures:
             looks[object_id] = Look(_hash(*placed), *features)
 
 
-def windows_of(labels: NDArray[np.integer]) -> dict[int, Window]:
-    """The window around each object in the labels of a frame, by id."""
-    ids = None
-    if labels.max(initial=0) > MOST_IDS:
-        ids, flat = np.unique(labels, return_inverse=True)
-        labels = flat.reshape(labels.shape) + (ids[0] > 0)
-    windows = {}
-    for n, where in enumerate(ndimage.find_objects(labels.astype(np.int64, copy=False)), 1):
-        if where is not None:
-            rows, columns = where
-            object_id = n if ids is None else int(ids[n - (ids[0] > 0)])
-            windows[object_id] = (rows.start, columns.start, rows.stop, columns.stop)
-    return windows
-
-
-def _mask(
-    pixels: NDArray[np.integer], object_id: int, windows: Mapping[int, Window]
-) -> NDArray[np.bool_]:
-    y0, x0, y1, x1 = windows[object_id]
-    mask: NDArray[np.bool_] = pixels[y0:y1, x0:x1] == object_id
-    return mask
-
-
-def _hash(window: Window, mask: NDArray[np.bool_]) -> bytes:
+def _hash(window: tuple[int, ...], mask: NDArray[np.bool_]) -> bytes:
     return hashlib.blake2b(repr(window).encode() + mask.tobytes(), digest_size=8).digest()
 
 

@@ -13,13 +13,12 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam.engine.embeddings.cache import EmbeddingCache
 from napari_sam.engine.errors import FrameError, PromptError
-from napari_sam.engine.features import PlacedMask
+from napari_sam.engine.features import PlacedMask, placed_mask
 from napari_sam.engine.frames import FrameIndex, FrameStack
-from napari_sam.engine.masks import interior_point, polygon_mask
+from napari_sam.engine.masks import interior_point, polygon_mask, windows_of
 from napari_sam.engine.predictor import Embedding, Predictor, Progress
 from napari_sam.engine.prompts import Point
 from napari_sam.model import Pocket
@@ -134,24 +133,17 @@ def placed_masks(
     PromptError
         If there is none, or one of those asked for has no pixel.
     """
-    there = np.unique(labels)
-    wanted = there[there > 0].tolist() if object_ids is None else sorted(set(object_ids))
+    windows = windows_of(labels)
+    wanted = sorted(windows if object_ids is None else set(object_ids))
     if not wanted:
         raise PromptError(
             "There is no example: no object is labelled. Segment one or more objects first."
         )
-    if missing := [each for each in wanted if each not in there]:
+    if missing := [each for each in wanted if each not in windows]:
         raise PromptError(
             f"The example {missing[0]} has no pixel in this frame. Segment it, or give others."
         )
-    numbered = np.searchsorted(there, labels) + 1  # ids may be large
-    windows = ndimage.find_objects(numbered)
-    masks: list[PlacedMask] = []
-    for each in wanted:
-        rows, columns = windows[int(np.searchsorted(there, each))]
-        mask = labels[rows, columns] == each
-        masks.append(((rows.start, columns.start, rows.stop, columns.stop), mask))
-    return masks
+    return [placed_mask(labels, each, windows[each]) for each in wanted]
 
 
 def propose_alike(

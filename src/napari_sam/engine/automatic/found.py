@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.features import values_at
 from napari_sam.engine.prompts import Point
 
 WHITE = 255  # of frames as they are shown to the network
@@ -133,12 +134,7 @@ class FoundObject:
         """The same with its intensity in a frame ``(h, w, 3)``, perhaps a smaller level of it."""
         if not self.area:
             return self
-        if frame.shape[:2] == frame_shape:
-            values = frame[self.where][self.mask]
-        else:
-            y, x = (np.argwhere(self.mask) + self.window[:2]).T
-            height, width = frame_shape
-            values = frame[y * frame.shape[0] // height, x * frame.shape[1] // width]
+        values = values_at(frame, frame_shape, np.argwhere(self.mask) + self.window[:2])
         return replace(self, intensity=float(values.mean()) / WHITE)
 
     def drop(self, reason: Dropped | None) -> Self:

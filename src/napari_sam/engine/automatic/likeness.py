@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine.features import PlacedMask, feature_maps, pooled_features
+from napari_sam.engine.features import PlacedMask, feature_maps, pooled_features, spread_of
 from napari_sam.engine.predictor import Embedding
 
 from .found import FoundObject
@@ -152,6 +152,5 @@ def _shape(mask: NDArray[np.bool_]) -> list[float]:
     """Logarithms of the area, of both axes, and of the area to that of the ellipse with them."""
     pixels = np.argwhere(_thinned(mask))
     area = np.count_nonzero(mask)
-    spread = np.cov(pixels, rowvar=False) if len(pixels) > 1 else np.zeros((2, 2))
-    short, long = np.sqrt(np.linalg.eigvalsh(spread + np.eye(2) / 12))  # of a pixel: of a square
+    short, long = np.sqrt(spread_of(pixels))
     return [float(np.log(each)) for each in (area, long, short, area / (4 * np.pi * short * long))]
