@@ -23,6 +23,7 @@ from napari_sam.engine import (
     GridRules,
     ImageChoice,
     ModelChoice,
+    PromptChoice,
     SamError,
     load_model,
     options_of,
@@ -41,6 +42,7 @@ CONFIGS = (
     LinkRules,
     GridRules,
     ImageChoice,
+    PromptChoice,
     EncodingChoice,
     TrainingConfig,
     EvaluationOptions,
@@ -84,7 +86,7 @@ def test_keywords_have_the_names_and_defaults_of_the_options(
         for each in (ImageChoice, ModelChoice)
         for name in ("segment", "propagate", "auto")
     ]
-    + [(AutomaticOptions, "auto"), (GridRules, "auto")],
+    + [(AutomaticOptions, "auto"), (GridRules, "auto"), (PromptChoice, "segment")],
     ids=lambda each: getattr(each, "__name__", each),
 )
 def test_a_command_has_the_options_of_its_job(config: type, command: str) -> None:

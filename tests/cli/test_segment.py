@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -280,3 +281,63 @@ def test_json_says_what_was_done_with_what(napari_sam: NapariSam, folder: Path) 
     assert 0 < found["iou_prediction"] <= 1
     assert "outside" in found["notes"][0]
     assert "outside" in ended.err
+
+
+def prompts_of_others(folder: Path) -> None:
+    """The same coin as GeoJSON, as labels and as a table, each with something that is wrong."""
+    ring = [[23, 35], [67, 35], [67, 75], [23, 75], [23, 35]]
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": kind, "coordinates": where},
+            "properties": {"name": name, "classification": {"name": "coin"}},
+        }
+        for kind, where, name in (
+            ("Polygon", [ring], "7"),
+            ("Point", [5000, 1], "8"),
+            ("LineString", ring, "9"),
+        )
+    ]
+    content = {"type": "FeatureCollection", "features": features}
+    folder.joinpath("coins.geojson").write_text(json.dumps(content))
+    labels = np.zeros((303, 384), np.uint16)
+    labels[35:75, 23:67] = 7
+    tifffile.imwrite(folder / "labels.tif", labels)
+    folder.joinpath("coins.csv").write_text(
+        "object_id,kind,y,x,label,y0,x0,y1,x1\n7,box,,,,35,23,75,67\n8,point,nan,3,,,,,\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["coins.geojson", "labels.tif", "coins.csv"])
+@pytest.mark.parametrize("shape", ["mask", "box", "point"])
+def test_prompts_of_other_programs(
+    name: str, shape: str, napari_sam: NapariSam, folder: Path
+) -> None:
+    prompts_of_others(folder)
+    ended = napari_sam(f"segment coins.tif --prompts {name} --shape {shape} --out out.tif")
+    labels = tifffile.imread("out.tif")
+    assert labels[COIN] == 7
+    assert set(np.unique(labels)) == {0, 7}
+    if name == "labels.tif":
+        assert ended.code == 0
+        return
+    assert ended.code == 3, "some were left out"
+    said = "1 left out, line 3: y is 'nan'. Write a number such as 3.5."
+    if name == "coins.geojson":
+        said = "1 left out, feature 1: outside the image."
+        assert "1 left out, feature 2: neither a polygon nor a point." in ended.err
+    assert f"napari-sam: {name}: {said}" in ended.err
+
+
+def test_a_file_of_which_nothing_is_left(napari_sam: NapariSam, folder: Path) -> None:
+    folder.joinpath("far.csv").write_text("x,y\n9000,1\n9000,2\n")
+    ended = napari_sam("segment coins.tif --prompts far.csv --out out.tif")
+    assert ended.code == 1
+    assert "2 left out, line 2, line 3: outside the image. far.csv: Most are outside" in ended.err
+    assert not folder.joinpath("out.tif").exists()
+
+
+def test_a_detector_that_is_not_installed(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam("segment coins.tif --prompter cells --out out.tif")
+    assert ended.code == 1
+    assert "There is no detector 'cells'" in ended.err

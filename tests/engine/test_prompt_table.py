@@ -84,6 +84,11 @@ READ_CASES = {
         {(1, ()): POINT},
     ),
     "a separator of its own": ("sep=|\nobject_id|kind|y|x\n1|point|30|40,5\n", {(1, ()): POINT}),
+    "points of another program": (
+        "Name,X,Y,T,Z,Track_ID\na,40.5,30,3,0,8\n",
+        {(8, (3, 0)): POINT},
+    ),
+    "boxes of another program": ("y0,x0,y1,x1,area\n10,12,48,51.5,7\n", {(1, ()): BOX}),
     "napari's points": (
         "index,axis-0,axis-1,axis-2\n0,0.0,30.0,40.5\n1,1.6,30.0,40.5\n",
         {(1, (0,)): POINT, (2, (2,)): POINT},
@@ -122,7 +127,7 @@ def test_points_that_napari_saves_are_read(tmp_path):
 WRONG_CASES = {
     "nothing": ("", "line 1: the columns are missing"),
     "no header": ("1,0,point,3,4\n", "line 1: the columns are 1, 0, point"),
-    "no kind": ("object_id,y,x\n", "line 1: .* Wanted are object_id"),
+    "no kind": ("object_id,y\n", "line 1: .* Wanted are object_id"),
     "a column twice": ("object_id,kind,y,y,x\n", "each once"),
     "a column misspelt": ("object_id,kind,y,x,lable\n", "line 1: the column 'lable'"),
     "a column misplaced": ("object_id,y,x,kind\n", "line 1: the column 'y'"),

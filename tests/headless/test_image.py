@@ -9,7 +9,16 @@ import pytest
 from skimage import data
 
 from napari_sam import FrameStack, Predictor, PromptError, Prompts, load_model
-from napari_sam.headless.image import as_row, blank_notices, describe, group, new_session, segment
+from napari_sam.engine import ObjectPrompts, PromptSet
+from napari_sam.headless.image import (
+    as_row,
+    blank_notices,
+    describe,
+    group,
+    new_session,
+    segment,
+    segment_prompts,
+)
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
 COIN_BOX = (34, 22, 74, 67)
@@ -166,3 +175,76 @@ def test_what_was_left_out_is_noted(predictor: Predictor, stack: FrameStack) -> 
     assert any("outside" in note for note in result.notes)
     assert as_row(result)["prompts"] == "point (54, 45)"
     assert as_row(result)["frame"] == [0]
+
+
+def from_anywhere(stack: FrameStack) -> PromptSet:
+    """A point, a box and a mask, in two frames, and one that is nowhere."""
+    mask = np.zeros(stack.frame_shape, bool)
+    mask[34:74, 22:67] = True
+    return PromptSet.of(
+        [
+            ObjectPrompts(Prompts.from_points([COIN]), at=(0,), class_name="small coin"),
+            ObjectPrompts.of_box(COIN_BOX, at=(2,), object_id=9, class_name="large coin"),
+            ObjectPrompts(Prompts.from_points([OTHER_COIN]), at=(0,)),
+            ObjectPrompts.of_box(COIN_BOX, at=(7,), where="line 5"),
+            ObjectPrompts.of_mask(mask, at=(0,), object_id=4),  # the first coin again
+        ]
+    )
+
+
+def test_prompts_from_anywhere_are_one_step_of_undo(
+    predictor: Predictor, stack: FrameStack
+) -> None:
+    session = new_session(stack)
+    heard: list[tuple[int, int]] = []
+    prompts = from_anywhere(stack)
+    results = list(
+        segment_prompts(session, prompts, predictor, progress=lambda *done: heard.append(done))
+    )
+    assert [(r.object_id, r.frame[0]) for r in results] == [(1, 0), (2, 0), (4, 0), (9, 2)]
+    assert session.labels[0][COIN] == 1
+    assert session.labels[0][OTHER_COIN] == 2
+    assert session.labels[2][COIN] == 9
+    assert results[2].area == 0, "it is object 1 already"
+    assert {i: given.name for i, given in session.classes.given.items()} == {
+        1: "small coin",
+        9: "large coin",
+    }
+    assert (heard[0], heard[-1]) == ((0, 4), (4, 4))
+    assert session.last_step == "prompt of objects 1, 2 and 9 over 2 frames"
+    session.undo()
+    assert not session.labels.any()
+    assert not session.classes.given
+
+
+def test_prompts_from_anywhere_give_the_masks_of_each_alone(
+    predictor: Predictor, stack: FrameStack
+) -> None:
+    session = new_session(stack)
+    list(segment_prompts(session, from_anywhere(stack), predictor))
+    alone = new_session(stack)
+    frame = stack.index(0)
+    list(segment(alone, {(1, frame): Prompts.from_points([COIN])}, predictor))
+    np.testing.assert_array_equal(session.labels[0] == 1, alone.labels[0] == 1)
+    assert session.drawings(1, frame) == alone.drawings(1, frame)
+
+
+def test_what_is_annotated_keeps_its_pixels(predictor: Predictor, stack: FrameStack) -> None:
+    session = new_session(stack)
+    session.labels[0, 40:60, 30:60] = 50
+    before = session.labels == 50
+    list(segment_prompts(session, from_anywhere(stack), predictor))
+    assert session.labels[before].min() == session.labels[before].max() == 50
+
+
+def test_stopped_between_two_objects_what_landed_stays(
+    predictor: Predictor, stack: FrameStack
+) -> None:
+    session = new_session(stack)
+    steps = segment_prompts(session, from_anywhere(stack), predictor)
+    assert next(steps).object_id == 1
+    steps.close()
+    assert set(np.unique(session.labels)) == {0, 1}
+    assert list(session.classes.given) == [1]
+    session.undo()
+    assert not session.labels.any()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.engine import ImageChoice, ModelChoice
+from napari_sam.engine import ImageChoice, ModelChoice, PromptChoice
 
 from .embed import open_store
 from .options import (
+    LEFT_OUT,
     Device,
     Json,
     LabelsOut,
@@ -29,7 +31,7 @@ from .options import (
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from napari_sam.engine import FrameIndex, FrameStack, Predictor, Prompts
+    from napari_sam.engine import FrameIndex, FrameStack, Predictor, Prompts, PromptSet
     from napari_sam.headless.image import Segmented
 
 Points = Annotated[
@@ -43,12 +45,19 @@ Boxes = Annotated[
     list[str] | None,
     typer.Option(metavar="Y0,X0,Y1,X1", help="A box: top, left, bottom, right."),
 ]
-PromptTable = Annotated[
+PromptFile = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE.csv",
-        help="A table of clicks and boxes for many objects, with the columns object_id, t and "
-        "z of a stack, kind (point or box), y, x, label, y0, x0, y1, x1.",
+        metavar="FILE",
+        help="Prompts of many objects: a table (.csv), GeoJSON, COCO (.json), ROIs of ImageJ "
+        "(.zip), spots of TrackMate (.xml), or labels (.tif, _seg.npy, .zarr).",
+    ),
+]
+Detectors = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="A detector that another package brings; its boxes are prompts in all frames.",
     ),
 ]
 OneFrame = Annotated[
@@ -71,7 +80,9 @@ def segment(
     out: LabelsOut,
     point: Points = None,
     box: Boxes = None,
-    prompts: PromptTable = None,
+    prompts: PromptFile = None,
+    prompter: Detectors = None,
+    prompting: PromptChoice,
     each: Annotated[
         bool, typer.Option("--each", help="Make a separate object of each point and each box.")
     ] = False,
@@ -88,7 +99,8 @@ def segment(
 
     All points of a call are one object, together with a box. With several boxes each is an object,
     and a point belongs to the smallest box around it. Where objects overlap,
-    the one with the lower number keeps the pixels.
+    the one with the lower number keeps the pixels. Exit code 3 if prompts of a file had to be left
+    out: they are named.
     """
     from napari_sam.engine import EmbeddingCache, write_labels
     from napari_sam.headless import image as headless
@@ -96,21 +108,31 @@ def segment(
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
     boxes = [numbers("--box", text, "Y0,X0,Y1,X1", (4,)) for text in box or ()]
     stack, names = read_stack(image, reading)
-    wanted = gather(stack, frame, prompts, headless.group(clicks, boxes, each=each))
+    shown = stack.index(*[0] * (stack.ndim - 2) if frame is None else whole_numbers(frame))
+    frames = [shown] if frame is not None else list(stack.indices())
+    given = headless.group(clicks, boxes, each=each)
+    read = read_all(stack, image, prompts, prompter, prompting, frames)
+    wanted = gather(read.fitted(stack, shown), stack, shown, frames, given)
     check_outputs((image, prompts, weights_file(choice.model)), out, overlay)
     if overlay:
         picture_format(overlay)
     predictor = open_predictor(choice)
-    session = headless.new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
-    for notice in headless.blank_notices(stack, (frame for _, frame in wanted)):
+    session = headless.new_session(stack, wanted.highest_id)
+    prompted = (stack.index(*each.at or ()) for each in wanted.objects)
+    for notice in headless.blank_notices(stack, prompted):
         tell(notice)
-    with progress_bar("encoding") as progress:
+    with progress_bar("segmenting", "object") as progress:
         cache = EmbeddingCache(store=open_store())
-        results = list(headless.segment(session, wanted, predictor, progress, cache))
+        steps = headless.segment_prompts(session, wanted, predictor, cache=cache, progress=progress)
+        results = list(steps)
     write_labels(out, session.labels, names)
     if overlay:
         save_overlay(overlay, stack, session.labels, results[0].frame)
     report(image, out, predictor, results, as_json=as_json)
+    for problem in wanted.problems:
+        tell(problem)
+    if wanted.left_out:
+        raise typer.Exit(LEFT_OUT)
 
 
 def demo(
@@ -159,26 +181,53 @@ def run_demo(out: Path, model: str, device: str) -> None:
     typer.echo(f"→ {window}" if problem is None else f"no picture of the window: {problem}")
 
 
-def gather(
-    stack: FrameStack, frame: str | None, table: Path | None, objects: list[Prompts]
-) -> dict[tuple[int, FrameIndex], Prompts]:
-    """All prompts of a call. Those without a frame of their own go to the one requested."""
-    from napari_sam.engine import PromptError, read_prompts
+def read_all(
+    stack: FrameStack,
+    image: Path,
+    prompts: Path | None,
+    prompter: str | None,
+    choice: PromptChoice,
+    frames: Sequence[FrameIndex],
+) -> PromptSet:
+    """The prompts of a file, and those of a detector."""
+    from napari_sam.engine import PromptSet, detect, find_prompter
+    from napari_sam.formats import read_prompt_file
 
-    if frame is None:
-        shown = stack.index(*[0] * (stack.ndim - 2))
-    else:
-        shown = stack.index(*whole_numbers(frame))
-    wanted = {
-        (object_id, stack.index(*leading) if leading else shown): prompts
-        for (object_id, leading), prompts in (read_prompts(table) if table else {}).items()
-    }
-    if frame is not None:
-        wanted = {key: prompts for key, prompts in wanted.items() if key[1] == shown}
-    taken = max((object_id for object_id, _ in wanted), default=0)
-    wanted |= {(taken + n, shown): prompts for n, prompts in enumerate(objects, start=1)}
+    read = PromptSet()
+    if prompts is not None:
+        read = read_prompt_file(prompts, stack, image=image.name, shape=choice.shape)
+    if prompter is not None:
+        with progress_bar("detecting", "frame") as progress:
+            detector, name = find_prompter(prompter), f"The detector {prompter}"
+            found = PromptSet.of(detect(detector, stack, frames, name=name, progress=progress))
+        read = read.joined(found.shown_as(choice.shape))
+    return read.at_least(choice.min_score)
+
+
+def gather(
+    read: PromptSet,
+    stack: FrameStack,
+    shown: FrameIndex,
+    frames: Sequence[FrameIndex],
+    clicked: Sequence[Prompts],
+) -> PromptSet:
+    """All prompts of a call in these frames; those of its options must fit the frame shown."""
+    from napari_sam.engine import ObjectPrompts, PromptError, PromptSet
+
+    positions = {tuple(at for at in frame if at is not None) for frame in frames}
+    at = tuple(at for at in shown if at is not None)
+    here = read.in_frames(positions)
+    objects = []
+    for n, prompts in enumerate(clicked, start=here.highest_id + 1):
+        try:
+            fitted, notes = prompts.fitted(stack.frame_shape_of(shown))
+        except PromptError as error:
+            raise PromptError(f"Object {n}: {error}") from error
+        objects.append(ObjectPrompts(fitted, object_id=n, at=at, notes=notes))
+    wanted = here.joined(PromptSet.of(objects))
     if not wanted:
-        raise PromptError("No prompt was given for this frame. Use --point, --box or --prompts.")
+        why = " ".join(wanted.problems) or "Use --point, --box or --prompts."
+        raise PromptError(f"No prompt was given for this frame. {why}")
     return wanted
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from .options import DeviceName, ModelName, about, check_options
+
+Shape: TypeAlias = Literal["mask", "box", "point"]
+"""What prompts an object whose pixels are known."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,39 @@ class ImageChoice:
             "Series",
             "Which image of a file that holds several: its name, or its number from 0.",
             metavar="NAME",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class PromptChoice:
+    """What of prompts from anywhere is decoded, and as what.
+
+    Raises
+    ------
+    SamError
+        If a value is not allowed.
+    """
+
+    shape: Shape = field(
+        default="mask",
+        metadata=about(
+            "Objects as",
+            "What prompts an object of which the file has pixels, such as labels and polygons: its "
+            "mask, the box around it, or the point deepest in it.",
+            choices={"mask": "masks", "box": "boxes", "point": "points"},
+        ),
+    )
+    min_score: float = field(
+        default=0.0,
+        metadata=about(
+            "Lowest score",
+            "Leave out what its detector gave a lower score, 0 to 1; prompts without one stay.",
+            least=0.0,
+            most=1.0,
         ),
     )
 

@@ -58,6 +58,23 @@ def decoding(what: object, remedy: str = WHOLE) -> Iterator[None]:
         raise FrameError(f"{what} could not be read: {reason(error)}. {remedy}") from error
 
 
+@contextmanager
+def running(what: str) -> Iterator[None]:
+    """Inside, code of another package does its work.
+
+    Raises
+    ------
+    SamError
+        In place of its errors; errors written for the user are not changed.
+    """
+    try:
+        yield
+    except (SamError, Cancelled):
+        raise
+    except Exception as error:
+        raise SamError(f"{what} failed: {reason(error)}. Look for it in its own manual.") from error
+
+
 def in_time(path: Path, read: Callable[[], Result], *, seconds: float | None = None) -> Result:
     """What `read` returns or raises, if that takes no longer than the file is worth.
 

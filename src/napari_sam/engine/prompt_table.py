@@ -15,6 +15,8 @@ any between      The frame: a column for each leading axis of the image, in the 
 ``y``, ``x``     A point, in frame pixels; the centre of the first pixel is 0, 0.
 ``label``        Of a point: 1 (or empty) if it belongs to the object, 0 if it does not.
 ``y0 x0 y1 x1``  A box, in frame pixels.
+``class``        The object's class, if it has one.
+``score``        How sure a detector was of it, if one found it.
 ===============  ===============================================================================
 
 Rows with the same object and frame belong together: any number of points, in the order in which
@@ -23,8 +25,10 @@ semicolons or tabs separate, or what a first line such as ``sep=;`` says; decima
 a comma where that does not separate. UTF-8, or UTF-16 as spreadsheets write it. Masks do not fit
 into a table.
 
-The points that napari saves (``index,axis-0,axis-1,…``) are read as well: each is an object, in the
-order of the file, with the id in a column ``object_id`` if there is one.
+Tables of other programs are read as well, each row as an object with the id in a column
+``object_id`` or ``track_id`` if there is one: the points that napari saves
+(``index,axis-0,axis-1,…``), and any table with columns ``y`` and ``x``, or ``y0``, ``x0``, ``y1``
+and ``x1``; frames are in columns ``frame`` or ``t``, and ``z``. Other columns are not read.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ from typing import TypeAlias
 
 from .errors import PromptError
 from .frames import round_half_up
-from .prompts import Prompts, checked_object_id
+from .masks import Box
+from .prompt_set import LeftOut, ObjectPrompts, PromptSet
+from .prompts import Point, Prompts, checked_object_id
 from .writing import write_table
 
 PromptTable: TypeAlias = dict[tuple[int, tuple[int, ...]], Prompts]
@@ -50,6 +56,9 @@ PromptTable: TypeAlias = dict[tuple[int, tuple[int, ...]], Prompts]
 
 POINT_COLUMNS = ("y", "x", "label")
 BOX_COLUMNS = ("y0", "x0", "y1", "x1")
+FACT_COLUMNS = ("class", "score")
+OWN_NUMBERS = ("object_id", "track_id")
+KNOWN_AXES = (("t", "frame", "time"), ("z", "slice"))  # of tables that other programs wrote
 SEPARATORS = ",;\t"
 NAPARI_AXIS = "axis-"
 
@@ -60,7 +69,29 @@ class Lines:
 
     name: str
     header: tuple[str, ...]
-    rows: tuple[tuple[int, dict[str, str]], ...]
+    separator: str
+    rows: tuple[tuple[int, list[str]], ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the columns of a table mean."""
+
+    frame_axes: tuple[str, ...]
+    yx: tuple[str, str] = ("y", "x")
+    has_kind: bool = True  # else each row is an object, and what is filled in tells its kind
+
+
+@dataclass(eq=False)
+class _Gathered:
+    """The rows of one object in one frame."""
+
+    where: str
+    points: list[Point]
+    labels: list[int]
+    box: Box | None = None
+    class_name: str = ""
+    score: float | None = None
 
 
 def read_prompts(path: str | Path) -> PromptTable:
@@ -73,29 +104,43 @@ def read_prompts(path: str | Path) -> PromptTable:
     PromptError
         If the file is missing or no table, or a row is wrong: the message gives its line.
     """
-    path = Path(path)
-    if not path.exists():
-        raise PromptError(f"There is no file {path}. Check its name and folder.")
-    try:
-        lines = _parsed(_decoded(path.read_bytes()), path.name)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PromptError(
-            f"The prompts in {path} could not be read: {reason}. "
-            "Give a table of text, saved as CSV (UTF-8)."
-        ) from error
-    of_napari = {f"{NAPARI_AXIS}0", f"{NAPARI_AXIS}1"} <= set(lines.header)
-    axes = () if of_napari else _frame_axes(lines.header, lines.name)
-    table: PromptTable = {}
-    for nth, (number, cells) in enumerate(lines.rows, start=1):
+    read = read_prompt_set(path)
+    if read.left_out:
+        first = read.left_out[0]
+        raise PromptError(f"{read.source}, {first.where}: {first.reason}")
+    return {(each.object_id, each.at or ()): each.prompts for each in read.objects}
+
+
+def read_prompt_set(path: str | Path) -> PromptSet:
+    """Read a table of prompts with classes and scores; rows that are wrong are left out.
+
+    Raises
+    ------
+    PromptError
+        If the file is missing or no table.
+    """
+    lines = _opened(Path(path))
+    layout = _layout(lines.header, lines.name)
+    gathered: dict[tuple[int, tuple[int, ...]], _Gathered] = {}
+    left_out = []
+    for nth, (number, row) in enumerate(lines.rows, start=1):
+        where = f"line {number}"
         try:
-            if of_napari:
-                _add_point(table, cells, nth)
-            else:
-                _add(table, cells, axes)
+            _gather(gathered, _cells(lines.header, row, lines.separator), layout, nth, where)
         except PromptError as error:
-            raise PromptError(f"{lines.name}, line {number}: {error}") from error
-    return table
+            left_out.append(LeftOut(where, str(error)))
+    objects = (
+        ObjectPrompts(
+            Prompts(tuple(each.points), tuple(each.labels), each.box),
+            object_id=object_id,
+            at=at or None,
+            class_name=each.class_name,
+            score=each.score,
+            where=each.where,
+        )
+        for (object_id, at), each in gathered.items()
+    )
+    return PromptSet.of(itertools.chain(objects, left_out), lines.name)
 
 
 def write_prompts(
@@ -150,6 +195,19 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
+def _opened(path: Path) -> Lines:
+    if not path.exists():
+        raise PromptError(f"There is no file {path}. Check its name and folder.")
+    try:
+        return _parsed(_decoded(path.read_bytes()), path.name)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PromptError(
+            f"The prompts in {path} could not be read: {reason}. "
+            "Give a table of text, saved as CSV (UTF-8)."
+        ) from error
+
+
 def _parsed(text: str, name: str) -> Lines:
     lines = list(io.StringIO(text, newline=""))
     said = re.fullmatch(r'"?sep=(.)"?[;,\t]*\s*', lines[0], re.IGNORECASE) if lines else None
@@ -158,36 +216,51 @@ def _parsed(text: str, name: str) -> Lines:
     separator = said[1] if said else max(SEPARATORS, key=names.count)
     reader = csv.reader(lines[first:], delimiter=separator)
     header = tuple(" ".join(column.split()).lower() for column in next(reader, []))
-    rows = []
-    for number, row in enumerate(reader, start=first + 2):
-        cells = [cell.strip() for cell in row]
-        if any(cells):
-            rows.append((number, _cells(header, cells, f"{name}, line {number}", separator)))
-    return Lines(name, header, tuple(rows))
+    rows = ((n, [cell.strip() for cell in row]) for n, row in enumerate(reader, start=first + 2))
+    return Lines(name, header, separator, tuple(row for row in rows if any(row[1])))
+
+
+def _layout(header: Sequence[str], name: str) -> Layout:
+    columns = set(header)
+    if "kind" in columns:
+        return Layout(_frame_axes(header, name))
+    if {f"{NAPARI_AXIS}0", f"{NAPARI_AXIS}1"} <= columns:
+        *axes, y, x = (column for column in header if column.startswith(NAPARI_AXIS))
+        return Layout(tuple(axes), (y, x), has_kind=False)
+    if len(columns) < len(header) or not (
+        columns.issuperset(POINT_COLUMNS[:2]) or columns.issuperset(BOX_COLUMNS)
+    ):
+        raise PromptError(
+            f"{name}, line 1: the columns are {', '.join(header) or 'missing'}. Wanted are "
+            "object_id, one for each frame axis, kind, then y, x, label, y0, x0, y1, x1, each "
+            "once; or y and x of points; or y0, x0, y1, x1 of boxes."
+        )
+    axes = [next((column for column in names if column in columns), "") for names in KNOWN_AXES]
+    return Layout(tuple(filter(None, axes)), has_kind=False)
 
 
 def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:
-    if header[:1] != ("object_id",) or "kind" not in header or len(set(header)) < len(header):
+    if header[:1] != ("object_id",) or len(set(header)) < len(header):
         raise PromptError(
-            f"{name}, line 1: the columns are {', '.join(header) or 'missing'}. Wanted are "
+            f"{name}, line 1: the columns are {', '.join(header)}. Wanted are "
             "object_id, one for each frame axis, kind, then y, x, label, y0, x0, y1, x1, each once."
         )
     kind = header.index("kind")
-    own = {*POINT_COLUMNS, *BOX_COLUMNS}
+    own = {*POINT_COLUMNS, *BOX_COLUMNS, *FACT_COLUMNS}
     unknown = [column for column in header[kind + 1 :] if column not in own]
     misplaced = [column for column in header[:kind] if column in own]
     if unknown or misplaced:
         raise PromptError(
             f"{name}, line 1: the column {(unknown + misplaced)[0]!r} is not expected there. "
-            "Frame axes stand before kind; after it y, x, label and y0, x0, y1, x1."
+            "Frame axes stand before kind; after it y, x, label, y0, x0, y1, x1, class and score."
         )
     return tuple(header[1:kind])
 
 
-def _cells(header: Sequence[str], row: Sequence[str], line: str, separator: str) -> dict[str, str]:
+def _cells(header: Sequence[str], row: Sequence[str], separator: str) -> dict[str, str]:
     if any(row[len(header) :]):
         raise PromptError(
-            f"{line}: {len(row)} cells were found under {len(header)} columns. Write decimals with "
+            f"{len(row)} cells were found under {len(header)} columns. Write decimals with "
             "a point, and one separator between two cells."
         )
     if separator != ",":
@@ -195,34 +268,47 @@ def _cells(header: Sequence[str], row: Sequence[str], line: str, separator: str)
     return dict(itertools.zip_longest(header, row[: len(header)], fillvalue=""))
 
 
-def _add_point(table: PromptTable, cells: Mapping[str, str], nth: int) -> None:
-    """One point of napari's own table: an object of its own, unless a column says which."""
-    axes = [column for column in cells if column.startswith(NAPARI_AXIS)]
-    *leading, y, x = (_number(cells, column) for column in axes)
-    given = _whole(cells, "object_id") if "object_id" in cells else nth
-    frame = tuple(round_half_up(position) for position in leading)
-    if any(position < 0 for position in frame):
-        raise PromptError(f"the point is before the first frame, at {leading}.")
-    key = checked_object_id(given), frame
-    table[key] = table.get(key, Prompts()).with_point((y, x), 1)
-
-
-def _add(table: PromptTable, cells: Mapping[str, str], frame_axes: Sequence[str]) -> None:
-    object_id = checked_object_id(_whole(cells, "object_id"))
-    key = object_id, tuple(_whole(cells, axis, at_least=0) for axis in frame_axes)
-    prompts = table.get(key, Prompts())
-    if cells["kind"] == "point":
-        label = _whole(cells, "label", at_least=0) if cells.get("label") else 1
-        prompts = prompts.with_point((_number(cells, "y"), _number(cells, "x")), label)
-    elif cells["kind"] == "box" and prompts.box is None:
-        prompts = prompts.with_box([_number(cells, column) for column in BOX_COLUMNS])
-    elif cells["kind"] == "box":
+def _gather(
+    gathered: dict[tuple[int, tuple[int, ...]], _Gathered],
+    cells: Mapping[str, str],
+    layout: Layout,
+    nth: int,
+    where: str,
+) -> None:
+    """Add what a row says to the object and frame that it is of."""
+    named = ("object_id",) if layout.has_kind else OWN_NUMBERS
+    own = next((name for name in named if cells.get(name) or layout.has_kind), None)
+    object_id = checked_object_id(nth if own is None else _whole(cells, own))
+    at = tuple(_position(cells, axis, layout.has_kind) for axis in layout.frame_axes)
+    known = gathered.get((object_id, at), _Gathered(where, [], []))
+    is_box = cells["kind"] == "box" if layout.has_kind else not cells.get(layout.yx[0])
+    if layout.has_kind and cells["kind"] not in ("box", "point"):
+        raise PromptError(f"the kind is {cells['kind']!r}. Write point or box.")
+    if is_box and known.box is not None:
         raise PromptError(
             f"object {object_id} has a box in this frame already. Give it one box and more points."
         )
+    score = _number(cells, "score") if cells.get("score") else known.score
+    if is_box:
+        known.box = Prompts.from_box([_number(cells, column) for column in BOX_COLUMNS]).box
     else:
-        raise PromptError(f"the kind is {cells['kind']!r}. Write point or box.")
-    table[key] = prompts
+        counts = layout.has_kind and cells.get("label")
+        label = _whole(cells, "label", at_least=0) if counts else 1
+        y, x = (_number(cells, column) for column in layout.yx)
+        known.points += Prompts.from_points([(y, x)], [label]).points
+        known.labels.append(label)
+    known.score, known.class_name = score, cells.get("class") or known.class_name
+    gathered[object_id, at] = known
+
+
+def _position(cells: Mapping[str, str], axis: str, is_whole: bool) -> int:
+    """The position of a frame; points of other programs may lie between two."""
+    if is_whole:
+        return _whole(cells, axis, at_least=0)
+    position = round_half_up(_number(cells, axis))
+    if position < 0:
+        raise PromptError(f"the point is before the first frame, at {position}.")
+    return position
 
 
 def _whole(cells: Mapping[str, str], column: str, at_least: int | None = None) -> int:

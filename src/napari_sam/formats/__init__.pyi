@@ -7,3 +7,4 @@ from .exporting import export as export
 from .exporting import losses as losses
 from .exporting import write_objects as write_objects
 from .importing import import_objects as import_objects
+from .prompting import read_prompt_file as read_prompt_file

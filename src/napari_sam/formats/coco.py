@@ -6,7 +6,9 @@ Run lengths hold everything: holes, pieces, single pixels. Polygons, which other
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameError, Labelled, Runs
+from napari_sam.engine import (
+    FrameError,
+    Labelled,
+    LeftOut,
+    ObjectPrompts,
+    PromptError,
+    Prompts,
+    Runs,
+)
 
+from . import geojson
 from .canvas import Canvas
-from .filling import fill
-from .reading import entry, expect, overlapped, read_json, unique_ids, vertices, whole
+from .filling import fill, filled
+from .reading import entry, expect, one_by_one, overlapped, read_json, unique_ids, vertices, whole
 
 NO_CLASS = "object"
 MOST_PIXELS = 2**33  # of all frames
@@ -62,11 +73,7 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
     ]
     shape = _shape(path, images)
     frames = {each.get("id"): n for n, each in enumerate(images)}
-    names = {
-        each.get("id"): str(each.get("name", NO_CLASS))
-        for each in content.get("categories", ())
-        if isinstance(each, dict)
-    }
+    names = _categories(content)
     wanted = [_place(path, n, each, frames) for n, each in enumerate(records)]
     ids = unique_ids(path, wanted)
     canvas = _canvas(shape, len(images), canvas)
@@ -79,6 +86,108 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
         if name != NO_CLASS:
             classes[object_id] = name
     return canvas.labelled(labels, classes=classes, problems=overlapped(path, lost))
+
+
+def prompts(path: Path, canvas: Canvas, image: str = "") -> Iterator[ObjectPrompts | LeftOut]:
+    """Segmentations as masks, boxes where there are none; also of a detector's list of results.
+
+    Parameters
+    ----------
+    image
+        The name of the image's file: of a file about many images only that one is read.
+    """
+    content = expect(path, "the file", read_json(path, with_nan=True), dict | list)
+    if isinstance(content, list):
+        content = {"annotations": content}
+    elif content.get("type") in ("FeatureCollection", "Feature"):
+        return geojson.prompts_in(path, content, canvas)
+    places = _places(path, content, canvas, image)
+    names = _categories(content)
+    shape = canvas.shape[-2:]
+
+    def prompts_of(n: int, record: Any) -> Iterator[ObjectPrompts]:
+        what = f"annotation {n}"
+        record = expect(path, what, record, dict)
+        at, size = places.get(record.get("image_id"), (None, None)) if places else ((None, shape))
+        if size is None:
+            return  # of another image
+        if size != shape:
+            raise FrameError(
+                f"its image has {size[0]} × {size[1]} pixels, this one {shape[0]} × {shape[1]}"
+            )
+        number = record.get("object_id", record.get("track_id"))
+        name, score = names.get(record.get("category_id"), NO_CLASS), record.get("score")
+        yield replace(
+            _prompted(path, what, record, shape),
+            object_id=0 if number is None else whole(path, f"the number of {what}", number, 1),
+            at=at,
+            class_name="" if name == NO_CLASS else name,
+            score=score if isinstance(score, int | float) else None,
+        )
+
+    records = entry(path, "the file", content, "annotations", list)
+    return one_by_one(path, "annotation", records, prompts_of)
+
+
+def _prompted(
+    path: Path, what: str, record: Mapping[str, Any], frame: tuple[int, ...]
+) -> ObjectPrompts:
+    """The pixels of an annotation, or its box."""
+    shape = record.get("segmentation")
+    if isinstance(shape, dict):
+        rows, columns = np.divmod(_pixels(path, what, shape, frame), frame[1])
+        if not len(rows):
+            raise PromptError("it has no pixel")
+        top, left = int(rows.min()), int(columns.min())
+        mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), bool)
+        mask[rows - top, columns - left] = True
+        return ObjectPrompts.of_mask(mask, top, left)
+    if shape:
+        rings = expect(path, f"the segmentation of {what}", shape, list)
+        return filled([vertices(path, what, _pairs(ring))[:, ::-1] for ring in rings], frame)
+    box = entry(path, what, record, "bbox", list)
+    if len(box) != 4:
+        raise FrameError(f"its box has {len(box)} numbers. Wanted are x, y, width, height")
+    (x, y), (width, height) = vertices(path, what, [box[:2], box[2:]]).tolist()
+    sides = (y - 0.5, x - 0.5, y + height - 0.5, x + width - 0.5)
+    return ObjectPrompts(Prompts.from_box(sides))
+
+
+def _places(
+    path: Path, content: Mapping[str, Any], canvas: Canvas, image: str
+) -> dict[Any, tuple[tuple[int, ...] | None, tuple[int, int]]]:
+    """By the id of an image its frame, and its height and width; none of other images.
+
+    Of several images, those are meant that are called as the image's file, or else all in the order
+    of its frames. Without any, all annotations are of one frame.
+    """
+    images = [
+        expect(path, f"image {n}", each, dict) for n, each in enumerate(content.get("images", ()))
+    ]
+    sizes = canvas.shape[:-2]
+    named = [each for each in images if image and Path(str(each.get("file_name"))).name == image]
+    meant = named or images
+    in_order = len(meant) == math.prod(sizes) and bool(sizes)
+    if len(meant) > 1 and not in_order:
+        raise FrameError(
+            f"{path} is about {len(meant)} images, and none of them is called {image or 'this one'}"
+            f"; the image has {math.prod(sizes)} frames. Give the file of this image alone."
+        )
+    places = {}
+    for n, each in enumerate(meant):
+        height = whole(path, f"the height of image {n}", each.get("height"), 1)
+        width = whole(path, f"the width of image {n}", each.get("width"), 1)
+        at = tuple(int(i) for i in np.unravel_index(n, sizes)) if in_order else None
+        places[each.get("id")] = (at, (height, width))
+    return places
+
+
+def _categories(content: Mapping[str, Any]) -> dict[Any, str]:
+    return {
+        each.get("id"): str(each.get("name", NO_CLASS))
+        for each in content.get("categories", ())
+        if isinstance(each, dict)
+    }
 
 
 def _annotations(pixels: NDArray[Any]) -> Iterator[dict[str, Any]]:

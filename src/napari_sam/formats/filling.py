@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine import OUTSIDE, ObjectPrompts, PromptError
+
 Vertices = NDArray[np.float64]
 """``(N, 2)`` y and x in corners of pixels: the first pixel reaches from 0 to 1."""
 
@@ -43,6 +45,24 @@ def fill(frame: NDArray[Any], rings: Sequence[Vertices], owners: Sequence[int]) 
     taken, at = np.unique(places[free], return_index=True)
     flat[taken] = values[free][at]
     return len(places) - len(taken)
+
+
+def filled(rings: Sequence[Vertices], frame_shape: tuple[int, ...], **known: Any) -> ObjectPrompts:
+    """An object prompted by the pixels in some rings, with what else is known of it.
+
+    Raises
+    ------
+    PromptError
+        If they hold no pixel of the frame.
+    """
+    corners = np.concatenate(list(rings)) if rings else np.zeros((1, 2))
+    top, left = np.clip(np.floor(corners.min(axis=0)), 0, frame_shape).astype(int).tolist()
+    bottom, right = np.clip(np.ceil(corners.max(axis=0)), 0, frame_shape).astype(int).tolist()
+    if top >= bottom or left >= right:
+        raise PromptError(OUTSIDE)
+    window = np.zeros((bottom - top, right - left), np.uint8)
+    fill(window, [ring - (top, left) for ring in rings], [1] * len(rings))
+    return ObjectPrompts.of_mask(window != 0, top, left, **known)
 
 
 def fill_frames(

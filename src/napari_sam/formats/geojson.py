@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_sam.engine import FrameError, Labelled, colour_of
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prompts, colour_of
 from napari_sam.measurements import MeasureOptions, measure_frames
 
 from .canvas import Canvas, plane
-from .filling import Vertices, fill_frames
+from .filling import Vertices, fill_frames, filled
 from .outlines import Piece, Ring, by_object, outlines
-from .reading import entry, expect, overlapped, read_json, unique_ids, vertices, whole
+from .reading import entry, expect, one_by_one, overlapped, read_json, unique_ids, vertices, whole
 
 NOT_MEASURED = ("object_id", "box_", "at_border", "centroid_", "class", "model")
 NAMESPACE = uuid.UUID("5ab1e0de-5e55-4a00-8000-000000000000")
@@ -56,6 +59,42 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     if left:
         problems += (f"{left} features of {path.name} are no polygons; they are left out.",)
     return canvas.labelled(labels, classes=classes, problems=problems)
+
+
+def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
+    """Polygons as masks, each point as an object of its own; other geometries are left out."""
+    return prompts_in(path, read_json(path, with_nan=True), canvas)
+
+
+def prompts_in(path: Path, content: Any, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
+    """The same of what was read from a file."""
+    content = expect(path, "the file", content, dict | list)
+    features = content if isinstance(content, list) else _features(path, content)
+
+    def prompts_of(n: int, feature: Any) -> Iterator[ObjectPrompts]:
+        rings, points = _shape(path, n, feature), _points(path, n, feature)
+        if rings is None and not len(points):
+            raise FrameError("neither a polygon nor a point")
+        number, at = _place(path, n, feature, canvas)
+        known: dict[str, Any] = {"at": at, "class_name": _class_of(feature)}
+        if rings is not None or len(points) == 1:
+            known["object_id"] = number or 0
+        if rings is not None:
+            yield filled(rings, canvas.shape[-2:], **known)
+        for point in points:
+            yield ObjectPrompts(Prompts.from_points([point]), **known)
+
+    return one_by_one(path, "feature", features, prompts_of)
+
+
+def _points(path: Path, n: int, feature: Any) -> NDArray[np.float64]:
+    """Points ``(N, 2)`` yx, of centres of pixels; none of other geometries."""
+    geometry = expect(path, f"feature {n}", feature, dict).get("geometry")
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    if not isinstance(geometry, dict) or kind not in ("Point", "MultiPoint"):
+        return np.zeros((0, 2))
+    found = entry(path, f"the geometry of feature {n}", geometry, "coordinates", list)
+    return vertices(path, f"feature {n}", [found] if kind == "Point" else found)[:, ::-1] - 0.5
 
 
 def _measured(table: Any) -> dict[int, dict[str, float]]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
-from napari_sam.engine import FrameError, Labelled
+from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prompts
 
 from .canvas import Canvas, plane
-from .filling import fill_frames
+from .filling import fill_frames, filled
 from .outlines import Piece, by_object, outlines
-from .reading import AGAIN, overlapped, read_bytes, unique_ids, vertices
+from .reading import AGAIN, one_by_one, overlapped, read_bytes, unique_ids, vertices
 
 MOST_ROIS, LARGEST_ROI, LARGEST_ALL = 2_000_000, 64 * 2**20, 2**31
 MOST_GAIN = 200  # of a deflated ROI: more is no outline
@@ -61,6 +62,45 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     return canvas.labelled(labels, problems=problems)
 
 
+def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
+    """Rectangles as boxes, other areas as masks, each point as an object; lines are left out."""
+    rois: list[tuple[str, ImagejRoi]] = []
+    damaged = []
+    for name, content in _contents(path):
+        try:
+            rois.append((name, _parsed(path, name, content)))
+        except FrameError as error:
+            damaged.append(LeftOut(f"ROI {name!r}", str(error).removeprefix(f"{path}: ")))
+    numbers = _told_apart(
+        [(_number(roi), (roi.t_position, roi.z_position, roi.position)) for _, roi in rois]
+    )
+
+    def prompts_of(n: int, named: tuple[str, ImagejRoi]) -> Iterator[ObjectPrompts]:
+        name, roi = named
+        what = f"ROI {name!r}"
+        known: dict[str, Any] = {"object_id": numbers[n][0] or 0}
+        if roi.roitype == ROI_TYPE.POINT:
+            points = vertices(path, what, roi.coordinates())[:, ::-1]
+            known["object_id"] *= len(points) == 1
+        elif not _is_area(roi):
+            raise FrameError("a line or a text, neither an area nor a point")
+        known["at"] = _place(path, what, roi, canvas)
+        if roi.roitype == ROI_TYPE.POINT:
+            off = 0.5 if roi.subpixelresolution else 0.0
+            for point in points - off:
+                yield ObjectPrompts(Prompts.from_points([point]), **known)
+        elif roi.roitype == ROI_TYPE.RECT and not roi.composite:
+            box = (roi.top - 0.5, roi.left - 0.5, roi.bottom - 0.5, roi.right - 0.5)
+            yield ObjectPrompts(Prompts.from_box(box), **known)
+        else:
+            parts = roi.coordinates(multi=True)
+            rings = [vertices(path, what, part)[:, ::-1] for part in parts]
+            yield filled(rings, canvas.shape[-2:], **known)
+
+    yield from one_by_one(path, "ROI", rois, prompts_of)
+    yield from damaged
+
+
 def _roi(pieces: Sequence[Piece]) -> ImagejRoi:
     if len(pieces) == 1 and not pieces[0].holes:
         roi = ImagejRoi.frompoints(pieces[0].outline[:, ::-1], name="")
@@ -83,16 +123,23 @@ def _roi(pieces: Sequence[Piece]) -> ImagejRoi:
 
 
 def _rois(path: Path) -> list[tuple[str, ImagejRoi]]:
-    """The ROIs of a zip, or one of a file; each read as far as a ROI can be large."""
+    """The ROIs of a zip, or one of a file."""
+    return [(name, _parsed(path, name, content)) for name, content in _contents(path)]
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The names and bytes of ROIs, each read as far as a ROI can be large."""
     if path.suffix.lower() == ".roi":
-        return [(path.stem, _parsed(path, path.name, read_bytes(path)))]
+        yield path.stem, read_bytes(path)
+        return
     try:
         with zipfile.ZipFile(path) as file:
             infos = [info for info in file.infolist() if info.filename.lower().endswith(".roi")]
             if file.infolist() and not infos:
                 raise FrameError(f"{path} holds no ROI. In Fiji: ROI Manager → More → Save….")
             _check(path, infos)
-            return [(i.filename, _parsed(path, i.filename, file.read(i))) for i in infos]
+            for info in infos:
+                yield info.filename, file.read(info)
     except zipfile.BadZipFile as error:
         raise FrameError(f"{path} is no zip of ROIs, or damaged: {error}. {AGAIN}") from error
 

@@ -5,39 +5,47 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import HIGHEST_ID, FrameError
+from napari_sam.engine import HIGHEST_ID, FrameError, LeftOut, ObjectPrompts, SamError
 
 LARGEST_TEXT = 2**31  # bytes
 FARTHEST = 1e7  # pixels
+Record = TypeVar("Record")
+
 AGAIN = "Export it again from the program that wrote it."
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, with_nan: bool = False) -> Any:
     """A JSON file.
+
+    Parameters
+    ----------
+    with_nan
+        Whether NaN and infinity are read, for the entries that hold them to be left out.
 
     Raises
     ------
     FrameError
         If it is too large, broken, or holds NaN.
     """
-    return parse_json(path, read_bytes(path))
+    return parse_json(path, read_bytes(path), with_nan=with_nan)
 
 
-def parse_json(path: Path, content: bytes) -> Any:
-    """What JSON says; NaN and infinity are none."""
+def parse_json(path: Path, content: bytes, *, with_nan: bool = False) -> Any:
+    """What JSON says; NaN and infinity are none, unless they are left out later."""
 
     def refuse(word: str) -> NoReturn:
         raise FrameError(f"{path} holds {word} where a number is wanted. {AGAIN}")
 
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=refuse)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=float if with_nan else refuse)
     except json.JSONDecodeError as error:
         raise FrameError(
             f"{path} is no JSON, or ends too early: line {error.lineno}, column {error.colno}. "
@@ -127,6 +135,30 @@ def whole(path: Path, what: str, value: Any, low: int = 0, high: int = HIGHEST_I
             f"{AGAIN}"
         )
     return int(number)
+
+
+def one_by_one(
+    path: Path,
+    kind: str,
+    records: Iterable[Record],
+    prompts_of: Callable[[int, Record], Iterable[ObjectPrompts]],
+) -> Iterator[ObjectPrompts | LeftOut]:
+    """The prompts that each record of a file holds; one that is wrong does not end it.
+
+    Parameters
+    ----------
+    kind
+        "annotation": what a record is called.
+    prompts_of
+        Gives the prompts of a record and its number, or raises a SamError.
+    """
+    for n, record in enumerate(records):
+        where = f"{kind} {n}"
+        try:
+            for each in prompts_of(n, record):
+                yield replace(each, where=where)
+        except SamError as error:
+            yield LeftOut(where, str(error).removeprefix(f"{path}: ").removesuffix(AGAIN).strip())
 
 
 def overlapped(path: Path, n_pixels: int) -> tuple[str, ...]:

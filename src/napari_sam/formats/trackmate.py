@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,13 +11,13 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from napari_sam.engine import FrameError, Labelled
+from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prompts
 
 from .canvas import Canvas
-from .filling import Vertices, fill_frames
+from .filling import Vertices, fill_frames, filled
 from .lineage import Edges, discs, drawn, lineage, named, roots, scaled
 from .outlines import Ring, by_object, outlines
-from .reading import AGAIN, FARTHEST, overlapped, read_bytes
+from .reading import AGAIN, FARTHEST, one_by_one, overlapped, read_bytes
 
 VERSION = "7.11.1"
 NAMES = {"micrometer": "micron", "um": "micron", "µm": "micron", "second": "sec", "s": "sec"}
@@ -55,18 +55,11 @@ def write(objects: Labelled, path: Path) -> None:
 def read(path: Path, canvas: Canvas | None) -> Labelled:
     """Outlines are filled; spots without one become discs."""
     root = _parsed(path)
-    spots = [
-        (int(frame.get("frame", 0)), spot)
-        for frame in root.iter("SpotsInFrame")
-        for spot in frame.iter("Spot")
-    ]
+    spots = _spots(root)
     data = next(root.iter("ImageData"), None)
     canvas = canvas or _canvas(path, data)
     size = _sizes(path, data)
-    rows = {spot.get("ID"): row for row, (_, spot) in enumerate(spots)}
-    if len(rows) != len(spots):
-        raise FrameError(f"{path}: two spots have one ID. {AGAIN}")
-    edges = _edges(path, root, rows)
+    edges = _edges(path, root, _rows(path, spots))
     ids, parents = named(path, [frame for frame, _ in spots], edges)
     labels = canvas.empty(int(ids.max(initial=0)))
     shapes, owners, at, points, radii, dots = [], [], [], [], [], []
@@ -86,6 +79,44 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
     if dots:
         problems += drawn(path, discs(labels, canvas, dots, points, radii))
     return canvas.labelled(labels, parents=parents, problems=problems)
+
+
+def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
+    """Spots with an outline as masks, others as points; a track is one object in its frames."""
+    root = _parsed(path)
+    spots = _spots(root)
+    size = _sizes(path, next(root.iter("ImageData"), None))
+    rows = _rows(path, spots)
+    ids, _ = named(path, [frame for frame, _ in spots], _edges(path, root, rows))
+
+    def prompts_of(n: int, spot: tuple[int, ElementTree.Element]) -> Iterator[ObjectPrompts]:
+        t, element = spot
+        y, x, z, _ = _place(path, n, element, size)
+        ring = _ring(path, n, element, size)
+        at = canvas.positions(t, z, f"spot {n}")
+        known: dict[str, Any] = {"at": at, "object_id": int(ids[n])}
+        if ring is None:
+            yield ObjectPrompts(Prompts.from_points([(y - 0.5, x - 0.5)]), **known)
+        else:
+            yield filled([ring], canvas.shape[-2:], **known)
+
+    return one_by_one(path, "spot", spots, prompts_of)
+
+
+def _spots(root: ElementTree.Element) -> list[tuple[int, ElementTree.Element]]:
+    """All spots, each with its frame."""
+    return [
+        (int(frame.get("frame", 0)), spot)
+        for frame in root.iter("SpotsInFrame")
+        for spot in frame.iter("Spot")
+    ]
+
+
+def _rows(path: Path, spots: Sequence[tuple[int, ElementTree.Element]]) -> dict[str | None, int]:
+    rows = {spot.get("ID"): row for row, (_, spot) in enumerate(spots)}
+    if len(rows) != len(spots):
+        raise FrameError(f"{path}: two spots have one ID. {AGAIN}")
+    return rows
 
 
 def _rings(objects: Labelled) -> Iterator[tuple[tuple[int, int], Ring]]:

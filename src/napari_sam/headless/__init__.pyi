@@ -13,6 +13,7 @@ from .image import group as group
 from .image import new_session as new_session
 from .image import one_thread as one_thread
 from .image import segment as segment
+from .image import segment_prompts as segment_prompts
 from .labelled import labelled_session as labelled_session
 from .labelled import open_labelled as open_labelled
 from .scores import write_annotation_scores as write_annotation_scores

@@ -19,8 +19,10 @@ from napari_sam.engine import (
     Predictor,
     PromptError,
     Prompts,
+    PromptSet,
 )
-from napari_sam.session import Region, Session
+from napari_sam.session import Key, Region, Session, classes
+from napari_sam.stacks import decode_prompts
 
 NOTHING_LANDED = (
     "No pixel landed: nothing was found there, or what was found is another object already."
@@ -138,18 +140,71 @@ def segment(
         with one_thread():
             session.annotate(object_id, frame, wanted, predictor, cache)
         milliseconds = 1000 * (perf_counter() - start)
-        landed = session.annotation(object_id, frame)
-        yield Segmented(
-            object_id=object_id,
-            frame=frame,
-            prompts=wanted,
-            iou_prediction=landed.iou_prediction or 0.0,
-            stability_score=landed.stability or 0.0,
-            area=landed.footprint.landed.area,
-            box=_box(landed.footprint.landed),
-            milliseconds=milliseconds,
-            notes=notes if landed.footprint.landed else (*notes, NOTHING_LANDED),
-        )
+        yield _segmented(session, (object_id, frame), wanted, milliseconds, notes)
+
+
+def segment_prompts(
+    session: Session,
+    prompts: PromptSet,
+    predictor: Predictor,
+    *,
+    cache: EmbeddingCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Segmented]:
+    """Decode prompts from anywhere and write their masks into the labels: one step of undo.
+
+    Objects that are in the labels keep their pixels, and of two new ones that with the lower
+    number. Close the generator to stop; what has landed stays, with its classes.
+
+    Parameters
+    ----------
+    prompts
+        What does not fit the image is left out: ``prompts.fitted(session.stack)`` tells it.
+    progress
+        Called as ``progress(done, total)`` in objects.
+    """
+    cache = EmbeddingCache() if cache is None else cache
+    fitted = prompts.fitted(session.stack)
+    session.make_room(max(1, fitted.highest_id))
+    run = session.new_run()
+    by_key = {(each.object_id, each.at): each for each in fitted.objects}
+    landed: set[int] = set()
+    try:
+        start = perf_counter()
+        for answer in decode_prompts(fitted, session.stack, predictor, cache, progress):
+            object_id, frame = answer.request.key
+            session.land(answer, run)
+            each = by_key[object_id, tuple(at for at in frame if at is not None)]
+            result = _segmented(
+                session,
+                answer.request.key,
+                each.prompts.with_mask(each.mask),
+                1000 * (perf_counter() - start),
+                each.notes,
+            )
+            landed |= {object_id} if result.area else set()
+            yield result
+            start = perf_counter()
+    finally:
+        names = {i: name for i, name in fitted.classes.items() if i in landed}
+        classes.give_named_classes(session, names, run, "prompt")
+
+
+def _segmented(
+    session: Session, key: Key, prompts: Prompts, milliseconds: float, notes: tuple[str, ...]
+) -> Segmented:
+    landed = session.annotation(*key)
+    return Segmented(
+        object_id=key[0],
+        frame=key[1],
+        prompts=prompts,
+        iou_prediction=landed.iou_prediction or 0.0,
+        stability_score=landed.stability or 0.0,
+        area=landed.footprint.landed.area,
+        box=_box(landed.footprint.landed),
+        milliseconds=milliseconds,
+        notes=notes if landed.footprint.landed else (*notes, NOTHING_LANDED),
+    )
 
 
 @contextmanager

@@ -195,6 +195,13 @@ def decode(request: Request, predictor: Predictor, cached: CachedEmbedding) -> A
         diameter=request.diameter,
         memo=cached.memo,
     )
+    return answered(request, prediction, predictor, cached)
+
+
+def answered(
+    request: Request, prediction: Prediction, predictor: Predictor, cached: CachedEmbedding
+) -> Answer:
+    """The answer to a request that a prediction of its prompts is."""
     return Answer(
         request,
         prediction,

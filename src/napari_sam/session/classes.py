@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from napari_sam.engine import SamError
+
 from .annotation import names_of
 from .history import Change
 from .object_class import CLASS_KEYS, COLOURS, Classes, GivenClass, ObjectClass
@@ -43,14 +45,27 @@ def add_class(
     SamError
         If there is such a class or key already, or a name, colour, key or parent cannot be one.
     """
-    classes = session.classes
+    after = with_class(session.classes, name.strip(), colour=colour, key=key, parent=parent)
+    made = after.defined[-1]
+    _make(session, after, f"new class “{made.name}”")
+    return made
+
+
+def with_class(
+    classes: Classes,
+    name: str,
+    *,
+    colour: str | None = None,
+    key: int | None = None,
+    parent: str = "",
+) -> Classes:
+    """The same with one class more, as :func:`add_class` makes it."""
     colours, keys = ({getattr(c, at) for c in classes.defined} for at in ("colour", "key"))
     n = len(classes.defined)
     free = next((each for each in COLOURS if each not in colours), COLOURS[n % len(COLOURS)])
     key = next((each for each in CLASS_KEYS if each not in keys), None) if key is None else key
-    made = ObjectClass(name.strip(), colour or free, key, parent)
-    _make(session, replace(classes, defined=(*classes.defined, made)), f"new class “{made.name}”")
-    return made
+    made = ObjectClass(name, colour or free, key, parent)
+    return replace(classes, defined=(*classes.defined, made))
 
 
 def change_class(session: Session, name: str, /, **changes: Any) -> ObjectClass:
@@ -128,6 +143,45 @@ def give_class(
     after = session.classes.with_given(dict.fromkeys(object_ids, given))
     if after.given != session.classes.given:
         _make(session, after, f"class of {names_of(sorted(object_ids))}", run)
+
+
+def give_named_classes(
+    session: Session, names: Mapping[int, str], run: int | None = None, action: str = "class"
+) -> int:
+    """Give objects the classes that another program has them in, making those that are not there.
+
+    Names that cannot be those of a class, and more classes than there can be, are left out.
+
+    Parameters
+    ----------
+    names
+        By object.
+    run
+        As in :func:`give_class`. If it was undone, nothing is given.
+    action
+        What the step of undo is called.
+
+    Returns
+    -------
+    How many objects have theirs now.
+    """
+    classes = session.classes
+    unknown: set[str] = set()
+    known = {each.name.casefold(): each.name for each in classes.defined}
+    given: dict[int, GivenClass] = {}
+    for object_id, wanted in names.items():
+        name = " ".join(wanted.split())
+        if name.casefold() not in known and name not in unknown:
+            try:
+                classes = with_class(classes, name)
+                known[name.casefold()] = name
+            except SamError:
+                unknown.add(name)
+        if name not in unknown:
+            given[object_id] = GivenClass(known[name.casefold()])
+    if given and (run is None or session.accepts(run)):
+        _make(session, classes.with_given({**given}), action, run)
+    return len(given)
 
 
 def take_proposals(

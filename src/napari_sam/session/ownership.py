@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, Prompts
 from napari_sam.engine.frames import round_half_up
 
-from .edits import Region
+from .annotation import Annotation, Key
+from .edits import LabelEdit, Region
+from .labels import AnnotatedLabels
 
 NEARLY_ALL = 0.8  # of a mask that is others': what is left is their border
 MOST = 0.5  # the same, where each positive click is on others
@@ -40,6 +43,20 @@ def owner_of(
         return None
     values, counts = np.unique(others, return_counts=True)
     return int(values[np.argmax(counts)])
+
+
+def losing_pixels(
+    annotated: AnnotatedLabels, edit: LabelEdit, object_id: int
+) -> dict[Key, Annotation]:
+    """Annotations of other objects whose pixels an edit gives to an object."""
+    after: dict[Key, Annotation] = {}
+    for other in set(np.unique(edit.before).tolist()) - {0, object_id}:
+        key = (other, edit.frame)
+        if (current := annotated.current(*key)) is not None:
+            lost = edit.changed.chosen(edit.before == other)
+            footprint = current.footprint.after_stroke(current.footprint.landed.without(lost))
+            after[key] = replace(current, footprint=footprint)
+    return after
 
 
 def id_at(labels: Any, frame: FrameIndex, point_yx: tuple[float, float]) -> int:

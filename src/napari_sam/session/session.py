@@ -28,7 +28,7 @@ from .drawing import Drawing, drawings_of, on_base, prompts_from
 from .edits import Footprint, LabelEdit, Region, edits_of_stroke, mask_to_edit
 from .history import Change
 from .labels import AnnotatedLabels, Write
-from .ownership import owner_of
+from .ownership import losing_pixels, owner_of
 
 
 class Session(AnnotatedLabels):
@@ -140,11 +140,17 @@ class Session(AnnotatedLabels):
         drawings = self.drawings(object_id, frame)
         return self._want((object_id, frame), prompts, drawings, candidate)
 
-    def land(self, answer: Answer) -> LabelEdit | None:
+    def land(self, answer: Answer, run: int | None = None) -> LabelEdit | None:
         """Write the answer to a request; ``None`` if a newer request has overtaken it.
 
         A mask without a pixel, or with only what other objects leave over, does not land either:
         the annotation before is kept, and ``refused`` is emitted.
+
+        Parameters
+        ----------
+        run
+            Of many prompts that were given at once, by :meth:`new_run`: the request need not be
+            pending, and all that lands is one step of undo. Once that was undone, nothing lands.
 
         Raises
         ------
@@ -152,18 +158,22 @@ class Session(AnnotatedLabels):
             If the labels cannot hold the object's id. The request is given up.
         """
         key = answer.request.key
-        if not self._pending.drop(answer.request):
+        if not (self._pending.drop(answer.request) if run is None else self.accepts(run)):
             return None
         owner = self._owner(key, answer.mask, answer.request.prompts)
         if owner is not None:
+            if run is not None:
+                return None
             self._mark(())
             self.landed.emit((key,))
             self.refused.emit(*key, owner)
             return None
         self.models[answer.model] = (answer.model_hash, answer.precision)
-        self._sizes.note(key, answer.mask.area)
-        self._pending.remember(answer)
-        return self._apply(key, Annotation.of_answer(answer, self._footprint(key)), answer.mask)
+        annotation = Annotation.of_answer(answer, self._footprint(key))
+        if run is None:
+            self._sizes.note(key, answer.mask.area)
+            self._pending.remember(answer)
+        return self._apply(key, annotation, answer.mask, run)
 
     def fail(self, request: Request) -> None:
         """Give up a request that could not be decoded; the annotation before is kept."""
@@ -288,25 +298,12 @@ class Session(AnnotatedLabels):
         )
         after = {
             key: replace(annotation, footprint=footprint),
-            **self._losing_pixels(edit, object_id),
+            **({} if self.protect_neighbours else losing_pixels(self, edit, object_id)),
         }
         before = {each: self.current(*each) for each in after}
         self._write((edit,))
         self._record(Change((edit,), before, after, action=action), run)
         return edit
-
-    def _losing_pixels(self, edit: LabelEdit, object_id: int) -> dict[Key, Annotation]:
-        """Annotations of other objects whose pixels an edit takes; none if they are protected."""
-        if self.protect_neighbours or not edit:
-            return {}
-        after: dict[Key, Annotation] = {}
-        for other in set(np.unique(edit.before).tolist()) - {0, object_id}:
-            key = (other, edit.frame)
-            if (current := self.current(*key)) is not None:
-                lost = edit.changed.chosen(edit.before == other)
-                footprint = current.footprint.after_stroke(current.footprint.landed.without(lost))
-                after[key] = replace(current, footprint=footprint)
-        return after
 
     # What is propagated from frame to frame
 

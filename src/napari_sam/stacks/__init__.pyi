@@ -17,6 +17,7 @@ from .planning import axis_along as axis_along
 from .planning import ids_between as ids_between
 from .planning import named_through as named_through
 from .planning import plan as plan
+from .prompting import decode_prompts as decode_prompts
 from .propagation import propagate as propagate
 from .tracking import Tracks as Tracks
 from .tracking import find_tracks as find_tracks
