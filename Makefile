@@ -5,6 +5,7 @@
 # make test-oldest  the same tests with the lowest versions that pyproject.toml allows
 # make test-pyside  those that open a window, with PySide6 in place of PyQt6
 # make dist         wheel and source archive in dist/, checked, installed and used in a fresh environment
+# make web          the page for browsers, in src/napari_sam/web/page/; needs Node.js and npm
 # make site         the documentation as a website, in site/
 # make docs         the pictures of the documentation, made again from the running program; PICTURES="labels"
 # make fuzz         thousands of damaged inputs: none may hang, use much memory or end in a traceback
@@ -25,7 +26,9 @@ WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 PYTEST := $(BIN)/pytest $(SIDE_BY_SIDE)
 
-.PHONY: demo test quick lint test-oldest test-pyside dist site docs bench fuzz pocket setup system clean
+PAGE := src/napari_sam/web/page/page.html
+
+.PHONY: demo test quick lint test-oldest test-pyside web page-to-test dist site docs bench fuzz pocket setup system clean
 
 setup: $(STAMP)
 	@:
@@ -45,7 +48,7 @@ demo: setup
 	  echo "The demo continues without a picture of the window." >&2
 	$(BIN)/napari-sam demo
 
-test: lint system
+test: lint system page-to-test
 	$(PYTEST)
 
 quick: setup
@@ -67,7 +70,17 @@ test-oldest: system
 test-pyside: system
 	.ci/test-apart .venv-pyside constraints.txt pyside6 $(SIDE_BY_SIDE) -m window
 
-dist: setup system
+web: $(PAGE)
+
+$(PAGE): web/build.mjs web/package-lock.json $(wildcard web/src/* web/src/*/*)
+	@command -v npm >/dev/null || { echo "The page needs Node.js 20 and npm (Debian: nodejs npm)." >&2; exit 1; }
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent check && node build.mjs
+
+# Without npm, the tests of the page are skipped
+page-to-test:
+	@$(MAKE) --no-print-directory web || echo "The tests continue without the page." >&2
+
+dist: setup system web
 	$(PIP) install --quiet -c constraints.txt --group dist
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
@@ -97,4 +110,4 @@ pocket: setup
 	$(BIN)/python -m napari_sam.training.pocket.scores $(DATA) runs/pocket.safetensors
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-pyside demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf web/node_modules $(dir $(PAGE)) $(VENV) .venv-oldest .venv-pyside demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,114 @@
+/**
+ * The network as the page sees it. One order is in the worker at a time, so that the newest goes
+ * next: a click before a frame to be encoded ahead, and both before a preview.
+ */
+import { Failure } from "../failure";
+import type { Answer } from "../session/annotation";
+import { Region } from "../session/region";
+import type { Description } from "./graphs";
+import type { Order, PlainAnswer, PlainPrompts, PlainRegion, Report } from "./messages";
+import type { Prompts } from "../session/prompts";
+
+type Unnumbered = Order extends infer Each ? (Each extends Order ? Omit<Each, "id"> : never) : never;
+
+interface Waiting {
+  readonly order: Unnumbered;
+  readonly urgency: number; // the highest goes next
+  readonly instead: string; // a later one of the same name takes its place
+  readonly progress: (share: number) => void;
+  readonly resolve: (answer: PlainAnswer | null) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Thrown to who asked when a newer order took the place of an older one. */
+export class Overtaken extends Error {}
+
+export class NetworkClient {
+  private readonly worker: Worker;
+  private readonly waiting: Waiting[] = [];
+  private current: Waiting | null = null;
+  private id = 0;
+
+  constructor(url: string) {
+    this.worker = new Worker(url);
+    this.worker.onmessage = ({ data }: MessageEvent<Report>) => this.reported(data);
+    this.worker.onerror = (event) => {
+      event.preventDefault();
+      this.finish()?.reject(new Failure("The network stopped, perhaps because memory is full. Reload the page: your work is kept."));
+    };
+  }
+
+  async start(runtime: ArrayBuffer, encoder: Uint8Array, decoder: Uint8Array, config: Description): Promise<void> {
+    await this.order({ kind: "start", runtime, encoder, decoder, config } as Unnumbered, 9, "start");
+  }
+
+  /** Forget the embeddings of another image. */
+  async forget(): Promise<void> {
+    for (const each of this.waiting.splice(0)) each.reject(new Overtaken());
+    await this.order({ kind: "forget" } as Unnumbered, 8, "forget");
+  }
+
+  async encode(frame: number, rgb: Uint8Array, height: number, width: number, progress: (share: number) => void): Promise<void> {
+    await this.order({ kind: "encode", frame, rgb, height, width } as Unnumbered, 3, "encode", progress);
+  }
+
+  async decode(frame: number, prompts: Prompts, candidate: number | null, diameter: number | null, name: string): Promise<Answer> {
+    const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate, diameter, all: true };
+    return answerOf(await this.order(order as Unnumbered, 2, name));
+  }
+
+  /** The mask that a click would give. */
+  async preview(frame: number, prompts: Prompts, diameter: number | null): Promise<Region> {
+    const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate: null, diameter, all: false };
+    return regionOf((await this.order(order as Unnumbered, 1, "preview"))!.mask);
+  }
+
+  private order(
+    order: Unnumbered, urgency: number, instead: string, progress: (share: number) => void = () => {},
+  ): Promise<PlainAnswer | null> {
+    return new Promise((resolve, reject) => {
+      const overtaken = this.waiting.findIndex((each) => each.instead === instead);
+      if (overtaken >= 0) this.waiting.splice(overtaken, 1)[0]!.reject(new Overtaken());
+      this.waiting.push({ order, urgency, instead, progress, resolve, reject });
+      this.next();
+    });
+  }
+
+  private next(): void {
+    if (this.current || !this.waiting.length) return;
+    const first = this.waiting.reduce((best, each, n) => (each.urgency > this.waiting[best]!.urgency ? n : best), 0);
+    this.current = this.waiting.splice(first, 1)[0]!;
+    this.worker.postMessage({ ...this.current.order, id: ++this.id });
+  }
+
+  private reported(report: Report): void {
+    if (report.id !== this.id) return;
+    if (report.kind === "progress") this.current?.progress(report.share);
+    else if (report.kind === "done") this.finish()?.resolve(report.answer);
+    else this.finish()?.reject(new Failure(report.sentence));
+  }
+
+  private finish(): Waiting | null {
+    const finished = this.current;
+    this.current = null;
+    this.next();
+    return finished;
+  }
+}
+
+function plainOf(prompts: Prompts): PlainPrompts {
+  const { mask } = prompts;
+  return { ...prompts, mask: mask && { top: mask.top, left: mask.left, height: mask.height, width: mask.width, pixels: mask.pixels } };
+}
+
+function regionOf({ top, left, height, width, pixels }: PlainRegion): Region {
+  return pixels.length ? Region.ofPixels(top, left, height, width, pixels) : Region.EMPTY;
+}
+
+function answerOf(plain: PlainAnswer | null): Answer {
+  const { mask, token, iouPrediction, stability, candidates } = plain!;
+  return {
+    mask: regionOf(mask), token, iouPrediction, stability,
+    candidates: candidates.map((each) => ({ ...each, mask: regionOf(each.mask) })),
+  };
+}

@@ -1,0 +1,40 @@
+/** What the page and its worker tell each other. */
+import type { Prompts } from "../session/prompts";
+import type { Description } from "./graphs";
+
+/** A region as it travels: a worker gets the fields of an object, not its class. */
+export interface PlainRegion {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+  readonly pixels: Uint8Array;
+}
+
+export type PlainPrompts = Omit<Prompts, "mask"> & { readonly mask: PlainRegion | null };
+
+/** To the worker; each is answered once, under its number. */
+export type Order = { readonly id: number } & (
+  | { readonly kind: "start"; runtime: ArrayBuffer; encoder: Uint8Array; decoder: Uint8Array; config: Description }
+  | { readonly kind: "encode"; frame: number; rgb: Uint8Array; height: number; width: number }
+  | { readonly kind: "forget" }
+  | {
+      readonly kind: "decode"; frame: number; prompts: PlainPrompts;
+      candidate: number | null; diameter: number | null; all: boolean; // all candidates, or the best alone
+    }
+);
+
+export interface PlainAnswer {
+  readonly mask: PlainRegion;
+  readonly token: number;
+  readonly iouPrediction: number;
+  readonly stability: number;
+  readonly candidates: readonly { token: number; score: number; mask: PlainRegion }[];
+}
+
+/** From the worker. */
+export type Report = { readonly id: number } & (
+  | { readonly kind: "done"; answer: PlainAnswer | null }
+  | { readonly kind: "progress"; share: number }
+  | { readonly kind: "failed"; sentence: string }
+);

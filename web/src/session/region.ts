@@ -1,0 +1,133 @@
+/** A set of pixels of one frame, as a crop: `napari_sam.session.edits.Region`. */
+
+export type Runs = { top: number; left: number; height: number; width: number; runs: number[] };
+
+export class Region {
+  static readonly EMPTY = new Region(0, 0, 0, 0, new Uint8Array(0));
+
+  private constructor(
+    readonly top: number,
+    readonly left: number,
+    readonly height: number,
+    readonly width: number,
+    readonly pixels: Uint8Array, // 1 inside, row by row
+  ) {}
+
+  /** The true pixels of a crop, cut to the smallest window that holds them. */
+  static ofPixels(top: number, left: number, height: number, width: number, pixels: Uint8Array): Region {
+    let [y0, x0, y1, x1] = [height, width, -1, -1];
+    for (let y = 0; y < height; y++) {
+      const row = pixels.subarray(y * width, (y + 1) * width);
+      const first = row.indexOf(1);
+      if (first < 0) continue;
+      [y0, y1, x0, x1] = [Math.min(y0, y), y, Math.min(x0, first), Math.max(x1, row.lastIndexOf(1))];
+    }
+    if (y1 < 0) return Region.EMPTY;
+    const cut = new Uint8Array((y1 - y0 + 1) * (x1 - x0 + 1));
+    for (let y = y0; y <= y1; y++) {
+      cut.set(pixels.subarray(y * width + x0, y * width + x1 + 1), (y - y0) * (x1 - x0 + 1));
+    }
+    return new Region(top + y0, left + x0, y1 - y0 + 1, x1 - x0 + 1, cut);
+  }
+
+  /** The pixels of labels (h, w) that have an id. */
+  static ofLabel(labels: Uint32Array, height: number, width: number, id: number): Region {
+    const pixels = new Uint8Array(labels.length);
+    let any = false;
+    for (let i = 0; i < labels.length; i++) if (labels[i] === id) any = !!(pixels[i] = 1);
+    return any ? Region.ofPixels(0, 0, height, width, pixels) : Region.EMPTY;
+  }
+
+  get isEmpty(): boolean {
+    return this.pixels.length === 0;
+  }
+
+  get area(): number {
+    let n = 0;
+    for (const pixel of this.pixels) n += pixel;
+    return n;
+  }
+
+  get bottom(): number {
+    return this.top + this.height;
+  }
+
+  get right(): number {
+    return this.left + this.width;
+  }
+
+  has(y: number, x: number): boolean {
+    if (y < this.top || x < this.left || y >= this.bottom || x >= this.right) return false;
+    return this.pixels[(y - this.top) * this.width + x - this.left] === 1;
+  }
+
+  /** The region of pixels in the window around both for which `keep` says so. */
+  private combined(other: Region, keep: (mine: boolean, its: boolean) => boolean): Region {
+    const [top, left, bottom, right] = around([this, other]);
+    const [height, width] = [bottom - top, right - left];
+    const pixels = new Uint8Array(height * width);
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) {
+        if (keep(this.has(y, x), other.has(y, x))) pixels[(y - top) * width + x - left] = 1;
+      }
+    }
+    return Region.ofPixels(top, left, height, width, pixels);
+  }
+
+  united(other: Region): Region {
+    if (other.isEmpty) return this;
+    return this.isEmpty ? other : this.combined(other, (mine, its) => mine || its);
+  }
+
+  without(other: Region): Region {
+    return other.isEmpty || this.isEmpty ? this : this.combined(other, (mine, its) => mine && !its);
+  }
+
+  common(other: Region): Region {
+    if (this.isEmpty || other.isEmpty) return Region.EMPTY;
+    return this.combined(other, (mine, its) => mine && its);
+  }
+
+  /** All pixels of a frame, 1 inside. */
+  inFrame(height: number, width: number): Uint8Array {
+    const frame = new Uint8Array(height * width);
+    for (let y = 0; y < this.height; y++) {
+      frame.set(this.pixels.subarray(y * this.width, (y + 1) * this.width), (this.top + y) * width + this.left);
+    }
+    return frame;
+  }
+
+  /** Lengths of runs outside and inside in turn, row by row, the last outside left out; null: empty. */
+  toRuns(): Runs | null {
+    if (this.isEmpty) return null;
+    const runs: number[] = [];
+    let [inside, length] = [0, 0];
+    for (const pixel of this.pixels) {
+      if (pixel !== inside) {
+        runs.push(length);
+        [inside, length] = [pixel, 0];
+      }
+      length++;
+    }
+    if (inside) runs.push(length);
+    return { top: this.top, left: this.left, height: this.height, width: this.width, runs };
+  }
+
+  /** What `toRuns` wrote; null if it is no such thing. */
+  static fromRuns(record: Runs | null): Region {
+    if (record === null) return Region.EMPTY;
+    const pixels = new Uint8Array(record.height * record.width);
+    record.runs.reduce((at, length, n) => (n % 2 && pixels.fill(1, at, at + length), at + length), 0);
+    return Region.ofPixels(record.top, record.left, record.height, record.width, pixels);
+  }
+}
+
+/** The smallest window [top, left, bottom, right] that holds all regions. */
+export function around(regions: readonly Region[]): [number, number, number, number] {
+  const full = regions.filter((region) => !region.isEmpty);
+  if (!full.length) return [0, 0, 0, 0];
+  return [
+    Math.min(...full.map((r) => r.top)), Math.min(...full.map((r) => r.left)),
+    Math.max(...full.map((r) => r.bottom)), Math.max(...full.map((r) => r.right)),
+  ];
+}

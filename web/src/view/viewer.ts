@@ -1,0 +1,233 @@
+/** The canvas: the frame, its masks, the outline and prompts of the current object, the preview. */
+import type { Classes } from "../session/classes";
+import { isAccident, type Drawing, type Point } from "../session/prompts";
+import type { Region } from "../session/region";
+import { Camera } from "./camera";
+import { colourOf, type Colour } from "./colours";
+
+/** What is being drawn at the moment. */
+export interface Sketch {
+  readonly tool: "box" | "lasso" | "brush";
+  readonly points: readonly Point[];
+  readonly diameter: number; // of the brush
+  readonly negative: boolean;
+}
+
+const [POSITIVE, NEGATIVE, PREVIEW] = ["#2fd46b", "#ff5a5a", [255, 221, 51] as Colour];
+
+export class Viewer {
+  readonly camera = new Camera();
+  opacity = 0.4;
+  sketch: Sketch | null = null;
+  cursor: Point | null = null; // moved by the arrow keys
+  private frame: OffscreenCanvas | null = null;
+  private masks: OffscreenCanvas | null = null;
+  private outline: Path2D | null = null;
+  private preview: OffscreenCanvas | null = null;
+  private previewAt: [number, number] = [0, 0];
+  private drawings: readonly Drawing[] = [];
+  private asked = false; // for a picture
+
+  constructor(private readonly canvas: HTMLCanvasElement) {
+    new ResizeObserver(() => this.resized()).observe(canvas);
+  }
+
+  /** Show a frame (h, w, 3) of 8 bit. */
+  showFrame(rgb: Uint8Array, height: number, width: number): void {
+    const rgba = new Uint8ClampedArray(height * width * 4);
+    for (let i = 0; i < height * width; i++) {
+      rgba[4 * i] = rgb[3 * i]!;
+      rgba[4 * i + 1] = rgb[3 * i + 1]!;
+      rgba[4 * i + 2] = rgb[3 * i + 2]!;
+      rgba[4 * i + 3] = 255;
+    }
+    this.frame = picture(rgba, height, width);
+    this.draw();
+  }
+
+  /** Show the objects of a frame. */
+  showLabels(labels: Uint32Array, height: number, width: number, classes: Classes): void {
+    if (!labels.length) {
+      this.masks = null;
+      return this.draw();
+    }
+    const colours = new Map<number, Colour>();
+    const rgba = new Uint8ClampedArray(height * width * 4);
+    labels.forEach((id, i) => {
+      if (!id) return;
+      let colour = colours.get(id);
+      if (!colour) colours.set(id, (colour = colourOf(id, classes)));
+      const x = i % width;
+      const isEdge =
+        (x > 0 && labels[i - 1] !== id) || (x < width - 1 && labels[i + 1] !== id) ||
+        (i >= width && labels[i - width] !== id) || (i < labels.length - width && labels[i + width] !== id);
+      rgba.set([...colour, isEdge ? 255 : 150], i * 4);
+    });
+    this.masks = picture(rgba, height, width);
+    this.draw();
+  }
+
+  /** Outline the current object, and show its prompts. */
+  showCurrent(region: Region, drawings: readonly Drawing[]): void {
+    this.outline = region.isEmpty ? null : outlineOf(region);
+    this.drawings = drawings;
+    this.draw();
+  }
+
+  showPreview(region: Region | null): void {
+    this.preview = null;
+    if (region && !region.isEmpty) {
+      const rgba = new Uint8ClampedArray(region.pixels.length * 4);
+      region.pixels.forEach((inside, i) => inside && rgba.set([...PREVIEW, 120], i * 4));
+      this.preview = picture(rgba, region.height, region.width);
+      this.previewAt = [region.left, region.top];
+    }
+    this.draw();
+  }
+
+  /** Show all of the frame. */
+  fit(): void {
+    if (this.frame) this.camera.show(0, 0, this.frame.height, this.frame.width, this.canvas);
+    this.draw();
+  }
+
+  /** Zoom to a region. */
+  zoomTo(region: Region): void {
+    if (region.isEmpty) return;
+    const margin = Math.max(region.height, region.width, 20);
+    this.camera.show(region.top - margin, region.left - margin, region.bottom + margin, region.right + margin, this.canvas);
+    this.draw();
+  }
+
+  /** Canvas pixels to a pixel of the screen as the page counts them. */
+  get density(): number {
+    return this.canvas.width / Math.max(1, this.canvas.clientWidth);
+  }
+
+  /** Draw before the next picture of the screen. */
+  draw(): void {
+    if (this.asked) return;
+    this.asked = true;
+    requestAnimationFrame(() => {
+      this.asked = false;
+      this.paint();
+    });
+  }
+
+  private resized(): void {
+    const density = Math.min(window.devicePixelRatio || 1, 3);
+    const [width, height] = [Math.round(this.canvas.clientWidth * density), Math.round(this.canvas.clientHeight * density)];
+    if (width === this.canvas.width && height === this.canvas.height) return;
+    const wasEmpty = this.canvas.dataset["sized"] === undefined;
+    this.camera.pan((width - this.canvas.width) / 2, (height - this.canvas.height) / 2);
+    [this.canvas.width, this.canvas.height] = [width, height];
+    this.canvas.dataset["sized"] = "";
+    if (wasEmpty) this.fit();
+    this.paint();
+  }
+
+  private paint(): void {
+    const context = this.canvas.getContext("2d")!;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    if (!this.frame) return;
+    this.camera.apply(context);
+    context.imageSmoothingEnabled = this.camera.scale < 1;
+    context.drawImage(this.frame, 0, 0);
+    context.globalAlpha = this.opacity;
+    if (this.masks) context.drawImage(this.masks, 0, 0);
+    context.globalAlpha = 1;
+    if (this.preview) context.drawImage(this.preview, ...this.previewAt);
+    if (this.outline) this.line(context, "#ffffff", 2, this.outline);
+    for (const drawing of this.drawings) if (!isAccident(drawing)) this.drawing(context, drawing);
+    if (this.sketch) this.sketched(context, this.sketch);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    if (this.cursor) this.cross(context, this.cursor);
+  }
+
+  private line(context: CanvasRenderingContext2D, colour: string, width: number, path: Path2D): void {
+    const unit = this.density / this.camera.scale;
+    context.lineJoin = context.lineCap = "round";
+    context.strokeStyle = "rgb(0 0 0 / 60%)";
+    context.lineWidth = (width + 2) * unit;
+    context.stroke(path);
+    context.strokeStyle = colour;
+    context.lineWidth = width * unit;
+    context.stroke(path);
+  }
+
+  private drawing(context: CanvasRenderingContext2D, { kind, vertices, label }: Drawing): void {
+    const colour = label ? POSITIVE : NEGATIVE;
+    const path = new Path2D();
+    if (kind === "point") {
+      const [y, x] = vertices[0]!;
+      path.arc(x + 0.5, y + 0.5, (4.5 * this.density) / this.camera.scale, 0, 2 * Math.PI);
+      this.line(context, "#ffffff", 1.5, path);
+      context.fillStyle = colour;
+      context.fill(path);
+      return;
+    }
+    for (const [y, x] of vertices) path.lineTo(x + 0.5, y + 0.5);
+    if (kind !== "path") path.closePath();
+    this.line(context, colour, 1.5, path);
+  }
+
+  private sketched(context: CanvasRenderingContext2D, { tool, points, diameter, negative }: Sketch): void {
+    const colour = negative ? NEGATIVE : POSITIVE;
+    const path = new Path2D();
+    if (tool === "box") {
+      const [[y0, x0], [y1, x1]] = [points[0]!, points.at(-1)!];
+      path.rect(Math.min(x0, x1) + 0.5, Math.min(y0, y1) + 0.5, Math.abs(x1 - x0), Math.abs(y1 - y0));
+      return this.line(context, colour, 1.5, path);
+    }
+    for (const [y, x] of points) path.lineTo(x + 0.5, y + 0.5);
+    if (tool === "lasso") return this.line(context, colour, 1.5, path);
+    context.lineJoin = context.lineCap = "round";
+    context.strokeStyle = colour;
+    context.globalAlpha = 0.6;
+    context.lineWidth = diameter;
+    if (points.length === 1) path.lineTo(points[0]![1] + 0.501, points[0]![0] + 0.5);
+    context.stroke(path);
+    context.globalAlpha = 1;
+  }
+
+  private cross(context: CanvasRenderingContext2D, at: Point): void {
+    const [x, y] = this.camera.toCanvas(at);
+    const arm = 12 * this.density;
+    for (const [colour, width] of [["#000000", 4], ["#ffffff", 2]] as const) {
+      context.strokeStyle = colour;
+      context.lineWidth = width * this.density;
+      context.beginPath();
+      context.moveTo(x - arm, y);
+      context.lineTo(x + arm, y);
+      context.moveTo(x, y - arm);
+      context.lineTo(x, y + arm);
+      context.stroke();
+    }
+  }
+}
+
+function picture(rgba: Uint8ClampedArray, height: number, width: number): OffscreenCanvas {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d")!.putImageData(new ImageData(rgba as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
+  return canvas;
+}
+
+/** The edges of pixels between inside and outside. */
+function outlineOf(region: Region): Path2D {
+  const path = new Path2D();
+  const edge = (x0: number, y0: number, x1: number, y1: number): void => {
+    path.moveTo(x0, y0);
+    path.lineTo(x1, y1);
+  };
+  for (let y = region.top; y < region.bottom; y++) {
+    for (let x = region.left; x < region.right; x++) {
+      if (!region.has(y, x)) continue;
+      if (!region.has(y - 1, x)) edge(x, y, x + 1, y);
+      if (!region.has(y + 1, x)) edge(x, y + 1, x + 1, y + 1);
+      if (!region.has(y, x - 1)) edge(x, y, x, y + 1);
+      if (!region.has(y, x + 1)) edge(x + 1, y, x + 1, y + 1);
+    }
+  }
+  return path;
+}

@@ -1,0 +1,134 @@
+/** The image that is open and its session: prompts to the network, answers into the labels. */
+import { Failure, sentenceOf } from "./failure";
+import { frameLimits, toRgb, type Limits } from "./frames/contrast";
+import { frameCount, type ImageStack } from "./frames/stack";
+import { NetworkClient, Overtaken } from "./network/client";
+import type { Answer, Model, Request } from "./session/annotation";
+import { NO_PROMPTS, type Drawing, type Point } from "./session/prompts";
+import { Region } from "./session/region";
+import type { Session } from "./session/session";
+
+const FRAMES_ENCODED = 4; // as many as the worker keeps
+
+/** What the page shows of the work. */
+export interface WorkEvents {
+  answered(answer: Answer | null): void; // to the current object's prompts
+  progress(text: string): void;
+  failed(sentence: string): void;
+}
+
+export class Work {
+  frame = 0;
+  rgb: Uint8Array | null = null; // of the frame shown, as the network sees it
+  private readonly encoded = new Map<number, Promise<void>>();
+  private limits: Limits = [];
+
+  constructor(
+    readonly stack: ImageStack,
+    readonly session: Session,
+    private readonly network: NetworkClient,
+    private readonly model: Model,
+    private readonly events: WorkEvents,
+  ) {}
+
+  get frames(): number {
+    return frameCount(this.stack);
+  }
+
+  /** Read a frame and begin to encode it. */
+  async show(frame: number): Promise<void> {
+    this.frame = frame;
+    const pixels = await this.stack.frame(frame);
+    if (this.frame !== frame) return;
+    this.limits = frameLimits(pixels, this.stack.rgb);
+    this.rgb = toRgb(pixels, this.limits);
+    this.encode(frame).catch((error: unknown) => this.report(error));
+    const waiting = [...this.session.pending.values()].filter((request) => request.frame === frame);
+    for (const request of waiting) void this.answer(request);
+  }
+
+  /** The frame as it is to be displayed: black and white are shares of the network's own range. */
+  async displayed(black: number, white: number): Promise<Uint8Array> {
+    if (black === 0 && white === 1 && this.rgb) return this.rgb;
+    const limits = this.limits.map(([low, high]) => [low + black * (high - low), low + white * (high - low)] as const);
+    return toRgb(await this.stack.frame(this.frame), limits);
+  }
+
+  /** One drawing more for the current object. */
+  prompt(drawing: Drawing): void {
+    this.redraw([...this.drawings, drawing]);
+  }
+
+  /** The current object's drawings in the frame shown. */
+  get drawings(): readonly Drawing[] {
+    return this.session.newest(this.frame)?.drawings ?? [];
+  }
+
+  /** All of the current object's drawings in the frame shown. */
+  redraw(drawings: readonly Drawing[]): void {
+    const request = this.session.draw(this.frame, drawings);
+    if (request) void this.answer(request);
+    else this.events.answered(null);
+  }
+
+  choose(token: number): void {
+    const request = this.session.choose(this.frame, token);
+    if (request) void this.answer(request);
+  }
+
+  /** The mask that a click would give; null if another was asked for meanwhile. */
+  async preview([y, x]: Point): Promise<Region | null> {
+    const { frame } = this;
+    try {
+      await this.encode(frame);
+      return await this.network.preview(frame, { ...NO_PROMPTS, points: [[y, x]], labels: [1] }, null);
+    } catch (error) {
+      if (!(error instanceof Overtaken)) this.report(error);
+      return null;
+    }
+  }
+
+  private async answer(request: Request): Promise<void> {
+    try {
+      await this.encode(request.frame);
+      const name = `${request.objectId}@${request.frame}`;
+      const answer = await this.network.decode(request.frame, request.prompts, request.candidate, request.diameter, name);
+      const owner = this.session.land(request, answer, this.model);
+      if (owner === 0) this.events.failed("Nothing was found there. Draw a box around the object, or click on its middle.");
+      else if (owner !== null) this.events.failed(`That is object ${owner}: Shift-click to continue with it.`);
+      if (request.objectId === this.session.active) this.events.answered(owner === null ? answer : null);
+    } catch (error) {
+      if (error instanceof Overtaken) return;
+      this.encoded.delete(request.frame);
+      this.session.giveUp(request);
+      this.report(error);
+    }
+  }
+
+  /** Encode a frame once. */
+  private encode(frame: number): Promise<void> {
+    const known = this.encoded.get(frame);
+    if (known) return known;
+    const begun = this.encodeNow(frame);
+    this.encoded.set(frame, begun);
+    begun.catch(() => this.encoded.delete(frame));
+    const [oldest] = this.encoded.keys();
+    if (this.encoded.size > FRAMES_ENCODED && oldest !== undefined) this.encoded.delete(oldest);
+    return begun;
+  }
+
+  private async encodeNow(frame: number): Promise<void> {
+    const { height, width } = this.stack;
+    const pixels = await this.stack.frame(frame);
+    const rgb = toRgb(pixels, frameLimits(pixels, this.stack.rgb));
+    this.events.progress("Encoding the image …");
+    await this.network.encode(frame, rgb, height, width, (share) =>
+      this.events.progress(`Encoding the image … ${Math.round(100 * share)} %`),
+    );
+    this.events.progress("Ready: click on a cell.");
+  }
+
+  private report(error: unknown): void {
+    if (!(error instanceof Overtaken)) this.events.failed(error instanceof Failure ? error.message : sentenceOf(error));
+  }
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Answer, Request } from "../src/session/annotation";
+import { withClass, NO_CLASSES } from "../src/session/classes";
+import { polygonRegion } from "../src/session/polygon";
+import { fitted, onBase, promptsFrom, type Drawing } from "../src/session/prompts";
+import { Region } from "../src/session/region";
+import { Session } from "../src/session/session";
+
+const MODEL = { name: "pocket", hash: "0", precision: "fp32" };
+const SIZE = 20;
+
+function square(top: number, left: number, size: number): Region {
+  return Region.ofPixels(top, left, size, size, new Uint8Array(size * size).fill(1));
+}
+
+function answer(mask: Region): Answer {
+  return { mask, token: 0, iouPrediction: 0.9, stability: 0.95, candidates: [] };
+}
+
+function click(y: number, x: number, label: 0 | 1 = 1): Drawing {
+  return { kind: "point", vertices: [[y, x]], label };
+}
+
+function segmented(session: Session, mask: Region, at: Drawing): Request {
+  const request = session.draw(0, [at])!;
+  assert.equal(session.land(request, answer(mask), MODEL), null);
+  return request;
+}
+
+test("a region is cut to its pixels and survives its runs", () => {
+  const pixels = Uint8Array.from([0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0]);
+  const region = Region.ofPixels(5, 7, 4, 3, pixels);
+  assert.deepEqual([region.top, region.left, region.height, region.width, region.area], [6, 7, 2, 2, 3]);
+  assert.deepEqual(region.toRuns(), { top: 6, left: 7, height: 2, width: 2, runs: [1, 3] });
+  assert.deepEqual(Region.fromRuns(region.toRuns()), region);
+  assert.deepEqual(Region.fromRuns(null), Region.EMPTY);
+});
+
+test("regions unite, intersect and subtract", () => {
+  const [a, b] = [square(0, 0, 4), square(2, 2, 4)];
+  assert.equal(a.united(b).area, 28);
+  assert.equal(a.common(b).area, 4);
+  assert.equal(a.without(b).area, 12);
+  assert.equal(a.without(a), Region.EMPTY);
+});
+
+test("polygons that share an edge share no pixel and leave none out", () => {
+  const left = polygonRegion([[0, 0], [0, 5], [10, 5], [10, 0]], SIZE, SIZE);
+  const right = polygonRegion([[0, 5], [0, 9], [10, 9], [10, 5]], SIZE, SIZE);
+  assert.equal(left.common(right).area, 0);
+  assert.equal(left.area + right.area, 90);
+});
+
+test("drawings add up: points in their order, the last box", () => {
+  const box = (size: number): Drawing => ({ kind: "rectangle", vertices: [[0, 0], [0, size], [size, size], [size, 0]], label: 1 });
+  const prompts = promptsFrom([click(1, 1), box(5), click(2, 2, 0), box(8), box(1)], SIZE, SIZE);
+  assert.deepEqual(prompts.points, [[1, 1], [2, 2]]);
+  assert.deepEqual(prompts.labels, [1, 0]);
+  assert.deepEqual(prompts.box, [0, 0, 8, 8]); // the one of a pixel was no drag
+});
+
+test("of two points in a pixel the last counts, and points outside are left out", () => {
+  const prompts = { points: [[1, 1], [1.2, 1.2], [-5, 0]], labels: [0, 1, 1], box: null, mask: null } as const;
+  assert.deepEqual(fitted(prompts, SIZE, SIZE).points, [[1.2, 1.2]]);
+  assert.throws(() => fitted({ ...prompts, labels: [1, 0, 1] }, SIZE, SIZE), /Click the object itself/);
+});
+
+test("a correction starts from what is there", () => {
+  const prompts = onBase(promptsFrom([click(10, 10)], SIZE, SIZE), square(2, 2, 3));
+  assert.equal(prompts.mask!.area, 9);
+  assert.deepEqual(prompts.box, [1.5, 1.5, 10, 10]);
+});
+
+test("neighbours keep their pixels, and every step is undone and redone", () => {
+  const session = new Session(SIZE, SIZE);
+  segmented(session, square(0, 0, 6), click(1, 1));
+  assert.equal(session.newObject(), 2);
+  segmented(session, square(3, 3, 6), click(8, 8));
+  assert.equal(session.region(1, 0).area, 36);
+  assert.equal(session.region(2, 0).area, 27);
+  const after = session.labelsOf(0).slice();
+  assert.equal(session.undo(), "prompt");
+  assert.equal(session.region(2, 0).area, 0);
+  assert.equal(session.redo(), "prompt");
+  assert.deepEqual(session.labelsOf(0), after);
+  session.undo();
+  session.undo();
+  assert.ok(session.labelsOf(0).every((id) => id === 0));
+  assert.equal(session.undo(), null);
+});
+
+test("what is painted stays, what is erased stays away, through the next click", () => {
+  const session = new Session(SIZE, SIZE);
+  const request = segmented(session, square(5, 5, 5), click(6, 6));
+  session.paint(0, [0, 1], false);
+  session.paint(0, [5 * SIZE + 5], true);
+  const corrected = session.draw(0, [...request.drawings, click(9, 9)])!;
+  session.land(corrected, answer(square(5, 5, 6)), MODEL);
+  assert.equal(session.idAt(0, 0, 0), 1);
+  assert.equal(session.idAt(0, 5, 5), 0);
+  assert.equal(session.region(1, 0).area, 36 - 1 + 2);
+});
+
+test("a mask inside another object is that object", () => {
+  const session = new Session(SIZE, SIZE);
+  segmented(session, square(0, 0, 8), click(1, 1));
+  session.newObject();
+  const request = session.draw(0, [click(2, 2)])!;
+  assert.equal(session.land(request, answer(square(1, 1, 4)), MODEL), 1);
+  assert.equal(session.objects().length, 1);
+});
+
+test("a late answer to an old request is dropped", () => {
+  const session = new Session(SIZE, SIZE);
+  const late = session.draw(0, [click(1, 1)])!;
+  const newer = session.draw(0, [click(1, 1), click(5, 5)])!;
+  session.land(newer, answer(square(0, 0, 6)), MODEL);
+  session.land(late, answer(square(0, 0, 2)), MODEL);
+  assert.equal(session.region(1, 0).area, 36);
+});
+
+test("classes are undone as one step and refuse names that are none", () => {
+  const session = new Session(SIZE, SIZE);
+  session.addClass("mitotic");
+  session.giveClass([1, 2], "mitotic");
+  assert.equal(session.undo(), "class");
+  assert.equal(session.classes.given.size, 0);
+  for (const name of ["", " ", "a\u0000b", "x".repeat(61)]) assert.throws(() => withClass(NO_CLASSES, name));
+  assert.throws(() => session.addClass("Mitotic"), /already/);
+});
