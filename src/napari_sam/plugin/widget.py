@@ -49,8 +49,9 @@ from .panels.status import StatusPanel
 from .panels.tools import ToolPanel
 from .preferences import on_preferences_changed, open_store, read_preferences
 from .sessions.saving import AUTOSAVE_MS, Saving
+from .work import tasks
 from .work.deferred import Deferred
-from .work.jobs import Worker
+from .work.jobs import Job, Worker
 
 if TYPE_CHECKING:
     import napari
@@ -99,10 +100,14 @@ class SamWidget(QWidget):
         self._unseen.start(UNSEEN_MS)
 
     def _begin_work(self) -> None:
-        """Take an image and load torch. The window cannot draw meanwhile: the panel comes first."""
-        self.active.list_layers()
-        self._use_preferences()
+        """The panel is on screen: load what layers need, beside the window, which stays awake."""
         self.models.show()
+        begin, failed = self._take_an_image, self.messages.tell
+        self.saver.submit(Job("libraries", tasks.load_libraries, begin, failed))
+
+    def _take_an_image(self, _: None) -> None:
+        self._use_preferences()
+        self.active.list_layers()
         self.models.choose()
         self.messages.look_for_rival(self.downloads)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
@@ -21,6 +22,12 @@ from .jobs import Report
 
 if TYPE_CHECKING:
     from napari_sam.engine import CachedEmbedding, Predictor
+
+
+def load_libraries(report: Report) -> None:
+    """Import what layers and embeddings on disk need. The window would stand still meanwhile."""
+    for name in ("pandas", "zarr", "napari_sam.engine.embeddings.store"):
+        import_module(name)
 
 
 def load(name_or_path: str, report: Report) -> Predictor:
