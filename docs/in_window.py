@@ -49,5 +49,5 @@ def save(viewer: napari.Viewer, path: Path) -> None:
     picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
     height = round(WIDTH * picture.height / picture.width)
     small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(256).save(path, optimize=True)
+    small.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     viewer.close()

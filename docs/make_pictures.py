@@ -41,7 +41,7 @@ def main(names: list[str]) -> None:
     """Write the pictures of these names into docs/pictures; all of them where none is given."""
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
-    windows = ("window", "propagate", "automatic-page", "classes", "results-page")
+    windows = ("window", "propagate", "automatic-page", "classes", "results-page", "folder")
     for name in names or (*MAKERS, *windows):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
@@ -53,6 +53,8 @@ def main(names: list[str]) -> None:
             in_a_window("make_automatic.py", PICTURES / "automatic-page.png")
         elif name == "classes":
             in_a_window("make_classes.py", PICTURES / "classes.png")
+        elif name == "folder":
+            in_a_window("make_folder.py", PICTURES / "folder.png")
         elif name == "results-page":
             in_a_window("make_results.py", PICTURES / "results-page.png")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.utils.notifications import show_warning
@@ -20,6 +21,7 @@ from .controllers.classes import ObjectClasses
 from .controllers.controller import Controller, Window
 from .controllers.embeddings import EmbeddingAhead
 from .controllers.exporting import Exporting
+from .controllers.folder import FolderBrowser
 from .controllers.hover import Hover
 from .controllers.measuring import Measuring
 from .controllers.messages import Messages
@@ -38,6 +40,7 @@ from .panels.classes import ClassPanel
 from .panels.dock import lay_out, leave_keys_to
 from .panels.embeddings import EmbeddingPanel
 from .panels.exporting import ExportPanel
+from .panels.folder import FolderPanel
 from .panels.measuring import MeasurePanel
 from .panels.objects import ObjectPanel
 from .panels.pages import Pages
@@ -85,6 +88,7 @@ class SamWidget(QWidget):
         self.saver = Worker("napari-sam saving")
         self.deferred = Deferred(self)
         self._why_not = ONE_FRAME
+        self._folder_dock: Any = None
         self._lay_out()
         self._make_controllers()
         self._connect()
@@ -120,6 +124,9 @@ class SamWidget(QWidget):
         self.stack, self.review_panel = StackPanel(), ReviewPanel()
         self.everything, self.class_panel = AutomaticPanel(), ClassPanel()
         self.measurements, self.exports = MeasurePanel(), ExportPanel()
+        self.strip = FolderPanel()
+        self.strip.setParent(self)  # until a folder is opened
+        self.strip.hide()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools.more)
         self.automatic_page = self.pages.add_page("Automatic", self.everything)
@@ -159,6 +166,9 @@ class SamWidget(QWidget):
         self.object_list = self._add(ObjectList(window, self.objects, self.source.show_cell_size))
         self.measuring = self._add(Measuring(window, self.measurements, self.objects))
         self.exporting = self._add(Exporting(window, self.exports, self.objects))
+        self.folder = self._add(
+            FolderBrowser(window, self.strip, self.downloads, self.saving.settle)
+        )
         self.hover = self._add(Hover(window, self.tools.hover))
         self.answering = self._add(Answering(window, self.ahead))
 
@@ -173,6 +183,8 @@ class SamWidget(QWidget):
         self.input.axis_chosen.connect(self.active.tell_channel_axis)
         self.active.sight_changed.connect(self.answering.show_ready)
         self.active.is_busy = lambda: bool(self.propagation.runs) or self.automatic.is_busy
+        self.folder.is_busy = self.active.is_busy
+        self.source.folder_chosen.connect(self._show_folder)
         self.models.loaded.connect(self._on_model)
         self.status.cancel_clicked.connect(self._cancel)
         self.source.cell_size.valueChanged.connect(self.object_list.update)
@@ -198,6 +210,8 @@ class SamWidget(QWidget):
             ".": lambda viewer: self.propagation.propagate(),
             ",": lambda viewer: self.automatic.compare(),
             "U": lambda viewer: self.review.next(),
+            "PageDown": lambda viewer: self.folder.next(),
+            "PageUp": lambda viewer: self.folder.previous(),
             "8": lambda viewer: self.object_actions.do("trim first"),
             "9": lambda viewer: self.object_actions.do("trim last"),
             "/": lambda viewer: self.object_actions.do("zoom"),
@@ -272,6 +286,15 @@ class SamWidget(QWidget):
         self.pages.allow(self.review_page, "" if n else self._why_not)
         self.pages.rename(self.review_page, f"Review ({n})" if n else "Review")
 
+    def _show_folder(self, folder: str) -> None:
+        """Show the images of a folder below the image."""
+        if self._folder_dock is None:
+            dock = self.viewer.window.add_dock_widget(self.strip, name="Folder", area="bottom")
+            self._folder_dock = dock
+        self.strip.show()
+        self._folder_dock.show()
+        self.folder.choose(Path(folder))
+
     def _use_preferences(self, event: object = None) -> None:
         preferences = read_preferences()
         self.ahead.prefetch = preferences.prefetch
@@ -295,6 +318,7 @@ class SamWidget(QWidget):
 
     def shutdown(self) -> None:
         """Stop the threads and let go of the viewer. Labels and session stay."""
+        self.folder.close()
         self.active.shutdown()
         self.saving.end()
         for worker in (self.worker, self.downloads, self.saver):
@@ -306,6 +330,9 @@ class SamWidget(QWidget):
         for key in self._keys:
             self.viewer.bind_key(key, None, overwrite=True)
         self._keys = {}
+        if self._folder_dock is not None:
+            self.viewer.window.remove_dock_widget(self._folder_dock)
+            self.strip.deleteLater()
 
 
 def _stop(

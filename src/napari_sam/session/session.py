@@ -78,6 +78,7 @@ class Session(AnnotatedLabels):
         self.channel_axis: int | None = None  # of the image as it was opened; labels have none
         self.image_reader: str | None = None  # the plugin of napari that read the image
         self.shown: FrameIndex | None = None  # the frame on screen, to continue there later
+        self.is_done = False  # whether the user has said that the image is finished
         self.notices: list[str] = []  # what to tell the user about a session that was opened
         self.is_of_image = True  # False: it was saved with an image of other pixels
         self.models: dict[str, tuple[str, str]] = {}  # their hash and precision, by name
@@ -108,6 +109,12 @@ class Session(AnnotatedLabels):
         """Select a new object: one more than the highest id in the whole stack."""
         self.select(self.next_id())
         return self._active
+
+    def finish(self, is_done: bool = True) -> None:
+        """Note that the image is finished, or that it is not."""
+        if is_done != self.is_done:
+            self.is_done = is_done
+            self._mark(())
 
     # Prompts in, labels out
 

@@ -16,6 +16,7 @@ from PIL import Image
 from napari_sam.engine import FrameStack
 from napari_sam.engine.errors import FrameError
 from napari_sam.engine.images import (
+    images_in,
     open_image,
     pictures,
     read_image,
@@ -281,3 +282,17 @@ def test_what_is_not_what_its_name_says(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FrameError, match=name):
         read_image(tmp_path / name)
+
+
+def test_the_images_of_a_folder(tmp_path: Path) -> None:
+    """In natural order; no labels, no sessions, nothing hidden, nothing that cannot be read."""
+    for name in ("t10.tif", "T2.TIF", "t1.png", "a.npy", ".hidden.tif", "._t1.png", "notes.txt"):
+        (tmp_path / name).touch()
+    for name in ("t1.labels.tif", "t1_seg.npy"):
+        (tmp_path / name).touch()
+    (tmp_path / "t1.png.napari-sam").mkdir()
+    zarr.create_array(tmp_path / "b.zarr", data=np.zeros((4, 5), np.uint8))
+    names = [path.name for path in images_in(tmp_path)]
+    assert names == ["a.npy", "b.zarr", "t1.png", "T2.TIF", "t10.tif"]
+    with pytest.raises(FrameError, match=r"gone cannot be read.*Choose another one"):
+        images_in(tmp_path / "gone")

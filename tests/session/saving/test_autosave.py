@@ -109,6 +109,7 @@ def rich_session() -> Session:
     session.protect_neighbours = False
     session.placement = PLACEMENT
     session.shown = frame(3)
+    session.finish()
     return session
 
 
@@ -123,7 +124,7 @@ def test_all_comes_back(folder: Path) -> None:
     assert opened.weakest() == session.weakest()
     assert opened.annotation(2, frame(2)).stopped == "Object 2 ends before frame 2. It vanished."
     assert opened.annotation(1, frame(1)).warning.startswith("There are two similar objects now")
-    assert (opened.placement, opened.shown) == (PLACEMENT, frame(3))
+    assert (opened.placement, opened.shown, opened.is_done) == (PLACEMENT, frame(3), True)
     assert len(session.pending()) == 2
     assert waiting(opened) == waiting(session)
     assert opened.objects() == session.objects()

@@ -1,7 +1,7 @@
 """Image files in, label files out: one kind of file, one file of code here."""
 
 from .labels import LabelFile, as_ids, check_labels_path, read_labels, write_labels
-from .opening import OpenedImage, list_series, open_image, read_image
+from .opening import OpenedImage, images_in, list_series, open_image, read_image
 from .scales import read_scales, scales_of
 from .tiff import tiff_axes
 
@@ -10,6 +10,7 @@ __all__ = (
     "OpenedImage",
     "as_ids",
     "check_labels_path",
+    "images_in",
     "list_series",
     "open_image",
     "read_image",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ..errors import FrameError
 from ..guard import decoding, in_time
 from .arrays import NPY_SUFFIXES, npy_series
-from .folders import folder_series
+from .folders import folder_series, natural
 from .pictures import PICTURE_SUFFIXES, picture_series
 from .series import Series, choose, listed
 from .tiff import TIFF_SUFFIXES, tiff_series
@@ -23,6 +24,7 @@ LARGE_FRAME = 512 * 2**20
 MOST_GAIN = 1100
 MANY_CHUNKS = 20_000  # of a frame; each takes time, even if it is not there
 LEAST_CHUNK = 8  # bytes
+LABELS_NAME = re.compile(r"\.labels\.|_seg\.npy$")  # not images to annotate
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +119,27 @@ def is_readable(path: Path) -> bool:
     """Whether a file's name is one of those that can be read; hidden files are not."""
     suffixes = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *NPY_SUFFIXES)
     return not path.name.startswith(".") and path.suffix.lower() in suffixes
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files and Zarr images of a folder, in natural order.
+
+    Labels that belong to one of them (``NAME.labels.tif``, ``NAME_seg.npy``) are left out.
+
+    Raises
+    ------
+    FrameError
+        If the folder cannot be listed.
+    """
+    try:
+        entries = [each for each in folder.iterdir() if not each.name.startswith(".")]
+    except OSError as error:
+        raise FrameError(
+            f"The folder {folder} cannot be read: {error.strerror or error}. Choose another one."
+        ) from error
+    images = [each for each in entries if is_readable(each) or (each.is_dir() and is_zarr(each))]
+    images = [each for each in images if not LABELS_NAME.search(each.name.lower())]
+    return sorted(images, key=lambda each: natural(each.name))
 
 
 def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:

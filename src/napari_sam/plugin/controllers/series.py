@@ -11,7 +11,8 @@ from napari.layers import Image
 
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.plugin.panels.source import SourcePanel
-from napari_sam.plugin.sessions.places import IMAGE_FILE, SERIES, image_file
+from napari_sam.plugin.sessions.images import new_image
+from napari_sam.plugin.sessions.places import SERIES, image_file
 from napari_sam.plugin.work.jobs import PREFETCH, Job
 
 from .controller import Controller, Window
@@ -76,20 +77,7 @@ class SeriesChoice(Controller):
         self._worker.submit(Job(READ, lambda report: _read(file, number), done, self._tell))
 
     def _add(self, file: Path, number: int, found: tuple[Any, str | None]) -> None:
-        data, axes = found
-        rgb = bool(axes and axes.endswith("S"))
-        letters = (axes or "")[: -1 if rgb else None]
-        metadata = {IMAGE_FILE: str(file), SERIES: number, "axes": letters}
-        about = {"axis_labels": tuple(letters.lower())} if len(set(letters)) == len(letters) else {}
-        image = Image(
-            data,
-            name=f"{file.stem} [{number}]",
-            rgb=rgb,
-            multiscale=isinstance(data, list),
-            metadata=metadata,
-            **(about if letters else {}),
-        )
-        self._viewer.layers.append(image)
+        self._viewer.layers.append(new_image(file, *found, series=number))
 
 
 def _names(file: Path) -> list[str]:

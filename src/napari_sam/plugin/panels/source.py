@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
 from .controls import Choice, Number, ShortText
 from .network_input import InputButton
@@ -18,10 +18,14 @@ class SourcePanel(QWidget):
 
     fetch_clicked = Signal()
     open_clicked = Signal()
+    folder_chosen = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self.image = Choice("The image layer to annotate")
+        self.folder = QPushButton("Folder …")
+        self.folder.setToolTip("Annotate the images of a folder one after the other")
+        self.folder.clicked.connect(self._ask_for_folder)
         self.series = Choice(
             "This file holds several images, of which napari opens the first.\n"
             "Another one is added as a layer of its own"
@@ -49,7 +53,10 @@ class SourcePanel(QWidget):
         form = self._form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Image", self.image)
+        images = QHBoxLayout()
+        images.addWidget(self.image, stretch=1)
+        images.addWidget(self.folder)
+        form.addRow("Image", images)
         form.addRow("Series", self.series)
         form.addRow("Labels", self.labels)
         form.addRow("Input", self.input)
@@ -61,6 +68,11 @@ class SourcePanel(QWidget):
         form.addRow(self.fetch)
         form.addRow("Cell size", self.cell_size)
         self.show_series([], 0)
+
+    def _ask_for_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Annotate the images of a folder")
+        if folder:
+            self.folder_chosen.emit(folder)
 
     def show_series(self, names: Sequence[str], chosen: int) -> None:
         """List the images of a file, if there are several, and which one is shown."""

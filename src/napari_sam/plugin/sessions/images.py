@@ -15,7 +15,7 @@ from napari_sam.installation import DISTRIBUTION
 from napari_sam.plugin.layers.network_input import moved_axis
 from napari_sam.session import SessionFile, image_record
 
-from .places import image_of
+from .places import IMAGE_FILE, SERIES, image_of
 
 IMAGE_READER = "napari_sam_reader"  # in an image's metadata
 MOST_SERIES = 100  # of a file, that are looked through
@@ -73,6 +73,29 @@ def read_again(file: SessionFile) -> tuple[Path, Any, dict[str, Any]]:
             "did the first time: its session comes back with it."
         )
     return alike
+
+
+def new_image(file: Path, data: Any, axes: str | None, *, series: int = 0) -> Image:
+    """A layer of what was read of a file.
+
+    Parameters
+    ----------
+    data, axes
+        As `read_image` returns them.
+    series
+        Which image of the file it is.
+    """
+    rgb = bool(axes and axes.endswith("S"))
+    letters = (axes or "")[: -1 if rgb else None]
+    about = {"axis_labels": tuple(letters.lower())} if len(set(letters)) == len(letters) else {}
+    return Image(
+        data,
+        name=f"{file.stem} [{series}]" if series else file.stem,
+        rgb=rgb,
+        multiscale=isinstance(data, list),
+        metadata={IMAGE_FILE: str(file), SERIES: series, "axes": letters},
+        **(about if letters else {}),
+    )
 
 
 def _stack(levels: list[Any], *, rgb: bool, has_channels: bool) -> FrameStack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,12 @@ def saved_sessions(image: Image) -> list[Path]:
         return [Path(marked)]
     if image.metadata.get(NOT_SAVED):
         return []
-    there = (itertools.takewhile(Path.exists, _numbered(place)) for place in places_of(image))
-    folders = [folder for folder in itertools.chain(*there) if is_session(folder)]
-    return sorted(folders, key=lambda folder: -(folder / "session.json").stat().st_mtime)
+    return _saved_in(places_of(image))
+
+
+def sessions_of_file(file: Path) -> list[Path]:
+    """The sessions that may be those of an image file, the one saved last first."""
+    return _saved_in([session_path(file), session_path(user_folder() / file.name)])
 
 
 def image_of(file: SessionFile) -> Path | None:
@@ -89,6 +92,12 @@ def image_of(file: SessionFile) -> Path | None:
 def arguments_of(place: Placement) -> dict[str, Any]:
     """Keyword arguments that put a layer in this place."""
     return {**place.write(), "rotate": np.array(place.rotate), "affine": np.array(place.affine)}
+
+
+def _saved_in(places: Iterable[Path]) -> list[Path]:
+    there = (itertools.takewhile(Path.exists, _numbered(place)) for place in places)
+    folders = [folder for folder in itertools.chain(*there) if is_session(folder)]
+    return sorted(folders, key=lambda folder: -(folder / "session.json").stat().st_mtime)
 
 
 def _numbered(place: Path) -> Iterator[Path]:

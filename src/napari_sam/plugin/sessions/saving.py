@@ -98,6 +98,11 @@ class Saving:
             self._release()
             self._session = self._image = None
 
+    def settle(self) -> str:
+        """Save what is left; returns why that cannot be done, or nothing."""
+        with self._one_at_a_time:
+            return self._save_rest() if self._is_due() else ""
+
     def tick(self) -> None:
         """Have saved what changed. To be called every :data:`AUTOSAVE_MS`."""
         self._rounds_to_wait = max(0, self._rounds_to_wait - 1)

@@ -123,6 +123,11 @@ class SessionFile:
         name = self.manifest.get("shown")  # from version 2 on
         return None if name is None else read_frame_name(name)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the user has said that the image is finished."""
+        return bool(self.manifest.get("done", False))  # not in earlier files
+
     def is_of(self, shape: tuple[int, ...]) -> bool:
         """Whether an image of this shape is the session's; then its objects may fill it."""
         if shape != self.shape:
