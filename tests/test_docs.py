@@ -151,6 +151,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "classes.md": names_of_classes,
     "export.md": lambda: {"labels": read_image("first.tif")[0]},
     "headless.md": names_of_headless,
+    "large-images.md": lambda: {"image": data.coins()},
     "measure.md": names_of_measure,
     "sessions.md": names_of_sessions,
 }

@@ -15,6 +15,7 @@ from skimage import data
 
 from checkpoints import small_state
 from commands import NapariSam, Refusal, assert_refused
+from large_frames import nuclei
 from napari_sam import FrameStack, Predictor, Prompts, load_model
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
@@ -341,3 +342,22 @@ def test_a_detector_that_is_not_installed(napari_sam: NapariSam, folder: Path) -
     ended = napari_sam("segment coins.tif --prompter cells --out out.tif")
     assert ended.code == 1
     assert "There is no detector 'cells'" in ended.err
+
+
+@pytest.mark.parametrize("options", ["", " --cell-size 30"])
+def test_a_table_of_points_in_a_large_image_finds_the_nuclei_under_them(
+    options: str, napari_sam: NapariSam, folder: Path
+) -> None:
+    large = nuclei(3000)
+    tifffile.imwrite("large.tif", large.image)
+    places = {3: (9, 2, 5), 8: (20, 4, 0)}
+    rows = "".join(
+        f"{n},point,{y},{x}\n" for n, at in places.items() for y, x in [large.centre(*at)]
+    )
+    folder.joinpath("prompts.csv").write_text("object_id,kind,y,x\n" + rows)
+    ended = napari_sam("segment large.tif --prompts prompts.csv --out out.tif" + options)
+    assert ended.code == 0, ended.err
+    labels = tifffile.imread("out.tif")
+    assert set(np.unique(labels)) == {0, *places}
+    for object_id, at in places.items():
+        assert large.iou(labels, object_id, *at) > 0.9

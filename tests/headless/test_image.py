@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from large_frames import Nuclei, nuclei
 from napari_sam import FrameStack, Predictor, PromptError, Prompts, load_model
 from napari_sam.engine import ObjectPrompts, PromptSet
 from napari_sam.headless.image import (
@@ -248,3 +249,55 @@ def test_stopped_between_two_objects_what_landed_stays(
     assert list(session.classes.given) == [1]
     session.undo()
     assert not session.labels.any()
+
+
+@pytest.fixture(scope="module")
+def large() -> Nuclei:
+    """10,000 × 10,000 pixels full of nuclei."""
+    return nuclei(10_000)
+
+
+@pytest.mark.parametrize("cell_size", [None, 30.0])
+def test_a_point_in_a_large_frame_finds_the_nucleus_under_it(
+    predictor: Predictor, large: Nuclei, cell_size: float | None
+) -> None:
+    stack = FrameStack.from_array(large.image)
+    session = new_session(stack)
+    places = {1: (9, 13, 11), 2: (20, 0, 19)}
+    prompts = {
+        (n, stack.index()): Prompts.from_points([large.centre(*at)]) for n, at in places.items()
+    }
+    for result in segment(session, prompts, predictor, cell_size=cell_size):
+        at = places[result.object_id]
+        assert large.iou(session.labels, result.object_id, *at) > 0.9
+        crop = session.annotation(result.object_id, stack.index()).crop
+        assert crop is not None
+        assert crop.long_side == (1024 if cell_size is None else 512)
+
+
+def test_an_object_that_reaches_out_of_its_part_of_a_large_frame_widens_it(
+    predictor: Predictor,
+) -> None:
+    ys, xs = np.mgrid[:5000, :5000]
+    disc = (ys - 1500) ** 2 + (xs - 1400) ** 2 < 600**2
+    noise = np.random.default_rng(0).normal(0, 8, disc.shape)
+    stack = FrameStack.from_array((np.where(disc, 200, 30) + noise).astype(np.uint8))
+    session = new_session(stack)
+    list(segment(session, {(1, stack.index()): Prompts.from_points([(1800, 1400)])}, predictor))
+    crop = session.annotation(1, stack.index()).crop
+    assert crop is not None
+    assert crop.long_side == 5000
+    mine = session.labels == 1
+    assert (mine & disc).sum() > 0.9 * (mine | disc).sum()
+
+
+def test_frames_up_to_the_input_are_looked_at_as_a_whole(predictor: Predictor) -> None:
+    pixels = nuclei(1024).image[:700]
+    stack = FrameStack.from_array(pixels)
+    session = new_session(stack)
+    prompts = Prompts.from_points([(300, 500)])
+    list(segment(session, {(1, stack.index()): prompts}, predictor))
+    embedding = predictor.encode(stack.frame(stack.index()), frame_shape=(700, 1024))
+    expected = predictor.refine(embedding, prompts).mask()
+    np.testing.assert_array_equal(session.labels == 1, expected)
+    assert session.annotation(1, stack.index()).crop is None

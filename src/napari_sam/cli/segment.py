@@ -64,6 +64,15 @@ OneFrame = Annotated[
     str | None,
     typer.Option(metavar="T[,Z]", help="Frame of a stack, counted from 0; the first by default."),
 ]
+CellSize = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        metavar="PIXELS",
+        help="Diameter of the cells, where you know it: decides between candidates, and at which "
+        "size a large image is looked at. By default several sizes are tried.",
+    ),
+]
 
 
 @takes_options
@@ -87,6 +96,7 @@ def segment(
         bool, typer.Option("--each", help="Make a separate object of each point and each box.")
     ] = False,
     frame: OneFrame = None,
+    cell_size: CellSize = None,
     reading: ImageChoice,
     choice: ModelChoice,
     overlay: Overlay = None,
@@ -101,6 +111,8 @@ def segment(
     and a point belongs to the smallest box around it. Where objects overlap,
     the one with the lower number keeps the pixels. Exit code 3 if prompts of a file had to be left
     out: they are named.
+
+    In an image larger than 1024 pixels the network looks at the part around each prompt.
     """
     from napari_sam.engine import EmbeddingCache, write_labels
     from napari_sam.headless import image as headless
@@ -123,7 +135,9 @@ def segment(
         tell(notice)
     with progress_bar("segmenting", "object") as progress:
         cache = EmbeddingCache(store=open_store())
-        steps = headless.segment_prompts(session, wanted, predictor, cache=cache, progress=progress)
+        steps = headless.segment_prompts(
+            session, wanted, predictor, cache=cache, progress=progress, cell_size=cell_size
+        )
         results = list(steps)
     write_labels(out, session.labels, names)
     if overlay:

@@ -27,6 +27,9 @@ from .choices import ModelChoice as ModelChoice
 from .choices import PromptChoice as PromptChoice
 from .choices import Shape as Shape
 from .classifier import propose_classes as propose_classes
+from .crop import Box as Box
+from .crop import Crop as Crop
+from .crop import whole as whole
 from .detecting import PROMPTERS as PROMPTERS
 from .detecting import Prompter as Prompter
 from .detecting import detect as detect
@@ -113,6 +116,9 @@ from .prompts import HIGHEST_ID as HIGHEST_ID
 from .prompts import Prompts as Prompts
 from .prompts import checked_object_id as checked_object_id
 from .runs import Runs as Runs
+from .where_to_look import crop_on_screen as crop_on_screen
+from .where_to_look import look as look
+from .where_to_look import where_to_look as where_to_look
 from .writing import alone as alone
 from .writing import check_name as check_name
 from .writing import fitting_name as fitting_name

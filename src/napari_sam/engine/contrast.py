@@ -150,3 +150,17 @@ def resize_longest_side(rgb: NDArray[np.uint8], long_side: int) -> NDArray[np.ui
     image = Image.fromarray(rgb[..., 0] if is_grey else rgb)
     resized = np.array(image.resize((new_width, new_height), Image.Resampling.BILINEAR))
     return np.repeat(resized[..., None], 3, axis=-1) if is_grey else resized
+
+
+def cut(rgb: NDArray[np.uint8], edges: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    """The part between edges ``(y0, x0, y1, x1)``, counted from the first edge of the picture.
+
+    Edges within pixels move what is seen by less than one of them, by linear interpolation.
+    """
+    y0, x0, y1, x1 = edges
+    height, width = rgb.shape[:2]
+    if (y0, x0, y1, x1) == (0, 0, height, width):
+        return rgb
+    size = (max(1, round(x1 - x0)), max(1, round(y1 - y0)))
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    return np.array(image.resize(size, Image.Resampling.BILINEAR, box=(x0, y0, x1, y1)))

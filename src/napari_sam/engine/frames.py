@@ -10,25 +10,23 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .axes import checked_channels, checked_displayed, checked_letters, count, find_colours
-from .contrast import Limits, area_mean, frame_limits, to_rgb
+from .contrast import SAMPLE_SIDE, Limits, area_mean, cut, frame_limits, to_rgb
+from .crop import LONG_SIDE, Crop
 from .errors import FrameError
 from .guard import decoding
+from .levels import check_memory, checked_levels, patches, strides, window_in
 
 FrameIndex: TypeAlias = tuple[int | None, ...]
 """One entry an axis without the colour axis; ``None`` on the two axes that span the frame."""
 
-LONG_SIDE = 1024  # the longer side of the input of every Segment Anything network
-SHARE_OF_MEMORY = 0.5  # of the computer's, that the pixels of one frame may take
-UNKNOWN_MEMORY = 16 * 2**30  # bytes; systems that do not say how much they have
 STILL_THERE = "Check that the image's file is still there and whole."
 REDUCING_GAP = 2  # a mean may take a frame to twice the size wanted: the resize after it hides that
 
@@ -51,6 +49,7 @@ class FrameStack:
     fixed_limits: Limits | None
     letters: str = ""  # of the axes without colour, such as "TZYX"; none if they are not known
     mean: bool = False  # channels are shown as their mean in grey, not as colours
+    _limits: dict[FrameIndex, Limits] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def from_array(
@@ -93,7 +92,7 @@ class FrameStack:
         FrameError
             If the array holds no picture, or the arguments do not fit it.
         """
-        levels = _checked_levels(data)
+        levels = checked_levels(data)
         shape = tuple(levels[0].shape)
         letters = checked_letters(axes, len(shape), rgb)
         colour_axis, is_rgb = find_colours(letters, shape, rgb)
@@ -236,16 +235,80 @@ class FrameStack:
             return self.fixed_limits
         return frame_limits(self._read(index, long_side), rgb=self.rgb)
 
+    def crop(
+        self, index: FrameIndex, crop: Crop, *, long_side: int | None = LONG_SIDE
+    ) -> NDArray[np.uint8]:
+        """Read a part of one frame as ``(h, w, 3)`` uint8; nothing else of its pixels is read.
+
+        It looks as in the frame: with the limits of :meth:`overall_limits`, not with its own.
+
+        Parameters
+        ----------
+        index
+            As for :meth:`frame`.
+        crop
+            In pixels of the finest level; inside the frame.
+        long_side
+            How many pixels the longer side of the crop needs: as for :meth:`frame`, a coarse level
+            may do, and ``(h, w)`` be smaller than the crop.
+
+        Raises
+        ------
+        FrameError
+            If the index is outside the stack, or the pixels cannot be read.
+        """
+        frame_shape = self.frame_shape_of(index)
+        needed = None if long_side is None else long_side * max(frame_shape) / crop.long_side
+        level = self._level(*_span(index), needed)
+        rows, columns, edges = window_in(crop, frame_shape, self._frame_shape_at(level, index))
+        pixels = self._pixels(index, level, rows, columns)
+        read = pixels.shape
+        if long_side is not None:
+            pixels = area_mean(pixels, max(read[:2]) // (REDUCING_GAP * long_side))
+        y0, x0, y1, x1 = edges
+        by_y, by_x = pixels.shape[0] / read[0], pixels.shape[1] / read[1]
+        rgb = to_rgb(pixels, self.overall_limits(index), mean=self.mean)
+        return cut(rgb, (y0 * by_y, x0 * by_x, y1 * by_y, x1 * by_x))
+
+    def overall_limits(self, index: FrameIndex) -> Limits:
+        """The values that a crop of a frame shows as 0 and 255, from samples of all of it."""
+        if self.fixed_limits is not None:
+            return self.fixed_limits
+        if index not in self._limits:
+            self._limits[index] = frame_limits(self._sample(index), rgb=self.rgb)
+        return self._limits[index]
+
+    def _sample(self, index: FrameIndex) -> NDArray[Any]:
+        """Some pixels of all parts of a frame, ``(h, w, channels)``; few chunks are read for it."""
+        level = self._level(*_span(self._checked_index(index)), SAMPLE_SIDE)
+        size = self._frame_shape_at(level, index)
+        if isinstance(self.levels[level], np.ndarray):  # in memory, or mapped to it
+            return self._pixels(index, level, *(slice(None, None, step) for step in strides(size)))
+        if max(size) <= LONG_SIDE:
+            return self._pixels(index, level)
+        parts = [self._pixels(index, level, rows, columns) for rows, columns in patches(size)]
+        return np.concatenate(parts)
+
     def _read(self, index: FrameIndex, long_side: int | None) -> NDArray[Any]:
         """The pixels of one frame as they are stored, ``(h, w, channels)``."""
-        y, x = _span(self._checked_index(index))
-        level = self._level(y, x, long_side)
+        return self._pixels(index, self._level(*_span(self._checked_index(index)), long_side))
+
+    def _pixels(
+        self,
+        index: FrameIndex,
+        level: int,
+        rows: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> NDArray[Any]:
+        """Pixels of one frame in one level as they are stored, ``(h, w, channels)``."""
+        spans = iter((rows, columns))
         where: list[int | slice] = [
-            slice(None) if position is None else int((position + 0.5) * size / full)
+            next(spans) if position is None else int((position + 0.5) * size / full)
             for position, size, full in zip(index, self._shape_at(level), self.shape, strict=True)
         ]
         data = self.levels[level]
-        self._check_memory(level, y, x)
+        size = self._frame_shape_at(level, index)
+        check_memory(data, rows, columns, size, len(self.channels))
         with decoding(f"Frame {index}", STILL_THERE):
             if self.colour_axis is None:
                 return np.asarray(data[tuple(where)])[..., None]
@@ -257,21 +320,7 @@ class FrameStack:
             ]
             return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
 
-    def _check_memory(self, level: int, y: int, x: int) -> None:
-        """Notice a frame that is too large to be read at once, before memory is requested."""
-        data = self.levels[level]
-        if isinstance(data, np.ndarray):  # it is in memory, or mapped to it
-            return
-        height, width = (self._shape_at(level)[axis] for axis in (y, x))
-        nbytes = height * width * len(self.channels) * data.dtype.itemsize
-        if nbytes > SHARE_OF_MEMORY * _memory():
-            raise FrameError(
-                f"A frame of {height} × {width} pixels takes {nbytes / 2**30:.0f} GB, more than "
-                "this computer can read at once. Save the image with several resolutions (a "
-                "pyramid), or give a part of it."
-            )
-
-    def _level(self, y: int, x: int, long_side: int | None) -> int:
+    def _level(self, y: int, x: int, long_side: float | None) -> int:
         """The coarsest level whose frames are long enough."""
         if long_side is None:
             return 0
@@ -282,6 +331,12 @@ class FrameStack:
     def _shape_at(self, level: int) -> tuple[int, ...]:
         sizes = enumerate(self.levels[level].shape)
         return tuple(int(size) for axis, size in sizes if axis != self.colour_axis)
+
+    def _frame_shape_at(self, level: int, index: FrameIndex) -> tuple[int, int]:
+        """``(h, w)`` of a frame in a level."""
+        y, x = _span(index)
+        size = self._shape_at(level)
+        return size[y], size[x]
 
     def _checked_index(self, index: FrameIndex) -> FrameIndex:
         known = isinstance(index, Sequence) and all(
@@ -320,46 +375,6 @@ def _runs(channels: tuple[int, ...]) -> list[slice]:
     return [slice(channel, channel + 1) for channel in channels]
 
 
-def _checked_levels(data: Any) -> tuple[Any, ...]:
-    several = isinstance(data, Sequence) and all(hasattr(level, "shape") for level in data)
-    levels = tuple(data) if several else (data,)
-    levels = tuple(level if hasattr(level, "dtype") else np.asarray(level) for level in levels)
-    if not levels:
-        raise FrameError("An empty list holds no image. Give an array of at least two axes.")
-    finest = levels[0]
-    _check_pixels(finest)
-    for number, (finer, coarser) in enumerate(itertools.pairwise(levels), start=1):
-        if len(coarser.shape) != len(finer.shape) or not (
-            all(c <= f for c, f in zip(coarser.shape, finer.shape, strict=True))
-            and tuple(coarser.shape) != tuple(finer.shape)
-        ):
-            raise FrameError(
-                f"Level {number} of this list has the shape {tuple(coarser.shape)}, the one "
-                f"before {tuple(finer.shape)}. A list is one image at falling resolution, the "
-                "finest first; make frames of equal size a stack with numpy.stack."
-            )
-    return levels
-
-
-def _check_pixels(array: Any) -> None:
-    shape = tuple(array.shape)
-    if len(shape) < 2:
-        raise FrameError(
-            f"An array of {count(len(shape), 'axis', 'axes')}, shape {shape}, is not an image. "
-            "Give at least two axes, y and x."
-        )
-    if not all(size >= 1 for size in shape):  # dask's unknown sizes are NaN
-        raise FrameError(
-            f"This image is empty or of unknown size: its shape is {shape}. Give an array with at "
-            "least one pixel on every axis; a dask array learns its size by compute_chunk_sizes()."
-        )
-    if getattr(array.dtype, "kind", "O") not in "buif":
-        raise FrameError(
-            f"An image of type {array.dtype} cannot be shown. Give integers, floats or booleans; "
-            "of complex numbers, for instance, the magnitude: abs(image)."
-        )
-
-
 def _checked_limits(
     limits: Sequence[float] | Sequence[Sequence[float]] | None, n_channels: int
 ) -> Limits | None:
@@ -376,11 +391,3 @@ def _checked_limits(
             "finite numbers (low, high), or one for each channel shown."
         )
     return tuple((float(low), float(high)) for low, high in pairs)
-
-
-def _memory() -> int:
-    """Bytes of memory that this computer has."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN_MEMORY

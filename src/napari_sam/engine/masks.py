@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .crop import Box
 from .errors import FrameError
 
 Mask: TypeAlias = NDArray[np.bool_]
-Box: TypeAlias = tuple[float, float, float, float]
-"""``y0, x0, y1, x1`` in frame pixels."""
 
 MOST_COUNTED = 2**20  # id: above it labels are numbered anew to find their windows
 GOLDEN_RATIO = 0.618034  # of a hue circle between two ids: neighbouring ids never look alike

@@ -44,9 +44,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from .crop import Box
 from .errors import PromptError
 from .frames import round_half_up
-from .masks import Box
 from .prompt_set import LeftOut, ObjectPrompts, PromptSet
 from .prompts import Point, Prompts, checked_object_id
 from .writing import write_table

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .crop import Box, Crop
 from .errors import PromptError
 from .frames import round_half_up
-from .masks import Box, ellipse_mask, mask_to_box, polygon_mask
+from .masks import ellipse_mask, mask_to_box, polygon_mask
 
 Point: TypeAlias = tuple[float, float]
 
@@ -182,6 +183,17 @@ class Prompts:
     def with_mask(self, mask: ArrayLike | None) -> Prompts:
         """This mask instead of the one there was; ``None`` takes it away."""
         return replace(self, mask=None if mask is None else _checked_mask(mask))
+
+    def within(self, crop: Crop) -> Prompts:
+        """The same prompts in pixels of a crop of the frame."""
+        top, left, bottom, right = crop
+        box = self.box
+        return Prompts(
+            tuple((y - top, x - left) for y, x in self.points),
+            self.labels,
+            None if box is None else (box[0] - top, box[1] - left, box[2] - top, box[3] - left),
+            None if self.mask is None else self.mask[top:bottom, left:right],
+        )
 
     def __len__(self) -> int:
         """Number of points, box and mask together."""

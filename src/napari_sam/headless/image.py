@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from napari_sam.engine import (
+    CachedEmbedding,
+    Crop,
     EmbeddingCache,
     FrameError,
     FrameIndex,
@@ -21,7 +23,9 @@ from napari_sam.engine import (
     Prompts,
     PromptSet,
 )
-from napari_sam.session import Key, Region, Session, classes
+from napari_sam.engine.crop import is_large
+from napari_sam.engine.predictor import Progress
+from napari_sam.session import Key, Region, Session, classes, decode
 from napari_sam.stacks import decode_prompts
 
 NOTHING_LANDED = (
@@ -84,19 +88,20 @@ def new_session(stack: FrameStack, highest_id: int = 0) -> Session:
     """A session with empty labels of the image's shape, in a type that holds the highest id."""
     dtype = np.uint16 if highest_id <= np.iinfo(np.uint16).max else np.uint32
     try:
-        return Session(stack, np.zeros(stack.shape, dtype))
+        session = Session(stack, np.zeros(stack.shape, dtype), highest_id=0)
     except (MemoryError, ValueError) as error:
         raise FrameError(
             f"Labels of an image of shape {stack.shape} do not fit into memory. Give a part of it, "
             "or fewer frames."
         ) from error
+    session.knows_ids = lambda frame: True  # nobody else writes into these labels
+    return session
 
 
 def blank_notices(stack: FrameStack, frames: Iterable[FrameIndex]) -> Iterator[str]:
     """A sentence about each of these frames in which there is nothing to see."""
     for frame in dict.fromkeys(frames):
-        shown = stack.frame(frame)
-        if (shown == shown[0, 0]).all():
+        if _is_blank(stack, frame):
             at = ",".join(str(position) for position in frame if position is not None)
             yield (
                 f"There is nothing to see in {f'frame {at}' if at else 'this image'}: all pixels "
@@ -105,12 +110,21 @@ def blank_notices(stack: FrameStack, frames: Iterable[FrameIndex]) -> Iterator[s
             )
 
 
+def _is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
+    """Whether all pixels have one value; of a large frame, those that are sampled."""
+    if is_large(stack.frame_shape_of(frame)):
+        return all(low == high for low, high in stack.overall_limits(frame))
+    shown = stack.frame(frame)
+    return bool((shown == shown[0, 0]).all())
+
+
 def segment(
     session: Session,
     prompts: Mapping[tuple[int, FrameIndex], Prompts],
     predictor: Predictor,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     cache: EmbeddingCache | None = None,
+    cell_size: float | None = None,
 ) -> Iterator[Segmented]:
     """Decode the prompts of many objects, frame by frame, and write their masks into the labels.
 
@@ -124,6 +138,9 @@ def segment(
         Called as ``progress(done, total)`` while a frame is encoded.
     cache
         Where embeddings are found and kept; by default in memory, for this call.
+    cell_size
+        Diameter of the cells in pixels, where it is known: decides between candidates, and at what
+        size a large frame is looked at.
 
     Raises
     ------
@@ -131,15 +148,12 @@ def segment(
         If prompts or an id are not valid; raised before anything is encoded.
     """
     cache = EmbeddingCache() if cache is None else cache
+    session.cell_diameter = cell_size or session.cell_diameter
     keys = sorted(prompts, key=lambda key: ([i or 0 for i in key[1]], key[0]))
     fitted = {key: _fitted(session, key, prompts[key]) for key in keys}
     for object_id, frame in keys:
         wanted, notes = fitted[object_id, frame]
-        cache.embed(predictor, session.stack, frame, progress)
-        start = perf_counter()
-        with one_thread():
-            session.annotate(object_id, frame, wanted, predictor, cache)
-        milliseconds = 1000 * (perf_counter() - start)
+        milliseconds = _annotate(session, (object_id, frame), wanted, predictor, cache, progress)
         yield _segmented(session, (object_id, frame), wanted, milliseconds, notes)
 
 
@@ -149,7 +163,8 @@ def segment_prompts(
     predictor: Predictor,
     *,
     cache: EmbeddingCache | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    cell_size: float | None = None,
 ) -> Iterator[Segmented]:
     """Decode prompts from anywhere and write their masks into the labels: one step of undo.
 
@@ -162,6 +177,8 @@ def segment_prompts(
         What does not fit the image is left out: ``prompts.fitted(session.stack)`` tells it.
     progress
         Called as ``progress(done, total)`` in objects.
+    cell_size
+        As for :func:`segment`.
     """
     cache = EmbeddingCache() if cache is None else cache
     fitted = prompts.fitted(session.stack)
@@ -171,7 +188,9 @@ def segment_prompts(
     landed: set[int] = set()
     try:
         start = perf_counter()
-        for answer in decode_prompts(fitted, session.stack, predictor, cache, progress):
+        for answer in decode_prompts(
+            fitted, session.stack, predictor, cache, progress, cell_size=cell_size
+        ):
             object_id, frame = answer.request.key
             session.land(answer, run)
             each = by_key[object_id, tuple(at for at in frame if at is not None)]
@@ -205,6 +224,35 @@ def _segmented(
         milliseconds=milliseconds,
         notes=notes if landed.footprint.landed else (*notes, NOTHING_LANDED),
     )
+
+
+def _annotate(
+    session: Session,
+    key: Key,
+    prompts: Prompts,
+    predictor: Predictor,
+    cache: EmbeddingCache,
+    progress: Progress | None,
+) -> float:
+    """Give prompts and write their mask; milliseconds that took, without encoding."""
+    threads = torch.get_num_threads()
+    encoding_s = 0.0
+
+    def embed(crop: Crop | None) -> CachedEmbedding:
+        nonlocal encoding_s
+        start = perf_counter()
+        torch.set_num_threads(threads)
+        cached = cache.embed(predictor, session.stack, key[1], progress, crop)
+        torch.set_num_threads(1)
+        encoding_s += perf_counter() - start
+        return cached
+
+    start = perf_counter()
+    request = session.edit(*key, prompts)
+    if request is not None:
+        with one_thread():
+            session.land(decode(request, predictor, embed, session.stack))
+    return 1000 * (perf_counter() - start - encoding_s)
 
 
 @contextmanager

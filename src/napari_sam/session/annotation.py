@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameIndex, Prompts
+from napari_sam.engine import Crop, FrameIndex, FrameStack, Prompts, look, whole
+from napari_sam.engine.crop import is_large
 
 if TYPE_CHECKING:
     from napari_sam.engine import CachedEmbedding, FoundObject, Prediction, Predictor
+    from napari_sam.engine.where_to_look import Embed
 
 from .drawing import Drawing
 from .edits import Footprint, Region
@@ -31,6 +33,7 @@ class Annotation:
     drawings: tuple[Drawing, ...] = ()
     candidate: int | None = None  # the mask token the user chose; None: the network's own choice
     diameter: float | None = None  # of objects as expected when it was first prompted, in pixels
+    crop: Crop | None = None  # of a large frame that was looked at; None: the whole frame
     iou_prediction: float | None = None
     stability: float | None = None
     model: str = ""
@@ -53,6 +56,7 @@ class Annotation:
             drawings=request.drawings,
             candidate=request.candidate,
             diameter=request.diameter,
+            crop=answer.crop,
             iou_prediction=answer.iou_prediction,
             stability=answer.stability,
             model=answer.model,
@@ -137,6 +141,7 @@ class Request:
     candidate: int | None
     base: Region = NO_REGION
     diameter: float | None = None
+    crops: tuple[Crop, ...] = ()  # of a large frame, to be looked at in this order
     generation: int = 0
 
     @property
@@ -158,6 +163,7 @@ class Answer:
     picture: NDArray[np.uint8]  # the frame in small, under the low-res logits
     model_hash: str = ""
     precision: str = ""
+    crop: Crop | None = None  # that was looked at; None: the whole frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,14 +192,24 @@ class ObjectSummary:
     n_prompts: int
 
 
-def decode(request: Request, predictor: Predictor, cached: CachedEmbedding) -> Answer:
-    """Answer a request with its frame's embedding. Touches no session: any thread may do it."""
-    prediction = predictor.refine(
-        cached.embedding,
+def decode(request: Request, predictor: Predictor, embed: Embed, stack: FrameStack) -> Answer:
+    """Answer a request. Touches no session: any thread may do it.
+
+    Parameters
+    ----------
+    embed
+        Gives the embedding of a crop of the request's frame, or for ``None`` of all of it.
+    stack
+        The image.
+    """
+    cached, prediction = look(
+        embed,
+        predictor,
         request.prompts,
+        request.crops,
+        stack.frame_shape_of(request.frame),
         candidate=request.candidate,
         diameter=request.diameter,
-        memo=cached.memo,
     )
     return answered(request, prediction, predictor, cached)
 
@@ -202,14 +218,17 @@ def answered(
     request: Request, prediction: Prediction, predictor: Predictor, cached: CachedEmbedding
 ) -> Answer:
     """The answer to a request that a prediction of its prompts is."""
+    top, left = (0, 0) if cached.crop is None else cached.crop[:2]
+    shape = cached.embedding.frame_shape
     return Answer(
         request,
         prediction,
-        Region.from_mask(prediction.mask()),
+        Region.from_mask(prediction.mask(), top, left),
         float(prediction.iou_predictions[prediction.best]),
         float(prediction.stability_scores[prediction.best]),
         predictor.model.name,
         cached.picture,
         predictor.model.hash,
         predictor.model.precision,
+        cached.crop or (whole(shape) if is_large(shape) else None),
     )

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
-from napari_sam.engine import FrameIndex, FrameStack, PromptError, Prompts
+from napari_sam.engine import Box, FrameIndex, FrameStack, PromptError, Prompts, where_to_look
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Prediction, Predictor
@@ -79,6 +80,7 @@ class Session(AnnotatedLabels):
         self.image_reader: str | None = None  # the plugin of napari that read the image
         self.shown: FrameIndex | None = None  # the frame on screen, to continue there later
         self.is_done = False  # whether the user has said that the image is finished
+        self.seen: Box | None = None  # the part of it on screen, in its pixels
         self.notices: list[str] = []  # what to tell the user about a session that was opened
         self.is_of_image = True  # False: it was saved with an image of other pixels
         self.models: dict[str, tuple[str, str]] = {}  # their hash and precision, by name
@@ -123,9 +125,8 @@ class Session(AnnotatedLabels):
     ) -> Request | None:
         """Give an object's prompts in a frame, all of them, as they were drawn.
 
-        Returns the request to be decoded, also emitted as ``wanted``. It is ``None`` if nothing
-        is new, or if nothing is left that a mask could come from: the mask is then taken away at
-        once.
+        Returns the request to be decoded, also emitted as ``requested``; ``None`` if nothing is
+        new, or nothing is left that a mask could come from: the mask is then taken away at once.
         """
         if drawings == self.drawings(object_id, frame):
             return None
@@ -200,7 +201,8 @@ class Session(AnnotatedLabels):
         request = self.edit(object_id, frame, prompts)
         if request is None:
             return None
-        answer = decode(request, predictor, cache.embed(predictor, self.stack, frame))
+        embed = partial(cache.embed, predictor, self.stack, frame, None)
+        answer = decode(request, predictor, embed, self.stack)
         self.land(answer)
         return answer.prediction
 
@@ -249,7 +251,10 @@ class Session(AnnotatedLabels):
         candidate: int | None,
     ) -> Request:
         base, diameter = self._base(key), self._diameter(key)
-        request = self._pending.add(Request(*key, prompts, drawings, candidate, base, diameter))
+        frame_shape, earlier = self.stack.frame_shape_of(key[1]), self.annotation(*key).crop
+        crops = where_to_look(prompts, frame_shape, diameter, self.seen, earlier)
+        wanted = Request(*key, prompts, drawings, candidate, base, diameter, crops)
+        request = self._pending.add(wanted)
         self._mark(())
         self.requested.emit(request)
         return request

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from napari_sam.engine import FrameStack, Prompts, PromptSet
+from napari_sam.engine import FrameStack, Prompts, PromptSet, look, where_to_look
+from napari_sam.engine.crop import is_large
 from napari_sam.session import Answer, Request, drawings_of
 from napari_sam.session.annotation import answered
 
 if TYPE_CHECKING:
     from napari_sam.engine import CachedEmbedding, EmbeddingCache, Prediction, Predictor
+    from napari_sam.engine.where_to_look import Embed
 
 Progress = Callable[[int, int], None]
 
@@ -23,6 +26,8 @@ def decode_prompts(
     predictor: Predictor,
     cache: EmbeddingCache,
     progress: Progress | None = None,
+    *,
+    cell_size: float | None = None,
 ) -> Iterator[Answer]:
     """Decode all prompts, frame by frame and object by object, in the order of their numbers.
 
@@ -35,6 +40,8 @@ def decode_prompts(
     progress
         Called as ``progress(done, total)`` in objects, also while a frame is encoded; what it
         raises stops the work.
+    cell_size
+        Diameter of the cells in pixels, where it is known.
 
     Yields
     ------
@@ -50,13 +57,16 @@ def decode_prompts(
     for at, objects in groupby(order, key=lambda each: each.at or ()):
         frame = stack.index(*at)
         report()
-        cached = cache.embed(predictor, stack, frame, report)
-        here = list(objects)
-        shape = stack.frame_shape_of(frame)
-        decoded = _decoded(predictor, cached, (each.in_frame(shape) for each in here))
-        for each, prediction in zip(here, decoded, strict=True):
+        here, shape = list(objects), stack.frame_shape_of(frame)
+        embed = partial(cache.embed, predictor, stack, frame, report)
+        decoded = _decoded(
+            predictor, embed, (each.in_frame(shape) for each in here), shape, cell_size
+        )
+        for each, (cached, prediction) in zip(here, decoded, strict=True):
             drawings = drawings_of(each.prompts)
-            request = Request(each.object_id, frame, each.prompts, drawings, None)
+            request = Request(
+                each.object_id, frame, each.prompts, drawings, None, diameter=cell_size
+            )
             answer = answered(request, prediction, predictor, cached)
             if each.mask is not None:  # further clicks correct what came of it
                 answer = replace(answer, request=replace(request, base=answer.mask))
@@ -66,14 +76,29 @@ def decode_prompts(
 
 
 def _decoded(
-    predictor: Predictor, cached: CachedEmbedding, prompts: Iterable[Prompts]
-) -> Iterator[Prediction]:
-    """What `Predictor.refine` says of each; those that take a single step together."""
+    predictor: Predictor,
+    embed: Embed,
+    prompts: Iterable[Prompts],
+    frame_shape: tuple[int, int],
+    diameter: float | None,
+) -> Iterator[tuple[CachedEmbedding, Prediction]]:
+    """What `Predictor.refine` says of each, and of which embedding; in a large frame of a crop.
+
+    In a frame that is looked at as a whole, those that take a single step are decoded together.
+    """
+    if is_large(frame_shape):
+        for each in prompts:
+            crops = where_to_look(each, frame_shape, diameter)
+            yield look(embed, predictor, each, crops, frame_shape, diameter=diameter)
+        return
+    cached = embed(None)
+    refine = partial(predictor.refine, cached.embedding, diameter=diameter)
     for in_one_step, alike in groupby(prompts, key=_takes_one_step):
         if in_one_step:
-            yield from predictor.predict_many(cached.embedding, alike)
+            predictions = predictor.predict_many(cached.embedding, alike, diameter=diameter)
         else:
-            yield from (predictor.refine(cached.embedding, each) for each in alike)
+            predictions = map(refine, alike)
+        yield from ((cached, prediction) for prediction in predictions)
 
 
 def _takes_one_step(prompts: Prompts) -> bool:

@@ -82,6 +82,8 @@ IN_RECORDS = [
     Hostile("a large region", lambda r: r["landed"].update(height=BIG, width=BIG), "outside"),
     Hostile("a large mask", lambda r: r.update(mask={"shape": [BIG, BIG], "region": None}), "mask"),
     Hostile("a source elsewhere", lambda r: r.update(source=[9, None, None]), "not a frame of"),
+    Hostile("a crop outside", lambda r: r.update(crop=[0, 0, 8, 10]), "a crop is outside"),
+    Hostile("an empty crop", lambda r: r.update(crop=[4, 4, 4, 6]), "a crop is outside"),
     Hostile("a far point", lambda r: r.update(points=[[1e300, 0]]), "points"),
 ]
 

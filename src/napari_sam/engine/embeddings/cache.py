@@ -9,13 +9,14 @@ import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.contrast import resize_longest_side
+from napari_sam.engine.crop import Crop, whole
 from napari_sam.engine.frames import FrameIndex, FrameStack
 
 from .keys import EmbeddingKey, StoredEmbedding
@@ -36,12 +37,32 @@ class CachedEmbedding:
     embedding: Embedding
     memo: Memo
     picture: NDArray[np.uint8]  # the frame in small, (h, w, 3), under the low-res logits
+    crop: Crop | None = None  # the part of the frame that it is of; None: all of it
 
     @property
     def nbytes(self) -> int:
         """Bytes held by all of it."""
         logits = sum(prediction.low_res_logits.nbytes for prediction in self.memo.values())
         return self.embedding.nbytes + logits + self.picture.nbytes
+
+
+class _Place(NamedTuple):
+    """A frame of a stack, or a crop of it."""
+
+    frame: FrameIndex
+    crop: Crop | None = None
+
+    def read(self, stack: FrameStack) -> NDArray[np.uint8]:
+        """Its pixels, as many as the network needs."""
+        return stack.frame(self.frame) if self.crop is None else stack.crop(self.frame, self.crop)
+
+    def shape(self, stack: FrameStack) -> tuple[int, int]:
+        """``(H, W)`` that prompts and masks refer to."""
+        return stack.frame_shape_of(self.frame) if self.crop is None else self.crop.shape
+
+    def extent(self, stack: FrameStack) -> tuple[int, ...]:
+        """What tells it from other places with the same pixels."""
+        return self.shape(stack) if self.crop is None else tuple(self.crop)
 
 
 class EmbeddingCache:
@@ -63,7 +84,7 @@ class EmbeddingCache:
         self.store = store
         self._n_evicted = 0
         self._entries: OrderedDict[EmbeddingKey, CachedEmbedding] = OrderedDict()
-        self._hashes: WeakKeyDictionary[FrameStack, dict[FrameIndex, str]] = WeakKeyDictionary()
+        self._hashes: WeakKeyDictionary[FrameStack, dict[_Place, str]] = WeakKeyDictionary()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,20 +100,22 @@ class EmbeddingCache:
         stack: FrameStack,
         index: FrameIndex,
         progress: Progress | None = None,
+        crop: Crop | None = None,
     ) -> CachedEmbedding:
-        """The embedding of a stack's frame: from memory, from disk, or encoded now.
+        """The embedding of a stack's frame, or of a crop of it: from memory, disk, or encoded now.
 
-        Only frames never seen, or to be encoded, are read. What ``progress`` raises stops the
-        encoder and stores nothing.
+        Only frames and crops never seen, or to be encoded, are read. What ``progress`` raises stops
+        the encoder and stores nothing.
         """
-        key, frame = self._key(predictor, stack, index)
+        place = _Place(index, None if crop == whole(stack.frame_shape_of(index)) else crop)
+        key, frame = self._key(predictor, stack, place)
         if key not in self._entries:
             found = None if self.store is None else self.store.get(key)
             if found is not None:
-                self._entries[key] = _from_stored(found, key.model_hash)
+                self._entries[key] = _from_stored(found, key.model_hash, place.crop)
             else:
-                frame = stack.frame(index) if frame is None else frame
-                key, cached = self._encode(predictor, stack, index, frame, progress)
+                frame = place.read(stack) if frame is None else frame
+                key, cached = self._encode(predictor, stack, place, frame, progress)
                 self._entries.setdefault(key, cached)
         return self._use(key)
 
@@ -112,14 +135,15 @@ class EmbeddingCache:
         encoded, nbytes
             Whether it was not there yet, and how many bytes it takes on disk now.
         """
-        key, frame = self._key(predictor, stack, index)
+        place = _Place(index)
+        key, frame = self._key(predictor, stack, place)
         if self.store is not None and key in self.store:
             return False, self.store.size(key)
         cached = self._entries.get(key)
         encoded = cached is None
         if cached is None:
-            frame = stack.frame(index) if frame is None else frame
-            key, cached = self._encode(predictor, stack, index, frame, progress)
+            frame = place.read(stack) if frame is None else frame
+            key, cached = self._encode(predictor, stack, place, frame, progress)
         if self.store is None or not (key in self.store or self.store.put(key, _to_stored(cached))):
             self._entries.setdefault(key, cached)
             self._use(key)
@@ -131,33 +155,33 @@ class EmbeddingCache:
         self._entries.clear()
 
     def _key(
-        self, predictor: Predictor, stack: FrameStack, index: FrameIndex
+        self, predictor: Predictor, stack: FrameStack, place: _Place
     ) -> tuple[EmbeddingKey, NDArray[np.uint8] | None]:
         """The key of a frame's embedding; and the frame, if it had to be read for that."""
         hashes = self._hashes.setdefault(stack, {})
         frame = None
-        if index not in hashes:
-            frame = stack.frame(index)
-            hashes[index] = _content_hash(frame, stack.frame_shape_of(index))
-        return EmbeddingKey(hashes[index], predictor.model.hash, predictor.model.precision), frame
+        if place not in hashes:
+            frame = place.read(stack)
+            hashes[place] = _content_hash(frame, place.extent(stack))
+        return EmbeddingKey(hashes[place], predictor.model.hash, predictor.model.precision), frame
 
     def _encode(
         self,
         predictor: Predictor,
         stack: FrameStack,
-        index: FrameIndex,
+        place: _Place,
         frame: NDArray[np.uint8],
         progress: Progress | None,
     ) -> tuple[EmbeddingKey, CachedEmbedding]:
         """Encode, and write to disk if that is worth it. A full GPU changes the key."""
-        frame_shape = stack.frame_shape_of(index)
         start = perf_counter()
-        embedding = predictor.encode(frame, frame_shape=frame_shape, progress=progress)
+        shape = place.shape(stack)
+        embedding = predictor.encode(frame, frame_shape=shape, progress=progress)
         embedding.features.flatten()[0].item()  # waits for a GPU
         seconds = perf_counter() - start
         picture = resize_longest_side(frame, predictor.model.network.config.mask_size)
-        cached = CachedEmbedding(embedding, {}, picture)
-        key, _ = self._key(predictor, stack, index)
+        cached = CachedEmbedding(embedding, {}, picture, place.crop)
+        key, _ = self._key(predictor, stack, place)
         if self.store is not None and seconds > embedding.nbytes / SLOW_DISK:
             self.store.put(key, _to_stored(cached))
         _trim_memory()  # the activations took several times what is kept
@@ -179,14 +203,14 @@ def _to_stored(cached: CachedEmbedding) -> StoredEmbedding:
     return StoredEmbedding(arrays, embedding.frame_shape, embedding.input_shape, cached.picture)
 
 
-def _from_stored(stored: StoredEmbedding, model_hash: str) -> CachedEmbedding:
+def _from_stored(stored: StoredEmbedding, model_hash: str, crop: Crop | None) -> CachedEmbedding:
     import torch
 
     from napari_sam.engine.predictor import Embedding
 
     tensors = tuple(torch.from_numpy(array) for array in stored.arrays)
     embedding = Embedding(tensors, stored.frame_shape, stored.input_shape, model_hash)
-    return CachedEmbedding(embedding, {}, stored.picture)
+    return CachedEmbedding(embedding, {}, stored.picture, crop)
 
 
 def _trim_memory() -> None:
@@ -200,7 +224,7 @@ def _trim_memory() -> None:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def _content_hash(frame: NDArray[np.uint8], frame_shape: tuple[int, int]) -> str:
-    digest = hashlib.blake2b(repr((frame.shape, frame_shape)).encode(), digest_size=16)
+def _content_hash(frame: NDArray[np.uint8], extent: tuple[int, ...]) -> str:
+    digest = hashlib.blake2b(repr((frame.shape, extent)).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(frame).data)
     return digest.hexdigest()

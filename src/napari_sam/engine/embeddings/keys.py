@@ -14,7 +14,7 @@ PREPROCESSING = 1  # increase it whenever the tensors of a frame and a model cha
 class EmbeddingKey:
     """Two embeddings with one key are the same: frame in 8 bit, model, precision."""
 
-    frame: str
+    frame: str  # digest of its pixels and its shape; of a crop, of where it lies
     model_hash: str
     precision: str
     preprocessing: int = PREPROCESSING

@@ -54,10 +54,12 @@ class Hover(Controller):
         if point_yx is None or frame is None:
             self._hide()
             return
-        stack, diameter = bridge.session.stack, bridge.session.expected_diameter
+        session = bridge.session
+        known = (session.expected_diameter, session.seen)
+        work = partial(tasks.preview, self._cache, self.predictor, session.stack)
         job = Job(
             HOVER,
-            partial(tasks.preview, self._cache, self.predictor, stack, frame, point_yx, diameter),
+            partial(work, frame, point_yx, *known),
             done=partial(self._show, frame),
             failed=self._tell,
             priority=PREVIEW,

@@ -11,7 +11,16 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.engine import EmbeddingCache, FrameIndex, FrameStack, Prompts
+from napari_sam.engine import (
+    Box,
+    Crop,
+    EmbeddingCache,
+    FrameIndex,
+    FrameStack,
+    Prompts,
+    where_to_look,
+    whole,
+)
 from napari_sam.engine import embed_all as embed_frames
 from napari_sam.engine import fetch as fetch_model
 from napari_sam.session import Answer, Propagated, Region, Request, decode
@@ -51,9 +60,10 @@ def embed(
     stack: FrameStack,
     frame: FrameIndex,
     report: Report,
+    crop: Crop | None = None,
 ) -> CachedEmbedding:
-    """The embedding of a frame, from the cache or encoded now."""
-    return cache.embed(predictor, stack, frame, encoding(report))
+    """The embedding of a frame, or of a crop of it, from the cache or encoded now."""
+    return cache.embed(predictor, stack, frame, encoding(report), crop)
 
 
 def embed_all(
@@ -87,9 +97,13 @@ def answer(
     report: Report,
 ) -> Answer:
     """Decode a request; its frame is embedded first where that is not done."""
-    cached = embed(cache, predictor, stack, request.frame, report)
-    use_threads(1)
-    return decode(request, predictor, cached)
+
+    def embedded(crop: Crop | None) -> CachedEmbedding:
+        cached = embed(cache, predictor, stack, request.frame, report, crop)
+        use_threads(1)
+        return cached
+
+    return decode(request, predictor, embedded, stack)
 
 
 def preview(
@@ -99,14 +113,18 @@ def preview(
     frame: FrameIndex,
     point_yx: tuple[float, float],
     diameter: float | None,
+    seen: Box | None,
     report: Report,
 ) -> Region:
-    """The mask that one click at ``point_yx`` would give."""
-    cached = embed(cache, predictor, stack, frame, report)
-    use_threads(1)
+    """The mask that one click at ``point_yx`` would give, in the first crop that is looked at."""
     prompts = Prompts.from_points([point_yx])
-    mask = predictor.predict(cached.embedding, prompts, diameter=diameter).mask()
-    return Region.from_mask(mask)
+    frame_shape = stack.frame_shape_of(frame)
+    crops = where_to_look(prompts, frame_shape, diameter, seen)
+    cached = embed(cache, predictor, stack, frame, report, next(iter(crops), None))
+    use_threads(1)
+    crop = cached.crop or whole(frame_shape)
+    mask = predictor.predict(cached.embedding, prompts.within(crop), diameter=diameter).mask()
+    return Region.from_mask(mask, crop.top, crop.left)
 
 
 def propagate(

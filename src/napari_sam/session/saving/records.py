@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_sam.engine import FrameIndex, Prompts, SamError
+from napari_sam.engine import Crop, FrameIndex, Prompts, SamError
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.drawing import Drawing
 from napari_sam.session.edits import Footprint, Region
@@ -31,7 +31,12 @@ PLAIN = (
     "stopped",
 )
 WARNING = "doubt"  # the name of `Annotation.warning` in the files, kept from version 2
-NOT_YET_WRITTEN: Record = {WARNING: "", "stopped": "", "found_by": ""}  # in earlier files
+NOT_YET_WRITTEN: Record = {
+    WARNING: "",
+    "stopped": "",
+    "found_by": "",
+    "crop": None,
+}  # in earlier files
 
 
 def write_annotation(object_id: int, annotation: Annotation) -> Record:
@@ -42,6 +47,7 @@ def write_annotation(object_id: int, annotation: Annotation) -> Record:
         **_write_given(annotation),
         **{name: _finite(getattr(annotation, name)) for name in PLAIN},
         WARNING: annotation.warning,
+        "crop": annotation.crop,
         "source": annotation.source,
         "landed": write_region(footprint.landed),
         "painted": write_region(footprint.painted),
@@ -63,6 +69,7 @@ def read_annotation(record: Record) -> tuple[int, Annotation]:
         _read_drawings(record),
         **{name: record[name] for name in PLAIN},
         warning=record[WARNING],
+        crop=None if record["crop"] is None else Crop(*record["crop"]),
         source=None if record["source"] is None else tuple(record["source"]),
         base=read_region(record["base"]),
         footprint=footprint,
@@ -120,6 +127,7 @@ def write_request(request: Request) -> Record:
         **_write_given(request),
         "candidate": request.candidate,
         "diameter": request.diameter,
+        "crops": request.crops,
     }
 
 
@@ -133,6 +141,7 @@ def read_request(record: Record) -> Request:
         record["candidate"],
         read_region(record["base"]),
         record["diameter"],
+        tuple(Crop(*crop) for crop in record.get("crops", ())),  # not in earlier files
     )
 
 

@@ -43,6 +43,7 @@ Dtype = Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|[<>=|]?[ui][1248])$")
 Unit = Annotated[str, Field(max_length=100)]
 Point = tuple[Coordinate, Coordinate]
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+CropRecord = tuple[Count, Count, Side, Side]  # top, left, bottom, right
 Vector = Annotated[list[Number], Field(max_length=600)]
 Matrix = Annotated[list[Vector], Field(max_length=40)]
 
@@ -163,6 +164,7 @@ class RequestRecord(GivenRecord):
     """A mask to be decoded."""
 
     frame: Frame
+    crops: NotRequired[Annotated[list[CropRecord], Field(max_length=100)]]  # not in earlier files
 
 
 @with_config(STRICT)
@@ -176,6 +178,7 @@ class AnnotationRecord(GivenRecord):
     precision: Text
     score: Number | None
     found_by: NotRequired[Text]  # not in earlier files
+    crop: NotRequired[CropRecord | None]  # not in earlier files
     doubt: NotRequired[Text]  # from version 2 on
     stopped: NotRequired[Text]  # from version 2 on
     source: Annotated[list[Count | None], Field(max_length=32)] | None
@@ -383,7 +386,7 @@ def _check_index(frame: FrameIndex, shape: tuple[int, ...]) -> None:
 
 
 def _check_record(record: Record, frame_shape: tuple[int, int], budget: Budget) -> None:
-    """Regions and masks are in the frame; there is one label a point."""
+    """Regions, masks and crops are in the frame; there is one label a point."""
     if len(record["points"]) != len(record["labels"]):
         raise ValueError(f"{len(record['labels'])} labels for {len(record['points'])} points")
     for region in _regions(record):
@@ -393,6 +396,9 @@ def _check_record(record: Record, frame_shape: tuple[int, int], budget: Budget) 
         if sum(region["runs"]) > height * width:
             raise ValueError("the runs of a region are longer than it is")
         budget.take(height * width)
+    for top, left, bottom, right in filter(None, (record.get("crop"), *record.get("crops", ()))):
+        if not (top < bottom <= frame_shape[0] and left < right <= frame_shape[1]):
+            raise ValueError("a crop is outside its frame, or empty")
     if (mask := record["mask"]) is not None and tuple(mask["shape"]) != frame_shape:
         raise ValueError(f"a mask has the shape {mask['shape']}, its frame {frame_shape}")
 
