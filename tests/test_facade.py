@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import napari_sam
-from napari_sam.installation import rival_distribution, rival_warning
+from napari_sam.installation import qt_warning, rival_distribution, rival_warning
 
 HEAVY = ("torch", "numpy", "napari", "qtpy", "PyQt6", "PySide6", "skimage", "pandas")
 
@@ -70,3 +70,18 @@ def test_beside_the_other_napari_sam(
     rival = rival_distribution()
     assert rival == "napari-sam"
     assert "pip uninstall napari-sam napari-sam-annotator" in rival_warning(rival)
+
+
+@pytest.mark.parametrize(
+    ("pyside", "python", "warns"),
+    [
+        ("6.12.0", (3, 11), True),
+        ("6.12.0", (3, 12), False),
+        ("6.11.3", (3, 11), False),
+        ("", (3, 11), False),  # PyQt
+    ],
+)
+def test_a_pyside_that_crashes_is_told_with_the_remedy(
+    pyside: str, python: tuple[int, int], warns: bool
+) -> None:
+    assert ("pip install 'pyside6<6.12'" in (qt_warning(pyside, python) or "")) == warns

@@ -1,7 +1,8 @@
-"""Other distributions that use this package's name."""
+"""Other distributions that use this package's name, and a Qt that crashes."""
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import Distribution, distributions
 
 DISTRIBUTION = "napari-sam-annotator"
@@ -29,4 +30,18 @@ def rival_warning(rival: str) -> str:
         f"{rival} is installed beside {DISTRIBUTION}, and both use the package name {PACKAGE}: "
         f"one hides the other. To fix it: pip uninstall {rival} {DISTRIBUTION}, "
         f"then pip install {DISTRIBUTION}."
+    )
+
+
+def qt_warning(pyside: str, python: tuple[int, ...] = sys.version_info[:2]) -> str | None:
+    """A warning if this version of PySide6 crashes on this Python, with the remedy; or None.
+
+    PySide6 6.12 releases None once too often with each call of Qt. Before Python 3.12, which never
+    frees None, the process aborts after some minutes: "deallocating None". 6.11 does not.
+    """
+    if python >= (3, 12) or not pyside.startswith("6.12."):
+        return None
+    return (
+        f"PySide6 {pyside} crashes on Python {'.'.join(map(str, python))} after some minutes. "
+        "Save your work, and install another: pip install 'pyside6<6.12'."
     )

@@ -89,6 +89,7 @@ def test_a_table(evaluate: NapariSam, folder: Path) -> None:
     assert "blank/one.labels.tif holds no object" in ended.err
 
 
+@pytest.mark.slow
 def test_automatic(evaluate: NapariSam, folder: Path) -> None:
     """The embedded model finds the disks; only if all is labelled, what else it finds is wrong."""
     ended = evaluate("data --automatic --json --report page --min-area 40")

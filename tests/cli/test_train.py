@@ -42,6 +42,7 @@ def folder(working_folder: Path) -> Path:
     return working_folder
 
 
+@pytest.mark.slow
 def test_a_better_model(train: NapariSam, folder: Path) -> None:
     ended = train(f"data --out mine.safetensors {RUN}")
     assert ended.code == 0, ended.err
@@ -117,6 +118,7 @@ def test_two_workers_train_one_network(folder: Path) -> None:
     assert load_model("mine.safetensors", device="cpu").name == "mine"
 
 
+@pytest.mark.slow
 def test_a_damaged_image_is_left_out_and_said(train: NapariSam, folder: Path) -> None:
     (folder / "data" / "0.image.tif").write_bytes(b"II*\0")
     ended = train(f"data --out mine.safetensors {RUN}")

@@ -20,6 +20,7 @@ N_INPUTS = 260
 N_KILLS, N_WINDOWS = 4, 3
 
 
+@pytest.mark.slow
 def test_damaged_inputs_are_read_or_refused():
     cases = [
         (kind, n) for kind, n in inputs.kinds(N_INPUTS) if kind not in ("arguments", "command")

@@ -25,6 +25,7 @@ def noise_network(width: int) -> Sam:
     return sam.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "cl"))), reason="there is no C++ compiler here"
 )

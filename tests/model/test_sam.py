@@ -154,12 +154,13 @@ def test_every_stage_equals_the_reference(small: Pair, case: FrameCase) -> None:
     assert_same_from_image_to_masks(small, case, POINTS_AND_BOX.tensors(SMALL))
 
 
-def test_a_third_of_vit_b_at_full_size_equals_the_reference() -> None:
-    """Its depth, head size and windows, and four of its twelve heads, whose scores the reference
+@pytest.mark.slow
+def test_a_sixth_of_vit_b_at_full_size_equals_the_reference() -> None:
+    """Its depth, head size and windows, and two of its twelve heads, whose scores the reference
     holds all at once: 3 GB with twelve."""
-    third = replace(VIT_B, encoder=replace(VIT_B.encoder, width=256, heads=4))
+    sixth = replace(VIT_B, encoder=replace(VIT_B.encoder, width=128, heads=2))
     case = FrameCase("landscape", (683, 1024), (800, 1200))
-    assert_same_from_image_to_masks(make_pair(third), case, ALL_OF_THREE.tensors(third))
+    assert_same_from_image_to_masks(make_pair(sixth), case, ALL_OF_THREE.tensors(sixth))
 
 
 @pytest.mark.parametrize("case", PROMPT_CASES, ids=lambda case: case.name)

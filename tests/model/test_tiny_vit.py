@@ -62,7 +62,7 @@ def mobile_sam(reference: nn.Module) -> Sam:
     return network
 
 
-@pytest.mark.parametrize("size", [1024, 224, 96])
+@pytest.mark.parametrize("size", [pytest.param(1024, marks=pytest.mark.slow), 224, 96])
 def test_features_equal_timm(
     mobile_sam: Sam, reference: nn.Module, size: int, noise: torch.Generator
 ) -> None:

@@ -28,6 +28,7 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_an_embedded_network_learns_within_a_minute(tmp_path: Path) -> None:
     """Random weights find nothing; 160 small steps later, masks of disks never seen."""
     config = replace(POCKET_RUN, steps=160)

@@ -113,7 +113,7 @@ class SamWidget(QWidget):
         self._use_preferences()
         self.active.list_layers()
         self.models.choose()
-        self.messages.look_for_rival(self.downloads)
+        self.messages.check_installation(self.downloads)
 
     # Panels
 

@@ -38,9 +38,10 @@ class Case:
     rules: GridRules
 
 
+DEFAULTS = GridRules()
 LOCAL = GridRules(points_per_side=8, pred_iou_thresh=0.6, stability_score_thresh=0.6)
 LOCAL_CASES = (
-    Case("defaults", (320, 320), GridRules()),
+    Case("defaults", (320, 320), DEFAULTS),
     Case("lower thresholds", (300, 240), LOCAL),
     Case("wide", (97, 400), LOCAL),
     Case("high", (500, 130), replace(LOCAL, box_nms_thresh=0.3)),
@@ -100,7 +101,13 @@ def standing(predictor: Predictor, image: NDArray[np.uint8], rules: GridRules) -
     return [each for each in found if each.dropped is None]
 
 
-@pytest.mark.parametrize("case", LOCAL_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.rules == DEFAULTS else [])
+        for case in LOCAL_CASES
+    ],
+)
 def test_masks_around_clicks_are_those_of_the_reference(case: Case) -> None:
     image = picture(case.shape)
     found = standing(local_masks.predictor(), image, case.rules)

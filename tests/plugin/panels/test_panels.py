@@ -362,7 +362,8 @@ def test_the_whole_panel_fits(on_stack, qtbot) -> None:
     scroll = widget.findChild(QScrollArea)
     user.viewer.window._qt_window.resize(1280, 800)
     widget.kept.show_problem("Not saved! “Save as …” takes another place.", "The disk is full.")
-    for page in range(3):
+    widget.source.show_series(["a field", "another"], 0)
+    for page in range(widget.pages.tabs.count()):
         widget.pages.tabs.setCurrentIndex(page)
         qtbot.wait(50)
         warning = widget.kept.warning

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from napari_sam.engine import ModelError, SamError
-from napari_sam.installation import rival_distribution, rival_warning
+from napari_sam.installation import qt_warning, rival_distribution, rival_warning
 from napari_sam.plugin.panels.status import StatusPanel
 from napari_sam.plugin.work.jobs import Job, Worker
 
@@ -45,11 +46,13 @@ class Messages:
         """Show a sentence as a notification."""
         (show_warning if is_warning else show_info)(sentence)
 
-    def look_for_rival(self, worker: Worker) -> None:
-        """Say so if another package of the same import name is installed."""
+    def check_installation(self, worker: Worker) -> None:
+        """Warn of another package of the same import name, and of a Qt that crashes."""
 
         def warn(rival: str | None) -> None:
             if rival is not None:
                 show_warning(rival_warning(rival))
 
         worker.submit(Job(RIVAL, lambda report: rival_distribution(), warn, self.tell))
+        if warning := qt_warning(getattr(sys.modules.get("PySide6"), "__version__", "")):
+            show_warning(warning)

@@ -56,6 +56,11 @@ class ShortText(QLabel):
         self._text, self._tip = text.replace("\n", " "), tip
         self._fit()
 
+    def take_lines(self, n_lines: int) -> None:
+        """Take another number of lines from now on."""
+        self._n_lines = n_lines
+        self._fit()
+
     def event(self, event: QEvent | None) -> bool:
         """Another width or another font breaks the lines again."""
         handled = super().event(event)

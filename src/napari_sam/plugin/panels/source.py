@@ -75,12 +75,16 @@ class SourcePanel(QWidget):
             self.folder_chosen.emit(folder)
 
     def show_series(self, names: Sequence[str], chosen: int) -> None:
-        """List the images of a file, if there are several, and which one is shown."""
+        """List the images of a file, if there are several, and which one is shown.
+
+        The row takes a line of the text about the model, so that all pages fit a low window.
+        """
         self.series.clear()
         for number, name in enumerate(names):
             self.series.addItem(f"{number}: {name}", number)
         self.series.setCurrentIndex(chosen)
         self._form.setRowVisible(self.series, len(names) > 1)
+        self.about.take_lines(1 if len(names) > 1 else 2)
 
     def show_cell_size(self, diameter: float | None) -> None:
         """Tell what the automatic cell size is, as far as it is known."""
