@@ -41,7 +41,8 @@ def main(names: list[str]) -> None:
     """Write the pictures of these names into docs/pictures; all of them where none is given."""
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
-    windows = ("window", "propagate", "automatic-page", "classes", "results-page", "folder")
+    windows = ("window", "propagate", "automatic-page", "classes", "results-page")
+    windows += ("folder", "prompting")
     for name in names or (*MAKERS, *windows):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
@@ -55,6 +56,8 @@ def main(names: list[str]) -> None:
             in_a_window("make_classes.py", PICTURES / "classes.png")
         elif name == "folder":
             in_a_window("make_folder.py", PICTURES / "folder.png")
+        elif name == "prompting":
+            in_a_window("make_prompting.py", PICTURES / "prompting.png")
         elif name == "results-page":
             in_a_window("make_results.py", PICTURES / "results-page.png")
         else:

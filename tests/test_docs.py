@@ -138,6 +138,12 @@ def names_of_alike() -> dict[str, Any]:
     return {"image": data.coins(), "labels": read_image("first.tif")[0]}
 
 
+def names_of_prompts() -> dict[str, Any]:
+    stack = FrameStack.from_array(data.coins())
+    labels = read_image("first.tif")[0]
+    return {"stack": stack, "labels": labels, "predictor": Predictor(load_model("pocket"))}
+
+
 def names_of_sessions() -> dict[str, Any]:
     shutil.rmtree("movie.tif.napari-sam")  # the page saves its own there
     session = worked_on()
@@ -153,6 +159,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "headless.md": names_of_headless,
     "large-images.md": lambda: {"image": data.coins()},
     "measure.md": names_of_measure,
+    "prompts-from-anywhere.md": names_of_prompts,
     "sessions.md": names_of_sessions,
 }
 SLOW_PAGES = ("evaluate.md", "train.md")

@@ -29,6 +29,7 @@ from .controllers.models import ModelChoice
 from .controllers.network_input import InputChoice
 from .controllers.object_actions import ObjectActions
 from .controllers.object_list import ObjectList
+from .controllers.prompting import Prompting
 from .controllers.propagation import Propagation
 from .controllers.review import Review
 from .controllers.series import SeriesChoice
@@ -44,6 +45,7 @@ from .panels.folder import FolderPanel
 from .panels.measuring import MeasurePanel
 from .panels.objects import ObjectPanel
 from .panels.pages import Pages
+from .panels.prompting import PromptPanel
 from .panels.review import ReviewPanel
 from .panels.sessions import SessionPanel
 from .panels.source import SourcePanel
@@ -127,9 +129,10 @@ class SamWidget(QWidget):
         self.strip = FolderPanel()
         self.strip.setParent(self)  # until a folder is opened
         self.strip.hide()
+        self.prompt_panel = PromptPanel()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools.more)
-        self.automatic_page = self.pages.add_page("Automatic", self.everything)
+        self.automatic_page = self.pages.add_page("Automatic", self.everything, self.prompt_panel)
         self.classes_page = self.pages.add_page("Classes", self.class_panel)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
@@ -159,6 +162,7 @@ class SamWidget(QWidget):
         self.automatic = self._add(
             Automatic(window, self.everything, self.propagation, self.objects.chosen)
         )
+        self.prompting = self._add(Prompting(window, self.prompt_panel))
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
         self.classes = self._add(ObjectClasses(window, self.class_panel, self.objects))
@@ -182,8 +186,7 @@ class SamWidget(QWidget):
         self.active.detached.connect(self._on_detached)
         self.input.axis_chosen.connect(self.active.tell_channel_axis)
         self.active.sight_changed.connect(self.answering.show_ready)
-        self.active.is_busy = lambda: bool(self.propagation.runs) or self.automatic.is_busy
-        self.folder.is_busy = self.active.is_busy
+        self.active.is_busy = self.folder.is_busy = self._is_busy
         self.source.folder_chosen.connect(self._show_folder)
         self.models.loaded.connect(self._on_model)
         self.status.cancel_clicked.connect(self._cancel)
@@ -197,6 +200,10 @@ class SamWidget(QWidget):
         self._forget_preferences = on_preferences_changed(self._use_preferences)
         if app := QApplication.instance():
             app.aboutToQuit.connect(self._save_the_rest)
+
+    def _is_busy(self) -> bool:
+        """Whether masks are on their way that nobody clicked for."""
+        return bool(self.propagation.runs) or self.automatic.is_busy or self.prompting.is_busy
 
     def _bind_keys(self) -> None:
         self._keys: dict[str, Callable[[Any], None]] = {
@@ -270,6 +277,7 @@ class SamWidget(QWidget):
         self.downloads.cancel()
         self.answering.give_up()
         self.automatic.stop()
+        self.prompting.stop()
         self.classes.stop()
         self.measuring.stop()
         self.exporting.stop()
