@@ -17,8 +17,10 @@ CENTRES = ((12, 12), (12, 44), (44, 12), (44, 44))
 
 
 def movie(n: int = 3) -> np.ndarray:
-    """Four bright squares in each frame, on a background of its own: each is encoded."""
-    frames = np.repeat(np.arange(20, 20 + n, dtype=np.uint8), SIDE**2).reshape(n, SIDE, SIDE)
+    """Four bright squares in each frame, and a grey line that makes it another picture."""
+    frames = np.full((n, SIDE, SIDE), 20, np.uint8)
+    for t in range(n):
+        frames[t, 28, : 10 + 10 * t] = 90
     for y, x in CENTRES:
         frames[:, y - 4 : y + 5, x - 4 : x + 5] = 220
     return frames
@@ -175,18 +177,19 @@ def test_a_file_that_is_none_is_told_and_changes_nothing(open_prompts, tmp_path:
 
 
 def test_cancelled_what_landed_is_one_step_of_undo(open_prompts, hold) -> None:
-    user = open_prompts()
-    user.viewer.add_points([(t, *CENTRES[0]) for t in range(3)], name="spots")
+    user = open_prompts(movie(6))
+    user.viewer.add_points([(t, *CENTRES[0]) for t in range(6)], name="spots")
     choose(user, "spots")
-    gate = hold(user.network)  # in the next frame: that of the first is encoded already
+    gate = hold(user.network)
     user.qtbot.mouseClick(user.widget.prompt_panel.run, LEFT)
     user.qtbot.waitUntil(lambda: ids_at(user, 0) == [1, 0, 0, 0], timeout=60_000)
+    user.qtbot.waitUntil(lambda: gate.entered.acquire(blocking=False), timeout=60_000)
     user.widget.status.cancel.click()
     gate.open()
     user.qtbot.waitUntil(lambda: user.widget.worker.idle, timeout=60_000)
     assert not user.widget.prompting.is_busy
-    assert user.widget.prompt_panel.text.text().startswith("Cancelled. 1 object segmented.")
-    assert ids_at(user, 2) == [0, 0, 0, 0]
+    assert user.widget.prompt_panel.text.text().startswith("Cancelled. ")
+    assert ids_at(user, 5) == [0, 0, 0, 0]
     user.widget.active.undo()
     assert not user.widget.bridge.session.labels.any()
 
