@@ -9,6 +9,7 @@ import typer
 
 from .alike import alike
 from .automatic import auto
+from .batch import batch
 from .bench import bench
 from .classify import classify
 from .embed import embed, show_cache
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
 )
 at_work = (segment, auto, alike, propagate, track, classify, measure, export, embed)
-for command in (*at_work, demo, evaluate, bench, train):
+for command in (*at_work, batch, demo, evaluate, bench, train):
     app.command()(command)
 app.command("import")(import_)
 app.command("cache")(show_cache)

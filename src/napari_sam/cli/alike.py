@@ -13,7 +13,7 @@ import typer
 from napari_sam.engine import AlikeOptions, GridRules, ImageChoice, ModelChoice
 
 from .automatic import Within, print_objects, read_outline
-from .embed import choose_frames, open_store, parse_frames
+from .embed import open_store
 from .options import (
     Frames,
     Json,
@@ -89,7 +89,7 @@ def alike(
     """
     from napari_sam.engine import EmbeddingCache, SamError, choose_method, write_labels
     from napari_sam.headless import alike as headless
-    from napari_sam.headless import as_small_as_fits
+    from napari_sam.headless import as_small_as_fits, choose_frames, parse_frames
     from napari_sam.headless.image import blank_notices
 
     outline = None if within is None else read_outline(within)

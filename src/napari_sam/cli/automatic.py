@@ -12,7 +12,7 @@ import typer
 
 from napari_sam.engine import AutomaticOptions, GridRules, ImageChoice, ModelChoice, box_outline
 
-from .embed import choose_frames, open_store, parse_frames
+from .embed import open_store
 from .options import (
     Frames,
     Json,
@@ -76,6 +76,7 @@ def auto(
     """
     from napari_sam.engine import EmbeddingCache, choose_method, write_labels
     from napari_sam.headless import automatic as headless
+    from napari_sam.headless import choose_frames, parse_frames
     from napari_sam.headless.image import blank_notices, new_session
 
     stack, names = read_stack(image, reading)

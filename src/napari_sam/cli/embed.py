@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,10 +30,10 @@ if TYPE_CHECKING:
         Embedded,
         EmbeddingCache,
         EmbeddingStore,
-        FrameIndex,
         FrameStack,
         Predictor,
     )
+    from napari_sam.headless import Chosen
 
 TOLD_EVERY_S = 60  # how often a log without a terminal hears how far it is
 
@@ -70,6 +68,7 @@ def embed(
     are encoded, a list at the end says why, and the exit code is 3.
     """
     from napari_sam.engine import EmbeddingCache, FrameError
+    from napari_sam.headless import choose_frames, parse_frames
 
     spans = parse_frames(choice.frames)
     left_out: list[str] = []
@@ -139,59 +138,6 @@ def describe_store(store: EmbeddingStore) -> dict[str, str | int]:
         "bytes": store.nbytes,
         "limit_bytes": store.capacity,
     }
-
-
-def parse_frames(frames: str) -> list[range] | None:
-    """The positions in a --frames such as "7", "0-20" or "0-20,35"; both ends count; all: none."""
-    from napari_sam.engine import FrameError
-
-    if frames == "all":
-        return None
-    spans: list[range] = []
-    try:
-        for part in frames.split(","):
-            first, _, last = part.partition("-")
-            spans.append(range(int(first), int(last or first) + 1))
-    except ValueError:
-        spans = []
-    if not spans or not all(spans):
-        raise FrameError(f"--frames {frames} cannot be read. Write all, 7, 0-20 or 0-20,35.")
-    return spans
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The frames of an image that are requested, one after the other: there may be many."""
-
-    stack: FrameStack
-    spans: tuple[range, ...]  # of the first leading axis
-
-    def __len__(self) -> int:
-        leading = [n for axis, n in enumerate(self.stack.shape) if axis not in self.stack.displayed]
-        return len(self._positions()) * math.prod(leading[1:])
-
-    def __iter__(self) -> Iterator[FrameIndex]:
-        chosen = self._positions()
-        axes = [axis for axis in range(self.stack.ndim) if axis not in self.stack.displayed]
-        for index in self.stack.indices():
-            if not axes or index[axes[0]] in chosen:
-                yield index
-
-    def _positions(self) -> set[int]:
-        return set(itertools.chain(*self.spans))
-
-
-def choose_frames(stack: FrameStack, spans: list[range] | None) -> Chosen:
-    """All frames, or those at these positions on the first leading axis."""
-    from napari_sam.engine import FrameError
-
-    sizes = [n for axis, n in enumerate(stack.shape) if axis not in stack.displayed]
-    n = sizes[0] if sizes else 1
-    last = max((span[-1] for span in spans or ()), default=0)
-    if last >= n:
-        frames = "1 frame" if n == 1 else f"{n} frames"
-        raise FrameError(f"Frame {last} is outside a stack of {frames} (0 to {n - 1}).")
-    return Chosen(stack, (range(n),) if spans is None else tuple(spans))
 
 
 def embed_image(

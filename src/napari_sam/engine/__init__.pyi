@@ -88,6 +88,7 @@ from .models.download import readable_size as readable_size
 from .models.zoo import LoadedModel as LoadedModel
 from .models.zoo import choose_device as choose_device
 from .models.zoo import fast_in_bf16 as fast_in_bf16
+from .models.zoo import find_weights as find_weights
 from .models.zoo import load_model as load_model
 from .models.zoo import register as register
 from .options import Axis as Axis

@@ -5,6 +5,9 @@ from .automatic import Placed as Placed
 from .automatic import as_small_as_fits as as_small_as_fits
 from .automatic import find_everything as find_everything
 from .automatic import link_everything as link_everything
+from .chosen_frames import Chosen as Chosen
+from .chosen_frames import choose_frames as choose_frames
+from .chosen_frames import parse_frames as parse_frames
 from .image import Segmented as Segmented
 from .image import as_row as as_row
 from .image import blank_notices as blank_notices

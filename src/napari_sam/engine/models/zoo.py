@@ -75,7 +75,7 @@ def load_model(
         precision.
     """
     chosen_device = choose_device(device)
-    name, path, content = _find_weights(name_or_path)
+    name, path, content = find_weights(name_or_path)
     config = recognise(read_state(path), path)
     chosen_precision = choose_precision(precision, chosen_device, config)
     network = read_network(path, DTYPES[chosen_precision])
@@ -231,8 +231,14 @@ def _as_os_error(error: SamError | SafetensorError) -> OSError:
     return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
-def _find_weights(name_or_path: str | Path) -> tuple[str, Path, str]:
-    """(name, file, content hash) of a name, or of a path where no model has that name."""
+def find_weights(name_or_path: str | Path) -> tuple[str, Path, str]:
+    """(name, file, content hash) of a name, or of a path where no model has that name.
+
+    Raises
+    ------
+    ModelError
+        The model is unknown, not here or damaged.
+    """
     path = Path(name_or_path).expanduser()
     names = {entry.name for entry in known_models()}
     if str(name_or_path) not in names and (path.is_file() or path.suffix or len(path.parts) > 1):

@@ -89,10 +89,10 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def read_template(name: str) -> Template:
-    """A page of this folder, with the style that all have."""
-    here = files(__package__)
-    html, style = (here.joinpath(file).read_text("utf-8") for file in (name, "report.css"))
+def read_template(name: str, package: str = __package__) -> Template:
+    """A page of this folder, or of another package, with the style that all have."""
+    html = files(package).joinpath(name).read_text("utf-8")
+    style = files(__package__).joinpath("report.css").read_text("utf-8")
     return Template(html.replace("$style", style))
 
 

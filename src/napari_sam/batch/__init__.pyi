@@ -1,0 +1,11 @@
+from .images import ImageTask as ImageTask
+from .images import find_images as find_images
+from .recipe import Recipe as Recipe
+from .recipe import parse_recipe as parse_recipe
+from .recipe import read_recipe as read_recipe
+from .recipe import recipe_schema as recipe_schema
+from .recipe import write_recipe as write_recipe
+from .results import Outcome as Outcome
+from .running import Cluster as Cluster
+from .running import check_recipe as check_recipe
+from .running import run_batch as run_batch

@@ -1,0 +1,191 @@
+"""One image after the other through a recipe, with one model, loaded once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from napari_sam.engine import (
+    Cancelled,
+    FrameStack,
+    Labelled,
+    LoadedModel,
+    Predictor,
+    Runs,
+    SamError,
+    load_model,
+    overlay,
+    read_scales,
+    scales_of,
+    written,
+)
+from napari_sam.formats import FORMATS, write_objects
+from napari_sam.headless import as_small_as_fits
+from napari_sam.headless.labelled import facts_of, names_of
+from napari_sam.measurements import measure, write_measurements
+
+from .images import ImageTask
+from .jobs import Job, open_stack
+from .recipe import Recipe
+from .results import (
+    PREVIEW,
+    Origin,
+    Outcome,
+    content_digest,
+    digest_of,
+    read_outcome,
+    results_folder,
+    write_record,
+)
+
+if TYPE_CHECKING:
+    from napari_sam.session import Session
+
+LONG_SIDE = 320  # pixels of a preview
+
+
+class Worker:
+    """A model and the job of a recipe, ready for image after image."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Load the model and what is the same for all images.
+
+        Raises
+        ------
+        SamError
+            If the model or a file is missing, or the model cannot do the job.
+        """
+        choice = recipe.model
+        self.model: LoadedModel = load_model(
+            choice.model,
+            device=choice.device,
+            precision=choice.precision,
+            compiled=choice.compiled,
+        )
+        self._recipe = recipe
+        self._job = Job.of(recipe, Predictor(self.model))
+        self._digest = recipe_digest(recipe)
+        self._about = {
+            "model": self.model.name,
+            "device": str(self.model.device),
+            "version": version("napari-sam-annotator"),
+        }
+
+    def work(self, task: ImageTask) -> Outcome:
+        """Work through one image, unless that is done.
+
+        What is wrong with it is in the outcome: the images after it are not to suffer.
+        """
+        start = perf_counter()
+        try:
+            return self._work(task)
+        except Cancelled:
+            raise
+        except MemoryError:
+            reason = "It does not fit into memory. Give a part of it, or a computer with more."
+        except Exception as error:  # noqa: BLE001 whatever it is, the other images go on
+            reason = " ".join(str(error).split()) or type(error).__name__
+        spent = perf_counter() - start
+        return Outcome(task.title, "failed", reason=reason, seconds=spent)
+
+    def _work(self, task: ImageTask) -> Outcome:
+        start = perf_counter()
+        stack = open_stack(self._recipe, task.image, task.series)
+        origin = self._origin(task)
+        folder = results_folder(self._recipe.out, task, origin)
+        if finished := read_outcome(folder, task):
+            return finished
+        session, notices = self._job.segment(stack, task.companion)
+        objects = labelled(session, task.image)
+        done = _summed_up(objects, Outcome(task.title, "done", str(folder), notices=(*notices,)))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with written(folder, folder=True) as part:
+                self._write(part, task.name, objects, stack)
+                done = replace(done, seconds=perf_counter() - start)
+                write_record(part, done, origin, self._about)
+        except SamError:
+            if finished := read_outcome(folder, task):  # another worker was faster
+                return finished
+            raise
+        return done
+
+    def _origin(self, task: ImageTask) -> Origin:
+        own = "" if task.companion is None else content_digest(task.companion)
+        image = content_digest(task.image, task.series)
+        return Origin(self._digest, self.model.hash, image, own)
+
+    def _write(self, part: Path, name: str, objects: Labelled, stack: FrameStack) -> None:
+        """All files of an image."""
+        for each in self._recipe.write:
+            chosen = FORMATS[each]
+            ending = chosen.suffixes[0] if chosen.suffixes else ""
+            called = "labels" if each == "tiff" else each
+            write_objects(objects, part / f"{name}-{called}{ending}", chosen, stack)
+        if self._recipe.measure is not None:
+            table = measure(objects, stack, self._recipe.measure)
+            write_measurements(part / f"{name}-measurements.csv", table)
+        preview(objects, stack).save(part / PREVIEW)
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """By what a recipe's results differ from another one's, files that it names included."""
+    files = [recipe.alike.image, recipe.alike.labels] if recipe.alike is not None else []
+    return digest_of([recipe.decides(), [content_digest(each) for each in files]])
+
+
+def labelled(session: Session, image: str) -> Labelled:
+    """The objects of a session, in the units of the image."""
+    letters = session.stack.letters or None
+    scale, units = scales_of(read_scales(image), letters) or (None, None)
+    facts = {
+        (object_id, frame): facts_of(each, session.classes.of(object_id))
+        for (object_id, frame), each in session.annotations()
+        if each.footprint.landed
+    }
+    return Labelled.of(
+        as_small_as_fits(session.labels),
+        axes=letters,
+        scale=scale,
+        units=units,
+        parents=session.parents,
+        classes=names_of(session.classes),
+        facts=facts,
+    )
+
+
+def preview(objects: Labelled, stack: FrameStack) -> Image.Image:
+    """The first frame with objects, in small, tinted and outlined."""
+    frames = ((at, pixels) for at, pixels in objects.frames() if pixels.any())
+    at, pixels = next(frames, next(objects.frames()))
+    shown = Image.fromarray(stack.frame(stack.index(*at)))
+    shown.thumbnail((LONG_SIDE, LONG_SIDE))
+    rows, columns = (
+        (np.arange(small) + 0.5) * full // small
+        for small, full in zip((shown.height, shown.width), pixels.shape, strict=True)
+    )
+    small = pixels[np.ix_(rows.astype(int), columns.astype(int))]
+    return Image.fromarray(overlay(np.asarray(shown), small))
+
+
+def _summed_up(objects: Labelled, outcome: Outcome) -> Outcome:
+    """How many objects there are, how large and how sure."""
+    ids: set[int] = set()
+    areas: list[int] = []
+    for _, pixels in objects.frames():
+        runs = Runs.of(pixels)
+        ids.update(runs.ids.tolist())
+        areas += runs.total(runs.lengths).tolist()
+    scores = [each["score"] for each in objects.facts.values() if each.get("score") is not None]
+    return replace(
+        outcome,
+        n_objects=len(ids),
+        median_area=float(np.median(areas)) if areas else 0.0,
+        mean_score=round(float(np.mean(scores)), 4) if scores else 0.0,
+    )

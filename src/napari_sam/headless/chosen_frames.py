@@ -1,0 +1,59 @@
+"""The frames of an image that are asked for in words: "7", "0-20" or "0-20,35"."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from napari_sam.engine import FrameError, FrameIndex, FrameStack
+
+
+def parse_frames(frames: str) -> list[range] | None:
+    """The positions in a --frames such as "7", "0-20" or "0-20,35"; both ends count; all: none."""
+    if frames == "all":
+        return None
+    spans: list[range] = []
+    try:
+        for part in frames.split(","):
+            first, _, last = part.partition("-")
+            spans.append(range(int(first), int(last or first) + 1))
+    except ValueError:
+        spans = []
+    if not spans or not all(spans):
+        raise FrameError(f"--frames {frames} cannot be read. Write all, 7, 0-20 or 0-20,35.")
+    return spans
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The frames of an image that are requested, one after the other: there may be many."""
+
+    stack: FrameStack
+    spans: tuple[range, ...]  # of the first leading axis
+
+    def __len__(self) -> int:
+        leading = [n for axis, n in enumerate(self.stack.shape) if axis not in self.stack.displayed]
+        return len(self._positions()) * math.prod(leading[1:])
+
+    def __iter__(self) -> Iterator[FrameIndex]:
+        chosen = self._positions()
+        axes = [axis for axis in range(self.stack.ndim) if axis not in self.stack.displayed]
+        for index in self.stack.indices():
+            if not axes or index[axes[0]] in chosen:
+                yield index
+
+    def _positions(self) -> set[int]:
+        return set(itertools.chain(*self.spans))
+
+
+def choose_frames(stack: FrameStack, spans: list[range] | None) -> Chosen:
+    """All frames, or those at these positions on the first leading axis."""
+    sizes = [n for axis, n in enumerate(stack.shape) if axis not in stack.displayed]
+    n = sizes[0] if sizes else 1
+    last = max((span[-1] for span in spans or ()), default=0)
+    if last >= n:
+        frames = "1 frame" if n == 1 else f"{n} frames"
+        raise FrameError(f"Frame {last} is outside a stack of {frames} (0 to {n - 1}).")
+    return Chosen(stack, (range(n),) if spans is None else tuple(spans))

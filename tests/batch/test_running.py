@@ -1,0 +1,168 @@
+"""A batch in one process: finished images are skipped, broken ones are said."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from batch_cases import QUICK, batch_folder, results_in, write_images, write_recipe_file
+from napari_sam.batch import Recipe, check_recipe, read_recipe, run_batch
+from napari_sam.engine import Prompts, SamError, write_labels, write_prompts
+
+
+def statuses(recipe: Recipe) -> dict[str, str]:
+    """What became of each image, by its name."""
+    return {Path(each.image).stem: each.status for each in run_batch(recipe)}
+
+
+def test_finished_images_are_skipped_by_content(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 3)
+    assert set(statuses(recipe).values()) == {"done"}
+    before = results_in(tmp_path / "results")
+    assert set(statuses(recipe).values()) == {"skipped"}
+    assert results_in(tmp_path / "results") == before
+    changed = tmp_path / "images" / "cells_01.tif"
+    tifffile.imwrite(changed, 255 - tifffile.imread(changed))
+    assert statuses(recipe) == {"cells_00": "skipped", "cells_01": "done", "cells_02": "skipped"}
+    other = read_recipe(write_recipe_file(tmp_path, automatic=QUICK | {"border": False}))
+    assert set(statuses(other).values()) == {"done"}
+
+
+def test_what_is_written(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 1, write=["tiff", "overlay", "geojson"])
+    (outcome,) = run_batch(recipe)
+    names = {path.name for path in Path(outcome.folder).iterdir()}
+    kinds = ("labels.tif", "overlay", "geojson.geojson", "measurements.csv")
+    assert names == {*(f"cells_00-{kind}" for kind in kinds), "preview.png", "record.json"}
+    labels = tifffile.imread(Path(outcome.folder) / "cells_00-labels.tif")
+    table = pd.read_csv(Path(outcome.folder) / "cells_00-measurements.csv")
+    assert set(np.unique(labels[labels > 0])) == set(table["object_id"])
+    assert outcome.n_objects == len(table) > 0
+    assert outcome.median_area == np.median(table["area_px2"])
+
+
+def test_a_broken_image_is_said_and_the_others_are_done(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 2)
+    tmp_path.joinpath("images", "broken.tif").touch()
+    by_name = {Path(each.image).name: each for each in run_batch(recipe)}
+    assert {name: each.status for name, each in by_name.items()} == {
+        "broken.tif": "failed",
+        "cells_00.tif": "done",
+        "cells_01.tif": "done",
+    }
+    assert "not a TIFF file" in by_name["broken.tif"].reason
+
+
+def test_two_images_of_one_name_have_results_of_their_own(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 1, images="images/**/*.tif")
+    (path,) = write_images(tmp_path / "images" / "more", 1)
+    tifffile.imwrite(path, 255 - tifffile.imread(path))
+    assert len({each.folder for each in run_batch(recipe)}) == 2
+    assert {each.status for each in run_batch(recipe)} == {"skipped"}
+
+
+def test_two_images_of_one_content_have_one_result(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 1, images="images/**/*.tif")
+    write_images(tmp_path / "images" / "more", 1)
+    assert [each.status for each in run_batch(recipe)] == ["done", "skipped"]
+
+
+def test_a_damaged_record_is_said(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 1)
+    (done,) = run_batch(recipe)
+    Path(done.folder, "record.json").write_text("{")
+    (again,) = run_batch(recipe)
+    assert again.status == "failed"
+    assert "record.json is damaged. Remove the folder" in again.reason
+
+
+def movie(folder: Path) -> None:
+    """A small movie of a disk that moves, and its labels in the first frame."""
+    rows, columns = np.mgrid[:64, :64]
+    disks = [np.hypot(rows - 30, columns - 20 - 4 * t) < 9 for t in range(3)]
+    frames = np.where(np.stack(disks), 200, 40).astype(np.uint8)
+    tifffile.imwrite(folder / "images" / "movie.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    write_labels(folder / "images" / "movie-first.tiff", disks[0].astype(np.uint8))
+    write_prompts(
+        folder / "images" / "movie.csv", {(1, (0,)): Prompts.from_points([(30, 20)])}, ("t",)
+    )
+    write_labels(folder / "labels.tif", disks[0].astype(np.uint8))
+    tifffile.imwrite(folder / "example.tif", frames[0])
+
+
+JOBS: list[dict[str, Any]] = [
+    {"automatic": QUICK, "link": True},
+    {"prompts": {"table": "{folder}/{stem}.csv"}},
+    {"propagate": {"labels": "{folder}/{stem}-first.tiff"}},
+    {
+        "alike": {
+            "image": "example.tif",
+            "labels": "labels.tif",
+            "options": {"method": "grid", "points_per_side": 2, "min_likeness": 0.0},
+        }
+    },
+]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: next(iter(job)))
+def test_every_job(job: dict[str, Any], tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 0, **({"automatic": None, "images": "images/movie.tif"} | job))
+    movie(tmp_path)
+    recipe = read_recipe(tmp_path / "recipe.yaml")
+    (outcome,) = run_batch(recipe)
+    assert outcome.status == "done", outcome.reason
+    labels = tifffile.imread(Path(outcome.folder) / "movie-labels.tif")
+    assert labels.shape == (3, 64, 64)
+    assert len(np.unique(labels[labels > 0])) == outcome.n_objects
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"model": {"model": "unknown_model"}}, "unknown_model"),
+        ({"model": {"model": "gone.pth"}}, r"There is no file gone\.pth"),
+        ({"images": "none/*.tif"}, "There is no image"),
+        (
+            {"automatic": None, "alike": {"image": "e.tif", "labels": "l.tif"}},
+            r"alike\.image: there is no file .*e\.tif",
+        ),
+        ({"out": "recipe.yaml"}, r"out: .*recipe\.yaml is a file"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_starts(
+    more: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    recipe = batch_folder(tmp_path, 1, **more)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SamError, match=says):
+        check_recipe(recipe)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+KILLED = """
+import os, signal, sys
+from napari_sam.batch import read_recipe, run_batch
+for outcome in run_batch(read_recipe(sys.argv[1])):
+    if outcome.status == "done":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    recipe = batch_folder(tmp_path, 3)
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml")], check=False)
+    assert ran.returncode == -signal.SIGKILL
+    assert [each.status for each in run_batch(recipe)] == ["skipped", "done", "done"]
+    whole = results_in(tmp_path / "results")
+    tmp_path.joinpath("again").mkdir()
+    list(run_batch(recipe.model_copy(update={"out": str(tmp_path / "again" / "results")})))
+    assert results_in(tmp_path / "again" / "results") == whole
