@@ -32,7 +32,8 @@ class Threshold(nn.Module):
         self.n_together: list[int] = []
 
     def preprocess(self, image: Tensor) -> Tensor:
-        return image.float()
+        h, w = image.shape[-2:]
+        return F.pad(image.float(), (0, SIZE - w, 0, SIZE - h))
 
     def encode(
         self, input: Tensor, progress: Callable[[int, int], None] | None = None

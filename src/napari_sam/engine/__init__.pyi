@@ -3,13 +3,12 @@ from .automatic.alike import decide_alike as decide_alike
 from .automatic.alike import find_alike as find_alike
 from .automatic.alike import propose_alike as propose_alike
 from .automatic.alike import read_examples as read_examples
-from .automatic.deciding import decide as decide
 from .automatic.deciding import to_labels as to_labels
-from .automatic.finding import choose_method as choose_method
 from .automatic.finding import find_objects as find_objects
 from .automatic.finding import propose as propose
 from .automatic.found import Dropped as Dropped
 from .automatic.found import FoundObject as FoundObject
+from .automatic.joining import decide as decide
 from .automatic.likeness import Examples as Examples
 from .automatic.likeness import looks_of as looks_of
 from .automatic.options import AlikeOptions as AlikeOptions
@@ -19,8 +18,10 @@ from .automatic.options import Method as Method
 from .automatic.options import Outline as Outline
 from .automatic.options import SeedRules as SeedRules
 from .automatic.options import box_outline as box_outline
+from .automatic.proposing import choose_method as choose_method
 from .automatic.seeds import Seed as Seed
 from .automatic.seeds import find_seeds as find_seeds
+from .automatic.tiling import is_large as is_large
 from .choices import EncodingChoice as EncodingChoice
 from .choices import ImageChoice as ImageChoice
 from .choices import ModelChoice as ModelChoice
@@ -101,6 +102,8 @@ from .options import check_options as check_options
 from .options import options_of as options_of
 from .options import read_options as read_options
 from .options import write_options as write_options
+from .parts import FramePart as FramePart
+from .parts import is_blank as is_blank
 from .prediction import Prediction as Prediction
 from .predictor import Embedding as Embedding
 from .predictor import Predictor as Predictor
@@ -117,6 +120,8 @@ from .prompts import HIGHEST_ID as HIGHEST_ID
 from .prompts import Prompts as Prompts
 from .prompts import checked_object_id as checked_object_id
 from .runs import Runs as Runs
+from .tiles import Tile as Tile
+from .tiles import Tiling as Tiling
 from .where_to_look import crop_on_screen as crop_on_screen
 from .where_to_look import look as look
 from .where_to_look import where_to_look as where_to_look

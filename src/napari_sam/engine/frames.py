@@ -119,7 +119,7 @@ class FrameStack:
     @property
     def shape(self) -> tuple[int, ...]:
         """Size of the finest level along every axis without the colour axis."""
-        return self._shape_at(0)
+        return self.shape_at(0)
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -130,6 +130,10 @@ class FrameStack:
         """``(H, W)`` of the frame at an index that may span other axes than the displayed ones."""
         y, x = _span(self._checked_index(index))
         return self.shape[y], self.shape[x]
+
+    def input_side(self, index: FrameIndex) -> int | None:
+        """Pixels that the longer side of a frame has in the input; ``None``: as many as it can."""
+        return None
 
     def index(self, *leading: int) -> FrameIndex:
         """The frame at these positions on the leading axes: ``stack.index(2) == (2, None, None)``.
@@ -304,7 +308,7 @@ class FrameStack:
         spans = iter((rows, columns))
         where: list[int | slice] = [
             next(spans) if position is None else int((position + 0.5) * size / full)
-            for position, size, full in zip(index, self._shape_at(level), self.shape, strict=True)
+            for position, size, full in zip(index, self.shape_at(level), self.shape, strict=True)
         ]
         data = self.levels[level]
         size = self._frame_shape_at(level, index)
@@ -324,18 +328,19 @@ class FrameStack:
         """The coarsest level whose frames are long enough."""
         if long_side is None:
             return 0
-        sizes = [self._shape_at(level) for level in range(len(self.levels))]
+        sizes = [self.shape_at(level) for level in range(len(self.levels))]
         enough = [level for level, size in enumerate(sizes) if max(size[y], size[x]) >= long_side]
         return max(enough, default=0)
 
-    def _shape_at(self, level: int) -> tuple[int, ...]:
+    def shape_at(self, level: int) -> tuple[int, ...]:
+        """Size of a level along every axis without the colour axis."""
         sizes = enumerate(self.levels[level].shape)
         return tuple(int(size) for axis, size in sizes if axis != self.colour_axis)
 
     def _frame_shape_at(self, level: int, index: FrameIndex) -> tuple[int, int]:
         """``(h, w)`` of a frame in a level."""
         y, x = _span(index)
-        size = self._shape_at(level)
+        size = self.shape_at(level)
         return size[y], size[x]
 
     def _checked_index(self, index: FrameIndex) -> FrameIndex:

@@ -89,6 +89,7 @@ class Predictor:
         image: NDArray[np.generic],
         *,
         frame_shape: tuple[int, int] | None = None,
+        input_side: int | None = None,
         progress: Progress | None = None,
     ) -> Embedding:
         """Encode one frame.
@@ -100,6 +101,8 @@ class Predictor:
             brought to 8 bit by its robust limits.
         frame_shape
             ``(H, W)`` of the frame that prompts refer to, if ``image`` is a smaller level of it.
+        input_side
+            Pixels that its longer side becomes; ``None``: all that the input has.
         progress
             Called as ``progress(done, total)`` after every block. What it raises stops the encoder.
 
@@ -109,7 +112,7 @@ class Predictor:
             If the image is not a single frame.
         """
         rgb = _as_rgb(image)
-        resized = resize_longest_side(rgb, self.model.network.config.input_size)
+        resized = resize_longest_side(rgb, input_side or self.model.network.config.input_size)
         try:
             tensors = self._encode(resized, progress)
         except RuntimeError as error:
@@ -117,12 +120,8 @@ class Predictor:
                 raise
             self.model = on_cpu(self.model)
             tensors = self._encode(resized, progress)
-        return Embedding(
-            tensors,
-            frame_shape or (image.shape[0], image.shape[1]),
-            (resized.shape[0], resized.shape[1]),
-            self.model.hash,
-        )
+        (h, w), (height, width) = resized.shape[:2], frame_shape or image.shape[:2]
+        return Embedding(tensors, (height, width), (h, w), self.model.hash)
 
     def _encode(
         self, resized: NDArray[np.uint8], progress: Progress | None

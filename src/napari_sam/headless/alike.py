@@ -21,11 +21,12 @@ from napari_sam.engine import (
     as_ids,
     choose_method,
     find_alike,
+    is_blank,
     read_examples,
 )
 from napari_sam.session import Session, read_frame
 
-from .automatic import Placed, Progress, is_blank, place_found
+from .automatic import Placed, Progress, place_found
 from .stacks import seeded_session
 
 

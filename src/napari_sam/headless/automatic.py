@@ -22,6 +22,8 @@ from napari_sam.engine import (
     Predictor,
     choose_method,
     find_objects,
+    is_blank,
+    is_large,
 )
 from napari_sam.model import Pocket
 from napari_sam.session import Region, Session, land_found, read_frame
@@ -47,6 +49,7 @@ REMEDIES: dict[Dropped, str] = {  # against the filter that was nearest to letti
     "too small": "a smaller --min-area",
     "unlike the examples": "a lower --threshold",
     "cut off": "fewer --crop-n-layers",
+    "in another tile": "another --cell-size",
     "low stability": "a lower --min-stability",
     "low score": "a lower --min-score",
 }
@@ -137,19 +140,16 @@ def place_found(
         found: list[FoundObject] = []
         if not is_blank(stack, frame):
             annotated = read_frame(session.labels, frame)
-            cache.embed(predictor, stack, frame)  # with as many threads as there are
-            with one_thread() if isinstance(predictor.model.network, Pocket) else nullcontext():
+            in_tiles = is_large(predictor, stack, frame)  # of which each is encoded in its turn
+            if not in_tiles:
+                cache.embed(predictor, stack, frame)  # with as many threads as there are
+            alone = not in_tiles and isinstance(predictor.model.network, Pocket)
+            with one_thread() if alone else nullcontext():
                 found = list(find(frame, annotated if annotated.any() else None, within(nth)))
         landed = land_found(session, frame, found, predictor.model, run)
         within(nth)(1, 1)
         for (object_id, region), each in zip(landed, found, strict=True):
             yield Placed(object_id, frame, each, region)
-
-
-def is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
-    """Whether all pixels of a frame look the same, so that nothing is to be found there."""
-    shown = stack.frame(frame)
-    return bool((shown == shown[0, 0]).all())
 
 
 def link_everything(session: Session, placed: Sequence[Placed]) -> list[Placed]:
@@ -198,7 +198,10 @@ def as_small_as_fits(labels: NDArray[np.integer]) -> NDArray[np.integer]:
 
 def why_dropped(placed: Iterable[Placed]) -> dict[str, int]:
     """How many proposals were dropped for which reason, most first."""
-    return dict(Counter(each.found.dropped for each in placed if each.found.dropped).most_common())
+    counts = Counter(each.found.dropped for each in placed)
+    return {
+        reason: n for reason, n in counts.most_common() if reason not in (None, "in another tile")
+    }
 
 
 def nothing_found(placed: Sequence[Placed]) -> str:

@@ -7,7 +7,7 @@ alone, as often as examples, counter-examples or thresholds change.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
 
@@ -19,18 +19,21 @@ from napari_sam.engine.errors import FrameError, PromptError
 from napari_sam.engine.features import PlacedMask, placed_mask
 from napari_sam.engine.frames import FrameIndex, FrameStack
 from napari_sam.engine.masks import interior_point, polygon_mask, windows_of
+from napari_sam.engine.parts import FramePart
 from napari_sam.engine.predictor import Embedding, Predictor, Progress
 from napari_sam.engine.prompts import Point
+from napari_sam.engine.tiles import Tile, Tiling, Window
 from napari_sam.model import Pocket
 
-from .deciding import decide
 from .decoding import Place, Worth, decode_points
-from .finding import choose_method, propose
-from .found import FoundObject, Window
+from .found import FoundObject
+from .joining import decide
 from .likeness import Examples, compared, looks_of, looks_of_places
 from .looking import Looking
 from .options import AlikeOptions
 from .places import Places, square_at
+from .proposing import choose_method, propose_at_once
+from .tiling import choose_tiling, in_tiles, tile_parts
 
 ALONE = 2.0  # reach of places where they are all that is clicked
 AT_ONCE = 4  # places that are clicked before what they brought is looked at
@@ -113,14 +116,41 @@ def read_examples(
             f"frame {frame_shape[0]} × {frame_shape[1]} (y, x). Give labels of the same frame."
         )
     masks = placed_masks(labels, object_ids)
-    cache = EmbeddingCache() if cache is None else cache
-    embedding = cache.embed(predictor, stack, frame).embedding
-    looks = looks_of(embedding, masks)
     areas = np.array([np.count_nonzero(mask) for _, mask in masks])
     diameter = float(np.median(np.sqrt(4 * areas / np.pi)))
-    squares = [square_at(_middle(*each), diameter, frame_shape) for each in masks]
-    centres = looks_of_places(embedding, squares)
-    return Examples(looks, centres, diameter, looks[:0])
+    cache = EmbeddingCache() if cache is None else cache
+    options = AlikeOptions(cell_size=diameter)
+    tiling = choose_tiling(predictor, stack, frame, options, cache)
+    if tiling is None:
+        return _examples_in(cache.embed(predictor, stack, frame).embedding, masks, diameter)
+    parts = []
+    for tile, there in _by_tile(tiling, masks).items():
+        part = FramePart.of(stack, frame, tile.window, tiling.reduction)
+        embedding = cache.embed(predictor, part, frame).embedding
+        parts.append(_examples_in(embedding, there, diameter))
+    return Examples.joined(parts)
+
+
+def _examples_in(embedding: Embedding, masks: Sequence[PlacedMask], diameter: float) -> Examples:
+    """What objects look like in an embedding, in whose pixels their masks lie."""
+    looks = looks_of(embedding, masks)
+    squares = [square_at(_middle(*each), diameter, embedding.frame_shape) for each in masks]
+    return Examples(looks, looks_of_places(embedding, squares), diameter, looks[:0])
+
+
+def _by_tile(tiling: Tiling, masks: Sequence[PlacedMask]) -> dict[Tile, list[PlacedMask]]:
+    """Masks in the pixels of the tiles that own them, cut where those end."""
+    tiles: dict[Tile, list[PlacedMask]] = {}
+    for window, mask in masks:
+        y, x = (int(at) for at in _middle(window, mask))
+        tile = next(tiling.within((y, x, y + 1, x + 1)))
+        top, left, bottom, right = tile.window
+        y0, x0 = max(window[0], top), max(window[1], left)
+        y1, x1 = min(window[2], bottom), min(window[3], right)
+        seen = mask[y0 - window[0] : y1 - window[0], x0 - window[1] : x1 - window[1]]
+        placed = (y0 - top, x0 - left, y1 - top, x1 - left)
+        tiles.setdefault(tile, []).append((placed, seen))
+    return tiles
 
 
 def placed_masks(
@@ -164,11 +194,39 @@ def propose_alike(
     """
     options = options or AlikeOptions()
     cache = EmbeddingCache() if cache is None else cache
+    sized = replace(options, cell_size=options.cell_size or examples.diameter)
+    tiling = choose_tiling(predictor, stack, frame, sized, cache)
+    if tiling is None:
+        given = (predictor, stack, frame, examples, options)
+        return _propose_at_once(*given, annotated, cache, progress)
+    found: list[FoundObject] = []
+    looks = [examples.looks[:0].astype(np.float16)]
+    for tile, part in tile_parts(predictor, stack, frame, tiling, options, cache, progress):
+        top, left, bottom, right = tile.window
+        labelled = None if annotated is None else annotated[top:bottom, left:right]
+        in_tile = (predictor, part, frame, examples, in_tiles(options), labelled, cache)
+        here = _propose_at_once(*in_tile)
+        found += [replace(each.moved(top, left), tile=tile) for each in here.found]
+        looks.append(here.looks)
+    return Compared(tuple(found), np.concatenate(looks))
+
+
+def _propose_at_once(
+    predictor: Predictor,
+    stack: FrameStack,
+    frame: FrameIndex,
+    examples: Examples,
+    options: AlikeOptions,
+    annotated: NDArray[np.integer] | None,
+    cache: EmbeddingCache,
+    progress: Progress | None = None,
+) -> Compared:
+    """What may be like the examples in a frame, or a part of one, that is encoded as a whole."""
     embedding = cache.embed(predictor, stack, frame).embedding
     found: list[FoundObject] = []
     network = predictor.model.network
     if options.method != "auto" or choose_method(options, network) == "seeds":
-        steps = propose(predictor, stack, frame, options, cache=cache, progress=progress)
+        steps = propose_at_once(predictor, stack, frame, options, cache, progress)
         found = [each for each in steps if each.area]
     looks = looks_of(embedding, [(each.window, each.mask) for each in found])
     compared_ = Compared(tuple(found), looks.astype(np.float16))

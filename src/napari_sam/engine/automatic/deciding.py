@@ -18,13 +18,13 @@ DUPLICATE = 0.5  # IoU with a better object from which one is the same, not its 
 ANNOTATED = -1  # owner of pixels that are labelled already
 
 
-def decide(
+def decide_at_once(
     found: Sequence[FoundObject],
     options: AutomaticOptions,
     frame_shape: tuple[int, int],
     annotated: NDArray[np.integer] | None = None,
 ) -> list[FoundObject]:
-    """Say of each proposal of one frame whether it stands, or why not.
+    """Say of each proposal of one embedding whether it stands, or why not.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def decide(
     -------
     The proposals in their order, each with ``dropped``.
     """
-    decided = [each.drop(_why_unfit(each, options)) for each in found]
+    decided = [each.drop(why_unfit(each, options)) for each in found]
     standing = [n for n, each in enumerate(decided) if each.dropped is None]
     if standing and found[standing[0]].method == "grid":
         distinct = _tidied(decided, _distinct(decided, standing, options), options, frame_shape)
@@ -73,7 +73,8 @@ def _best_first(found: Sequence[FoundObject]) -> list[int]:
     return order
 
 
-def _why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
+def why_unfit(found: FoundObject, options: AutomaticOptions) -> Dropped | None:
+    """What filters speak against an object by itself; ``None``: nothing."""
     min_score, min_stability = options.thresholds(found.method)
     if min_score > 0 and found.score <= min_score:
         return "low score"

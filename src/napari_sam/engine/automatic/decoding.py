@@ -14,9 +14,10 @@ from napari_sam.engine.masks import stability_score
 from napari_sam.engine.prediction import Prediction
 from napari_sam.engine.predictor import Embedding, Predictor
 from napari_sam.engine.prompts import Point, Prompts
+from napari_sam.engine.tiles import Window
 from napari_sam.model import Upscaling
 
-from .found import FoundObject, Window
+from .found import FoundObject
 
 NEAR = 20  # pixels from the edge of a crop within which an object counts as cut off by it
 MARGIN = 0.1  # how far the stability of a large mask at low resolution is from that of the frame

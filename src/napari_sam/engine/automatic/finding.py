@@ -1,25 +1,28 @@
-"""All objects of a frame: the embedding, the proposals of a method, and which of them stand."""
+"""All objects of a frame: the proposals of a method, and which of them stand.
+
+A frame larger than the network's input is looked at in tiles, so that its cells have a size that
+the network knows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.embeddings.cache import EmbeddingCache
-from napari_sam.engine.errors import PromptError, SamError
+from napari_sam.engine.errors import PromptError
 from napari_sam.engine.frames import FrameIndex, FrameStack
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.engine.predictor import Predictor, Progress
-from napari_sam.model import Network, Pocket
 
-from .deciding import decide
 from .found import FoundObject
-from .grid import propose_grid
+from .joining import decide
 from .options import AutomaticOptions, Outline
-from .seeds import propose_seeds
+from .proposing import choose_method, propose_at_once
+from .tiling import choose_tiling, in_tiles, tile_parts, window_around
 
 
 def find_objects(
@@ -73,39 +76,26 @@ def propose(
     """
     options = options or AutomaticOptions()
     cache = EmbeddingCache() if cache is None else cache
-    method = choose_method(options, predictor.model.network)
+    choose_method(options, predictor.model.network)
+    frame_shape = stack.frame_shape_of(frame)
     if options.within is not None:
-        _check_inside(options.within, stack.frame_shape_of(frame))
-    propose_by = propose_grid if method == "grid" else propose_seeds
-    shown: NDArray[np.uint8] | None = None
-    for found in propose_by(predictor, stack, frame, options, cache, progress):
-        if shown is None and found.area:
-            shown = stack.frame(frame)
-        yield found if shown is None else found.seen_in(shown, stack.frame_shape_of(frame))
+        _check_inside(options.within, frame_shape)
+    tiling = choose_tiling(predictor, stack, frame, options, cache)
+    if tiling is None:
+        yield from propose_at_once(predictor, stack, frame, options, cache, progress)
+        return
+    for tile, part in tile_parts(predictor, stack, frame, tiling, options, cache, progress):
+        for found in propose_at_once(predictor, part, frame, in_tiles(options), cache):
+            yield replace(found.moved(*tile.window[:2]), tile=tile)
 
 
 def _check_inside(outline: Outline, frame_shape: tuple[int, int]) -> None:
     """Refuse a part to look in that holds no pixel: nothing found there would mean nothing."""
-    if not polygon_mask(np.array(outline), frame_shape).any():
+    y0, x0, y1, x1 = window_around(outline, frame_shape)
+    moved = np.array(outline) - (y0, x0)
+    if y1 <= y0 or x1 <= x0 or not polygon_mask(moved, (y1 - y0, x1 - x0)).any():
         height, width = frame_shape
         raise PromptError(
             "The part of the frame to look in holds no pixel of it: the frame has "
             f"{height} × {width} pixels (y, x). Draw it over the image."
         )
-
-
-def choose_method(options: AutomaticOptions, network: Network) -> Literal["grid", "seeds"]:
-    """The method asked for, or the better one that a network can.
-
-    Raises
-    ------
-    SamError
-        If seeds were asked for, and the network maps no objects.
-    """
-    has_maps = isinstance(network, Pocket) and network.maps is not None
-    if options.method == "seeds" and not has_maps:
-        raise SamError(
-            f"The model {network.config.name} maps no objects, so it has no seeds to begin from. "
-            "Choose the method grid, or the embedded model pocket."
-        )
-    return "seeds" if has_maps and options.method != "grid" else "grid"

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.features import values_at
 from napari_sam.engine.prompts import Point
+from napari_sam.engine.tiles import Tile, Window
 
 WHITE = 255  # of frames as they are shown to the network
-
-Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
 
 Dropped: TypeAlias = Literal[
     "low score",
@@ -31,6 +30,7 @@ Dropped: TypeAlias = Literal[
     "duplicate",
     "cut by a neighbour",
     "annotated already",
+    "in another tile",  # which owns it, and decides
 ]
 """Why an object does not stand."""
 
@@ -54,6 +54,7 @@ class FoundObject:
     dropped: Dropped | None = None
     likeness: float | None = None  # how like the examples, if it was compared with any
     intensity: float | None = None  # mean over its pixels as shown, 0 black, 1 white; None: unknown
+    tile: Tile | None = None  # the part of a frame larger than the input; None: all was one
 
     @classmethod
     def unseen(
@@ -136,6 +137,16 @@ class FoundObject:
             return self
         values = values_at(frame, frame_shape, np.argwhere(self.mask) + self.window[:2])
         return replace(self, intensity=float(values.mean()) / WHITE)
+
+    def moved(self, dy: int, dx: int) -> Self:
+        """The same, as seen from a frame whose first pixel is elsewhere."""
+        by = (dy, dx, dy, dx)
+        y0, x0, y1, x1 = (at + step for at, step in zip(self.window, by, strict=True))
+        crop = self.crop
+        if crop is not None:
+            crop = (crop[0] + dy, crop[1] + dx, crop[2] + dy, crop[3] + dx)
+        point = (self.point[0] + dy, self.point[1] + dx)
+        return replace(self, window=(y0, x0, y1, x1), point=point, crop=crop)
 
     def drop(self, reason: Dropped | None) -> Self:
         """The same, dropped for a reason, or standing."""

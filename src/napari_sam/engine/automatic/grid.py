@@ -18,9 +18,10 @@ from napari_sam.engine.frames import FrameIndex, FrameStack
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.engine.predictor import Embedding, Predictor, Progress
 from napari_sam.engine.prompts import Point
+from napari_sam.engine.tiles import Window
 
 from .decoding import Place, Worth, decode_points
-from .found import FoundObject, Window
+from .found import FoundObject
 from .options import AutomaticOptions, GridRules
 
 INSIDE = 0.501  # of the last pixel, whose outer edge is half a pixel from its centre

@@ -185,6 +185,18 @@ class AutomaticOptions:
             metavar="INTENSITY",
         ),
     )
+    cell_size: float | None = field(
+        default=None,
+        metadata=about(
+            "Cell size",
+            "Diameter of the cells in pixels: decides at which size a frame larger than 1024 "
+            "pixels is looked at, in tiles; by default a first look at some places tells it.",
+            least=1,
+            unit="pixels",
+            unset="automatic",
+            metavar="PIXELS",
+        ),
+    )
     border: bool = field(
         default=True,
         metadata=about("At the border", "Keep objects that the border of the frame cuts."),

@@ -62,7 +62,10 @@ class _Place(NamedTuple):
 
     def extent(self, stack: FrameStack) -> tuple[int, ...]:
         """What tells it from other places with the same pixels."""
-        return self.shape(stack) if self.crop is None else tuple(self.crop)
+        if self.crop is not None:
+            return tuple(self.crop)
+        side = stack.input_side(self.frame)
+        return (*self.shape(stack), *(() if side is None else (side,)))
 
 
 class EmbeddingCache:
@@ -175,8 +178,12 @@ class EmbeddingCache:
     ) -> tuple[EmbeddingKey, CachedEmbedding]:
         """Encode, and write to disk if that is worth it. A full GPU changes the key."""
         start = perf_counter()
-        shape = place.shape(stack)
-        embedding = predictor.encode(frame, frame_shape=shape, progress=progress)
+        embedding = predictor.encode(
+            frame,
+            frame_shape=place.shape(stack),
+            input_side=stack.input_side(place.frame),
+            progress=progress,
+        )
         embedding.features.flatten()[0].item()  # waits for a GPU
         seconds = perf_counter() - start
         picture = resize_longest_side(frame, predictor.model.network.config.mask_size)

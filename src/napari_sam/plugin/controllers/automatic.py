@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 FIND = "find objects"  # job slot
+FIXED = ("what", "method", "within", "cell_size")  # as they were when the search began
 NO_IMAGE = "There is no image to search. Open one: drop a file into the window."
 NO_MODEL = "No model is loaded yet. Wait for it, or choose one above."
 NO_FRAME = "No frame is shown. Show the image in 2D, inside its range."
@@ -152,9 +153,9 @@ class Automatic(Controller):
             raise SamError(NO_FRAME)
         if self.is_busy:
             raise SamError(LANDING if self.accepting.is_running else AT_IT)
-        options, axis = self._panel.options(), None
-        frames: Iterable[FrameIndex] = (bridge.frame,)
         session, model = bridge.session, predictor.model
+        options, axis = replace(self._panel.options(), cell_size=session.expected_diameter), None
+        frames: Iterable[FrameIndex] = (bridge.frame,)
         if options.where == "area":
             options = replace(options, within=bridge.area.outline(bridge.frame))
         elif options.where == "stack":
@@ -243,7 +244,7 @@ class Automatic(Controller):
         except SamError as error:
             self._tell(error)
             return
-        fixed = {name: getattr(run.options, name) for name in ("what", "method", "within")}
+        fixed = {name: getattr(run.options, name) for name in FIXED}
         run.options = replace(said, **fixed)
         self._decide(run, run.proposals)
 

@@ -81,6 +81,7 @@ class Run:
         if self.is_accepted:
             return ""
         counts = +self._counts
+        del counts["in another tile"]  # it is counted there
         n, n_dropped = counts.pop(None, 0), counts.total()
         if not n and not n_dropped:
             return NOTHING if self.is_over and self.decided else ""

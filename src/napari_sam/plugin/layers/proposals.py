@@ -18,6 +18,7 @@ from .own_layers import placement, show_pixels
 
 Colour: TypeAlias = tuple[float, float, float, float]  # RGBA, 0 to 1
 
+NOT_DRAWN = (None, "duplicate", "in another tile")  # none of the dropped
 DROPPED, CHOSEN, FIRST = 1, 2, 3  # values of pixels; from FIRST on the colours of those that stand
 N_COLOURS = 13  # no multiple of 3: each click has as many proposals, of which one stands
 GOLDEN_RATIO = 0.618034  # of the hue circle between an object and the next
@@ -83,7 +84,7 @@ def draw_proposals(
         Positions of those that are marked.
     """
     picture = np.zeros(frame_shape, np.uint8)
-    dropped = [each for each in found if each.dropped not in (None, "duplicate")]
+    dropped = [each for each in found if each.dropped not in NOT_DRAWN]
     for each in sorted(dropped, key=lambda each: -each.area):
         mask, there = each.mask, picture[each.where]
         there[mask] = 0

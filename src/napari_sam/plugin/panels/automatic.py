@@ -101,7 +101,7 @@ class PageOptions(AutomaticOptions):
     @property
     def alike(self) -> AlikeOptions:
         """The same to find what is like the examples."""
-        said = {name: getattr(self, name) for name in (*FILTERS, *LIKENESS, "within")}
+        said = {name: getattr(self, name) for name in (*FILTERS, *LIKENESS, "within", "cell_size")}
         del said["replaces"]
         return AlikeOptions(**said)
 

@@ -72,7 +72,7 @@ def find(
 
     With examples chosen: what may be like them. The options are those for it.
     """
-    from napari_sam.engine import propose  # it brings torch, and the window opens without it
+    from napari_sam.engine import is_large, propose  # torch, and the window opens without it
 
     report = encoding(report)
     examples = None if chosen is None else chosen.read(cache, predictor)
@@ -85,7 +85,8 @@ def find(
             report(100 * n, 100 * len(frames))
 
         progress(0, 1)
-        cache.embed(predictor, stack, frame, encoding_on)  # what is more urgent is done between
+        if not is_large(predictor, stack, frame):
+            cache.embed(predictor, stack, frame, encoding_on)  # what is more urgent is done between
         if examples is not None and chosen is not None and isinstance(options, AlikeOptions):
             annotated = read_frame(chosen.labels, frame)
             yield _alike(predictor, stack, frame, examples, options, annotated, cache, progress)
