@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.engine import AutomaticOptions, GridRules, ImageChoice, ModelChoice, box_outline
+from napari_sam.engine import (
+    AutomaticOptions,
+    GridRules,
+    ImageChoice,
+    ModelChoice,
+    SamError,
+    box_outline,
+)
 
 from .embed import open_store
 from .options import (
@@ -30,8 +37,9 @@ from .printing import print_table, progress_bar, tell
 from .segment import save_overlay
 
 if TYPE_CHECKING:
-    from napari_sam.engine import Predictor
+    from napari_sam.engine import FrameIndex, Predictor
     from napari_sam.headless.automatic import Placed
+    from napari_sam.headless.tiles import Source
 
 LISTED = 20  # objects in the table; more are summed up
 
@@ -72,12 +80,14 @@ def auto(
     """Find all objects of an image or a stack, and write them as labels.
 
     Where objects overlap, the better one keeps the pixels. What was dropped is counted, with the
-    reason.
+    reason. Labels called .ome.zarr are written tile by tile: the image may be of any size, and a
+    command that was stopped goes on where it was.
     """
     from napari_sam.engine import EmbeddingCache, choose_method, write_labels
     from napari_sam.headless import automatic as headless
     from napari_sam.headless import choose_frames, parse_frames
     from napari_sam.headless.image import blank_notices, new_session
+    from napari_sam.headless.tiles import ENDING, Source
 
     stack, names = read_stack(image, reading)
     outline = None if within is None else read_outline(within)
@@ -88,8 +98,19 @@ def auto(
         picture_format(overlay)
     if link and stack.ndim == 2:
         tell("This image has one frame only: there is nothing to link.")
+    to_disk = out.name.endswith(ENDING)
+    if to_disk and (link or overlay):
+        raise SamError(
+            f"The labels {out.name} are written tile by tile, without --link and --overlay. Leave "
+            "these out, or write a .tif or .zarr."
+        )
     predictor = open_predictor(choice)
     choose_method(options, predictor.model.network)
+    if to_disk:
+        write_tiles(
+            Source.of_file(image, stack, names), predictor, out, options, wanted, as_json=as_json
+        )
+        return
     session = new_session(stack, highest_id=2**16)
     for notice in blank_notices(stack, wanted):
         tell(notice)
@@ -107,6 +128,33 @@ def auto(
     if nothing := headless.nothing_found(placed):
         tell(nothing)
     report(image, out, predictor, placed, as_json=as_json)
+
+
+def write_tiles(
+    source: Source,
+    predictor: Predictor,
+    out: Path,
+    options: AutomaticOptions,
+    frames: Sequence[FrameIndex],
+    *,
+    as_json: bool,
+) -> None:
+    """Write the labels of an image of any size, and say how many objects there are."""
+    from napari_sam.headless.tiles import find_to_disk
+
+    with progress_bar("segmenting", "%") as progress:
+        written = find_to_disk(source, predictor, out, options, frames, progress=progress)
+    if as_json:
+        about = {"image": source.name, "labels": str(out), "n_objects": written.n_objects}
+        more = {"n_tiles": written.n_tiles, "dropped": dict(written.dropped.most_common())}
+        typer.echo(json.dumps(about | more, indent=2))
+        return
+    typer.echo(f"{written.n_objects} objects in {written.n_tiles} tiles")
+    if written.n_kept:
+        typer.echo(f"{written.n_kept} of these tiles were done already by an earlier run")
+    if dropped := ", ".join(f"{n} {reason}" for reason, n in written.dropped.most_common()):
+        typer.echo(f"dropped: {dropped}")
+    typer.echo(f"written to {out}")
 
 
 def read_outline(text: str) -> tuple[tuple[float, float], ...]:

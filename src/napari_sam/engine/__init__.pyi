@@ -8,7 +8,9 @@ from .automatic.finding import find_objects as find_objects
 from .automatic.finding import propose as propose
 from .automatic.found import Dropped as Dropped
 from .automatic.found import FoundObject as FoundObject
+from .automatic.joining import Joining as Joining
 from .automatic.joining import decide as decide
+from .automatic.joining import decide_in_tile as decide_in_tile
 from .automatic.likeness import Examples as Examples
 from .automatic.likeness import looks_of as looks_of
 from .automatic.options import AlikeOptions as AlikeOptions
@@ -19,9 +21,13 @@ from .automatic.options import Outline as Outline
 from .automatic.options import SeedRules as SeedRules
 from .automatic.options import box_outline as box_outline
 from .automatic.proposing import choose_method as choose_method
+from .automatic.proposing import propose_at_once as propose_at_once
 from .automatic.seeds import Seed as Seed
 from .automatic.seeds import find_seeds as find_seeds
+from .automatic.tiling import choose_tiling as choose_tiling
+from .automatic.tiling import in_tiles as in_tiles
 from .automatic.tiling import is_large as is_large
+from .automatic.tiling import tile_parts as tile_parts
 from .choices import EncodingChoice as EncodingChoice
 from .choices import ImageChoice as ImageChoice
 from .choices import ModelChoice as ModelChoice
@@ -122,6 +128,7 @@ from .prompts import checked_object_id as checked_object_id
 from .runs import Runs as Runs
 from .tiles import Tile as Tile
 from .tiles import Tiling as Tiling
+from .tiles import Window as Window
 from .where_to_look import crop_on_screen as crop_on_screen
 from .where_to_look import look as look
 from .where_to_look import where_to_look as where_to_look

@@ -16,6 +16,7 @@ from .frames import FrameIndex
 Facts: TypeAlias = Mapping[tuple[int, FrameIndex], Mapping[str, Any]]
 """For an object in a frame, further columns of its row."""
 
+STRIP = 1024  # rows
 UNKNOWN = "Q"  # an axis that leads to a frame, and nothing more is known of it
 
 
@@ -131,6 +132,18 @@ class Labelled:
         """All frames in order: positions on the leading axes, ids ``(H, W)``."""
         for positions in self.positions():
             yield positions, self.at(positions)
+
+    def strips(self) -> Iterator[tuple[tuple[int, ...], int, NDArray[Any]]]:
+        """All frames in order, some rows at a time: positions, the first row, ids ``(h, W)``.
+
+        A frame of any size takes the memory of one strip.
+        """
+        for positions in self.positions():
+            for top in range(0, self.shape[-2], STRIP):
+                rows = (*positions, slice(top, top + STRIP))
+                pixels = np.asarray(self.labels[rows])
+                whole = pixels.dtype.kind in "ui"
+                yield positions, top, pixels if whole else pixels.astype(np.uint32)
 
 
 def _one_an_axis(given: Any, ndim: int, default: Any, name: str) -> list[Any]:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contrast import area_mean, to_rgb
-from .crop import is_large
-from .frames import LONG_SIDE, REDUCING_GAP, FrameIndex, FrameStack
+from .crop import LONG_SIDE, is_large
+from .frames import REDUCING_GAP, FrameIndex, FrameStack
 from .tiles import Window
 
 ALMOST = 1.01  # levels of odd sizes are a little more than twice as small

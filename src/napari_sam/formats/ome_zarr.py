@@ -16,6 +16,7 @@ from . import tiff
 from .canvas import Canvas
 
 CHUNK, SMALLEST, MOST_LEVELS = 1024, 256, 8
+MOST_COLOURED = 50_000  # objects; the colours of more take longer to read than the image
 FULL = {"um": "micrometer", "µm": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 FULL |= {"s": "second", "sec": "second", "ms": "millisecond", "min": "minute", "h": "hour"}
 KINDS = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
@@ -40,10 +41,12 @@ def write(objects: Labelled, path: Path, version: Literal["0.4", "0.5"] = "0.5")
         for n, step in enumerate(steps)
     ]
     ids: set[int] = set()
-    for positions, pixels in objects.frames():
+    for positions, top, pixels in objects.strips():
         ids |= set(np.unique(pixels).tolist())
         for level, step in zip(levels, steps, strict=True):
-            level[(*positions, ...)] = pixels[::step, ::step].astype(dtype)
+            seen = pixels[::step, ::step].astype(dtype)
+            first = top // step
+            level[(*positions, slice(first, first + len(seen)))] = seen
     about: dict[str, Any] = {
         "multiscales": [
             {
@@ -117,11 +120,12 @@ def _dataset(objects: Labelled, level: int, step: int) -> dict[str, Any]:
 
 def _of_objects(objects: Labelled, ids: list[int]) -> dict[str, Any]:
     colours = [
-        {"label-value": i, "rgba": [*(round(part) for part in colour_of(i)), 255]} for i in ids
+        {"label-value": i, "rgba": [*(round(part) for part in colour_of(i)), 255]}
+        for i in (ids if len(ids) <= MOST_COLOURED else ())
     ]
     known = [{"label-value": i, "class": objects.classes[i]} for i in ids if i in objects.classes]
     return {
-        "colors": colours,
+        **({"colors": colours} if colours else {}),
         **({"properties": known} if known else {}),
         "source": {"image": "../../"},
     }

@@ -59,7 +59,7 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
 
 def id_type(objects: Labelled) -> np.dtype[Any]:
     """16 bit where they hold all ids, else 32."""
-    highest = max((int(pixels.max(initial=0)) for _, pixels in objects.frames()), default=0)
+    highest = max((int(pixels.max(initial=0)) for *_, pixels in objects.strips()), default=0)
     return np.dtype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
 
 

@@ -7,7 +7,7 @@ sizes, the objects of all sizes compete as they do in one frame, and those that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -68,10 +68,12 @@ def tile_parts(
     options: AutomaticOptions,
     cache: EmbeddingCache,
     progress: Progress | None = None,
+    done: Container[int] = (),
 ) -> Iterator[tuple[Tile, FramePart]]:
     """The tiles to look in and what they show, each encoded already.
 
-    Progress is told in tiles; what it raises stops the encoder, too.
+    Progress is told in tiles; what it raises stops the encoder, too. Blank tiles, and those whose
+    number is in ``done``, are left out.
     """
     where = (0, 0, *tiling.frame_shape)
     if options.within is not None:
@@ -84,7 +86,7 @@ def tile_parts(
 
     for nth, tile in enumerate(tiles):
         part = FramePart.of(stack, frame, tile.window, tiling.reduction)
-        if not is_blank(part, frame):
+        if tile.nth not in done and not is_blank(part, frame):
             cache.embed(predictor, part, frame, partial(told, nth))
             yield tile, part
         told(nth + 1)

@@ -1,0 +1,108 @@
+"""Labels of images of any size, written to disk tile by tile: whole, once, and taken up again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import movies
+from napari_sam.engine import (
+    AutomaticOptions,
+    FrameStack,
+    GridRules,
+    SamError,
+    alone,
+    find_objects,
+    read_labels,
+    read_scales,
+    to_labels,
+)
+from napari_sam.headless.tiles import Source, Written, find_to_disk
+
+GRID = AutomaticOptions(method="grid", grid=GridRules(points_per_side=10), cell_size=40)
+SHAPE = (100, 150)
+
+
+def source() -> Source:
+    rows, columns = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    truth = ((rows % 20 - 10) ** 2 + (columns % 20 - 10) ** 2 <= 25).astype(np.uint8)
+    truth[80:84, 5:145] = 1  # longer than a tile
+    pixels = np.where(truth > 0, 200, 20).astype(np.uint8)
+    stack = FrameStack.from_array(np.stack([pixels, pixels]), axes="TYX", limits=(0, 255))
+    return Source(stack, "discs", "TYX", (2.0, 0.5, 0.5), ("second", "micrometer", "micrometer"))
+
+
+def written(out: Path, options: AutomaticOptions = GRID, **more: object) -> Written:
+    given = source()
+    frames = [given.stack.index(1)]
+    return find_to_disk(given, movies.predictor(), out, options, frames, **more)
+
+
+def test_what_is_written_is_what_is_found_in_memory(tmp_path: Path) -> None:
+    out = tmp_path / "labels.ome.zarr"
+    result = written(out)
+    labels, axes = read_labels(out)
+    stack = source().stack
+    expected = to_labels(
+        find_objects(movies.predictor(), stack, stack.index(1), GRID), stack.frame_shape
+    )
+    assert (axes, labels.shape) == ("TYX", (2, *SHAPE))
+    assert not labels[0].any()
+    np.testing.assert_array_equal(labels[1] > 0, expected > 0)
+    pairs = set(zip(labels[1][expected > 0].tolist(), expected[expected > 0].tolist(), strict=True))
+    assert len(pairs) == result.n_objects == len(np.unique(expected)) - 1 > 20
+    assert read_scales(out)["Y"] == (0.5, "micrometer")
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    whole, stopped = tmp_path / "whole.ome.zarr", tmp_path / "stopped.ome.zarr"
+    n_tiles = written(whole).n_tiles
+
+    def stop(done: int, total: int) -> None:
+        if done >= total // 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        written(stopped, progress=stop)
+    assert not stopped.exists()
+    result = written(stopped)
+    assert n_tiles // 3 <= result.n_kept < n_tiles == result.n_tiles
+    np.testing.assert_array_equal(read_labels(whole)[0][1], read_labels(stopped)[0][1])
+
+
+def test_other_options_begin_anew(tmp_path: Path) -> None:
+    out = tmp_path / "labels.ome.zarr"
+
+    def stop(done: int, total: int) -> None:
+        if done >= total // 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        written(out, progress=stop)
+    assert written(out, replace(GRID, min_area=30)).n_kept == 0
+
+
+def test_two_processes_do_not_write_one_result(tmp_path: Path) -> None:
+    out = tmp_path / "labels.ome.zarr"
+    with alone(out, SamError("")), pytest.raises(SamError, match="Another process is writing"):
+        written(out)
+
+
+def test_levels_are_there_for_napari(tmp_path: Path) -> None:
+    out = tmp_path / "labels.ome.zarr"
+    rng = np.random.default_rng(0)
+    pixels = np.full((64, 1400), 20, np.uint8)
+    pixels[:, ::40] = rng.integers(150, 200)
+    stack = FrameStack.from_array(pixels, limits=(0, 255))
+    find_to_disk(Source(stack, "wide"), movies.predictor(), out, GRID)
+    group = zarr.open_group(out, mode="r")
+    shapes = [
+        group[each["path"]].shape for each in group.attrs["ome"]["multiscales"][0]["datasets"]
+    ]
+    assert shapes == [(64, 1400), (32, 700), (16, 350), (8, 175)]
+    np.testing.assert_array_equal(group["1"][...], group["0"][::2, ::2])
