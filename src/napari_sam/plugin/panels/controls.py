@@ -172,7 +172,7 @@ def as_choice(combo: QComboBox, tip: str) -> None:
     """Let a box of choices look and behave as those of the panels do."""
     combo.setToolTip(tip)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(8)
+    combo.setMinimumContentsLength(6)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     combo.installEventFilter(_Manners(combo))
 
