@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_sam.engine import Labelled
+from napari_sam.engine import Labelled, Review
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ RING = frame(
 """A ring with an object in it, one in pieces that touch at a corner, holes that meet outlines."""
 
 
+REVIEWS = {
+    1: Review("approved", "mary", "2026-03-01T12:00:00+00:00", "a ring, “ä”"),
+    2: Review("unclear"),
+}
+
+
 def holes() -> Labelled:
     return Labelled.of(RING)
 
@@ -71,9 +77,8 @@ def movie() -> Labelled:
     scale, units = (30.0, 0.2, 0.2), ("second", "micrometer", "micrometer")
     classes = {1: "ring", 6: "ring", 2: "block"}
     parents = {6: (5,), 4: (5,)}
-    return Labelled.of(
-        labels, axes="TYX", scale=scale, units=units, classes=classes, parents=parents
-    )
+    known = {"classes": classes, "parents": parents, "reviews": REVIEWS}
+    return Labelled.of(labels, axes="TYX", scale=scale, units=units, **known)
 
 
 def divided() -> Labelled:
@@ -86,8 +91,8 @@ def divided() -> Labelled:
     ):
         labels[t][(rows - y) ** 2 + (columns - x) ** 2 <= 16] = object_id
     scale, units = (30.0, 0.5, 0.5), ("second", "micrometer", "micrometer")
-    parents = {2: (1,), 3: (1,)}
-    return Labelled.of(labels, axes="TYX", scale=scale, units=units, parents=parents)
+    known = {"parents": {2: (1,), 3: (1,)}, "classes": {9: "ring"}, "reviews": {9: REVIEWS[1]}}
+    return Labelled.of(labels, axes="TYX", scale=scale, units=units, **known)
 
 
 def volume() -> Labelled:

@@ -66,6 +66,8 @@ def test_out_and_in_again(name: str, case: Case, tmp_path: Path) -> None:
     if "classes" in holds:
         there = set(np.unique(objects.labels).tolist())
         assert again.classes == {k: v for k, v in objects.classes.items() if k in there}
+    if "reviews" in holds:
+        assert again.reviews == objects.reviews
     if "scale" in holds and objects.units[-1] != "pixel":
         np.testing.assert_allclose(again.scale[-2:], objects.scale[-2:], rtol=1e-6)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]  # nothing else is left

@@ -15,7 +15,7 @@ import zarr
 
 from labelled_cases import divided, movie, volumes
 from napari_sam.engine import FrameError, Labelled
-from napari_sam.formats import Canvas, export, import_objects
+from napari_sam.formats import FORMATS, Canvas, export, import_objects
 from napari_sam.stacks import find_tracks
 
 NAMES = {"ctc": "01_RES", "tracks-csv": "a.csv", "trackmate": "a.xml", "geff": "a.geff"}
@@ -48,6 +48,9 @@ def test_out_and_in_again(name: str, tmp_path: Path) -> None:
         assert np.unique(again.labels[...][3]).tolist() == [0, 10]
     else:
         assert families(again) == families(objects)
+    if "reviews" in FORMATS[name].holds:  # of the object that is in one frame only
+        assert sorted(again.classes.values()) == ["ring"]
+        assert list(again.reviews.values()) == [objects.reviews[9]]
     if name == "trackmate":
         assert again.problems == ()
         assert import_objects(tmp_path / "a.xml").shape == objects.shape

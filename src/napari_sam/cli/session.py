@@ -35,7 +35,7 @@ def show(file: File, as_json: Json = False) -> None:
 
     For each object: in how many frames it is; how many of these masks are your own, and how many
     were propagated from another frame; its prompts; the lowest score; mothers; its class, with the
-    probability where it was proposed; why it ended.
+    probability where it was proposed; its review state; why it ended.
 
     Exit code 3 if parts of the session are missing or damaged: they are told, the rest is shown.
     """
@@ -61,7 +61,7 @@ def _print(session: SessionFile, about: dict[str, Any], rows: list[dict[str, Any
     for name, model in models.items():
         typer.echo(f"model   {name}, {model['precision']}, {model['hash']}")
     print_table(
-        (*COLUMNS, "class", "probability", "ended"),
+        (*COLUMNS, "class", "probability", "review", "ended"),
         [
             (
                 str(row["object_id"]),
@@ -73,6 +73,7 @@ def _print(session: SessionFile, about: dict[str, Any], rows: list[dict[str, Any
                 " ".join(map(str, row["parents"])),
                 row["class"],
                 "" if row["class_probability"] is None else f"{row['class_probability']:.2f}",
+                row["review"],
                 " ".join(row["ended"]),
             )
             for row in rows
@@ -112,7 +113,7 @@ def export(
         found.write_csv(tracks)
         typer.echo(f"{found.n_tracks} tracks written to {tracks}")
     if scores:
-        write_annotation_scores(scores, session.annotations(), session.classes)
+        write_annotation_scores(scores, session.annotations(), session.classes, session.reviews)
         typer.echo(f"scores written to {scores}")
     for _ in session.annotations():  # what is missing shows when it is read
         pass
@@ -159,6 +160,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
             "parents": session.parents.get(object_id, ()),
             "class": "" if given is None else given.name,
             "class_probability": None if given is None else given.probability,
+            "review": "" if object_id not in session.reviews else session.reviews[object_id].text,
             "warnings": [a.warning for a in current if a.warning],
             "ended": [a.stopped for a in current if a.stopped],
         }

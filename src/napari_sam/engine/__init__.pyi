@@ -125,6 +125,11 @@ from .prompt_table import write_prompts as write_prompts
 from .prompts import HIGHEST_ID as HIGHEST_ID
 from .prompts import Prompts as Prompts
 from .prompts import checked_object_id as checked_object_id
+from .review_state import REVIEW_COLUMNS as REVIEW_COLUMNS
+from .review_state import REVIEW_STATES as REVIEW_STATES
+from .review_state import Review as Review
+from .review_state import ReviewState as ReviewState
+from .review_state import read_review as read_review
 from .runs import Runs as Runs
 from .tiles import Tile as Tile
 from .tiles import Tiling as Tiling

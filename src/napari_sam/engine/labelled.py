@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import FrameError
 from .frames import FrameIndex
+from .review_state import Review
 
 Facts: TypeAlias = Mapping[tuple[int, FrameIndex], Mapping[str, Any]]
 """For an object in a frame, further columns of its row."""
@@ -31,6 +32,7 @@ class Labelled:
     parents: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # daughter → mothers
     classes: Mapping[int, str] = field(default_factory=dict)  # by object
     facts: Facts = field(default_factory=dict)
+    reviews: Mapping[int, Review] = field(default_factory=dict)  # by object
     problems: tuple[str, ...] = ()  # what of them could not be read, one sentence each
 
     @classmethod
@@ -44,6 +46,7 @@ class Labelled:
         parents: Mapping[int, Sequence[int]] | None = None,
         classes: Mapping[int, str] | None = None,
         facts: Facts | None = None,
+        reviews: Mapping[int, Review] | None = None,
         problems: Sequence[str] = (),
     ) -> Labelled:
         """Labels of any array type with what is said of them.
@@ -60,8 +63,10 @@ class Labelled:
             One for the axes of space, or one an axis; pixels by default.
         parents
             Mothers of daughters.
-        classes, facts
-            Of objects; of objects in frames.
+        classes, reviews
+            Of objects.
+        facts
+            Of objects in frames.
         problems
             What of them could not be read.
 
@@ -97,6 +102,7 @@ class Labelled:
             {daughter: tuple(mothers) for daughter, mothers in (parents or {}).items()},
             dict(classes or {}),
             facts or {},
+            dict(reviews or {}),
             tuple(problems),
         )
 

@@ -12,10 +12,20 @@ from typing import Literal, TypeAlias
 from napari_sam.engine import SamError
 
 Feature: TypeAlias = Literal[
-    "time", "depth", "holes", "pieces", "numbers", "classes", "mothers", "scale", "pixels"
+    "time",
+    "depth",
+    "holes",
+    "pieces",
+    "numbers",
+    "classes",
+    "reviews",
+    "mothers",
+    "scale",
+    "pixels",
 ]
 """What a format can hold: frames over time and depth, objects with holes and in several pieces,
-the objects' own numbers, their classes, their mothers, the size of a pixel, every pixel."""
+the objects' own numbers, their classes, review states and mothers, the size of a
+pixel, every pixel."""
 
 LOSSES: dict[Feature, str] = {
     "time": "all frames are of one kind: which of them follow one another in time is lost",
@@ -24,6 +34,7 @@ LOSSES: dict[Feature, str] = {
     "pieces": "of an object in several pieces each becomes an object of its own",
     "numbers": "objects are numbered anew",
     "classes": "their classes are lost",
+    "reviews": "their review states are lost",
     "mothers": "which object came from which is lost",
     "scale": "the size of a pixel is lost",
     "pixels": "the pixels of the objects are lost: their places stay",
@@ -82,25 +93,27 @@ FORMATS: dict[str, Format] = {
             "ome-zarr",
             "OME-Zarr labels",
             (".zarr", ".ome.zarr"),
-            _holds("numbers", "classes", "scale"),
+            _holds("numbers", "classes", "reviews", "scale"),
             is_folder=True,
         ),
         Format(
             "ome-zarr-0.4",
             "OME-Zarr labels of version 0.4",
             (),
-            _holds("numbers", "classes", "scale"),
+            _holds("numbers", "classes", "reviews", "scale"),
             is_folder=True,
             reads=False,
             module="ome_zarr",
             arguments={"version": "0.4"},
         ),
-        Format("coco", "COCO JSON", (".json",), _holds("numbers", "classes", stacks=False)),
+        Format(
+            "coco", "COCO JSON", (".json",), _holds("numbers", "classes", "reviews", stacks=False)
+        ),
         Format(
             "geojson",
             "GeoJSON for QuPath",
             (".geojson",),
-            _holds("numbers", "classes"),
+            _holds("numbers", "classes", "reviews"),
             needs_canvas=True,
         ),
         Format(
@@ -131,7 +144,7 @@ FORMATS: dict[str, Format] = {
             "tracks-csv",
             "a table of tracks",
             (".csv",),
-            _holds("numbers", "mothers", shapes=False),
+            _holds("numbers", "classes", "reviews", "mothers", shapes=False),
             needs_canvas=True,
         ),
         Format(
@@ -144,7 +157,7 @@ FORMATS: dict[str, Format] = {
             "geff",
             "GEFF",
             (".geff",),
-            _holds("numbers", "mothers", "scale", shapes=False),
+            _holds("numbers", "classes", "reviews", "mothers", "scale", shapes=False),
             is_folder=True,
             package="geff",
             needs_canvas=True,

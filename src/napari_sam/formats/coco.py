@@ -24,6 +24,7 @@ from napari_sam.engine import (
     PromptError,
     Prompts,
     Runs,
+    read_review,
 )
 
 from . import geojson
@@ -58,6 +59,8 @@ def write(objects: Labelled, path: Path) -> None:
                 number = next(ids)
                 category = numbers[objects.classes.get(each["object_id"], NO_CLASS)]
                 record = {"id": number, "image_id": image, "category_id": category, **each}
+                if review := objects.reviews.get(each["object_id"]):
+                    record["attributes"] = review.columns
                 file.write(("," if number > 1 else "") + "\n" + json.dumps(record))
         file.write("\n]}\n")
 
@@ -79,13 +82,17 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
     canvas = _canvas(shape, len(images), canvas)
     labels = canvas.empty(max(ids, default=0))
     by_frame = labels.reshape(-1, *shape)
-    lost, classes = 0, {}
+    lost, classes, reviews = 0, {}, {}
     for n, (record, object_id, (_, (frame,))) in enumerate(zip(records, ids, wanted, strict=True)):
         lost += _land(path, n, record, by_frame[frame], object_id)
         name = names.get(record.get("category_id"), NO_CLASS)
         if name != NO_CLASS:
             classes[object_id] = name
-    return canvas.labelled(labels, classes=classes, problems=overlapped(path, lost))
+        attributes = record.get("attributes")
+        if isinstance(attributes, dict) and (review := read_review(attributes)):
+            reviews[object_id] = review
+    problems = overlapped(path, lost)
+    return canvas.labelled(labels, classes=classes, reviews=reviews, problems=problems)
 
 
 def prompts(path: Path, canvas: Canvas, image: str = "") -> Iterator[ObjectPrompts | LeftOut]:

@@ -93,6 +93,8 @@ def _features(objects: Labelled, asked: frozenset[Feature]) -> Iterator[Feature]
         yield "depth"
     if objects.classes:
         yield "classes"
+    if objects.reviews:
+        yield "reviews"
     if objects.parents:
         yield "mothers"
     if any(unit != "pixel" for unit in objects.units):

@@ -11,11 +11,11 @@ from geff import GeffMetadata
 from geff import read as read_graph
 from geff.core_io import write_arrays
 
-from napari_sam.engine import FrameError, Labelled
+from napari_sam.engine import FrameError, Labelled, read_review
 from napari_sam.engine.images.codecs import checked
 
 from .canvas import Canvas
-from .lineage import USUAL_RADIUS, discs, drawn, lineage, named, scaled
+from .lineage import USUAL_RADIUS, discs, drawn, lineage, named, scaled, texts_of
 from .reading import FARTHEST
 
 UNITS = {"um": "micrometer", "µm": "micrometer", "nm": "nanometer", "s": "second"}
@@ -34,6 +34,8 @@ def write(objects: Labelled, path: Path) -> None:
     }
     columns |= {"seg_id": tracks.ids.astype(np.int64), "track_id": tracks.ids.astype(np.int64)}
     columns["area"] = tracks.areas.astype(np.int64)
+    for name, say in texts_of(objects).items():
+        columns[name] = np.array([say(object_id) for object_id in tracks.ids.tolist()], str)
     axes = [
         _axis(name, units.get(letter, "pixel")) for name, letter in zip(names, letters, strict=True)
     ]
@@ -80,7 +82,18 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     labels = canvas.empty(int(ids.max(initial=0)))
     radii = [_radius(graph.nodes[node], size["x"]) for node in nodes]
     outside = discs(labels, canvas, ids.tolist(), places, radii)
-    return canvas.labelled(labels, parents=parents, problems=drawn(path, outside))
+    of_nodes = [(int(i), graph.nodes[n]) for n, i in zip(nodes, ids, strict=True)]
+    known: dict[str, Any] = {
+        "parents": parents,
+        "classes": {i: str(node["class"]) for i, node in of_nodes if node.get("class")},
+        "reviews": {i: review for i, node in of_nodes if (review := read_review(_texts(node)))},
+    }
+    return canvas.labelled(labels, **known, problems=drawn(path, outside))
+
+
+def _texts(node: Any) -> dict[str, Any]:
+    """The properties of a node; texts as Python has them."""
+    return {k: str(v) if isinstance(v, np.str_) else v for k, v in node.items()}
 
 
 def _check(path: Path) -> None:

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prompts, colour_of
+from napari_sam.engine import (
+    FrameError,
+    Labelled,
+    LeftOut,
+    ObjectPrompts,
+    Prompts,
+    Review,
+    colour_of,
+    read_review,
+)
 from napari_sam.measurements import MeasureOptions, measure_frames
 
 from .canvas import Canvas, plane
@@ -54,11 +63,16 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         for (n, _), object_id in zip(kept, ids, strict=True)
         if (name := _class_of(features[n]))
     }
+    reviews = {
+        object_id: review
+        for (n, _), object_id in zip(kept, ids, strict=True)
+        if (review := _review_of(features[n]))
+    }
     left = len(shapes) - len(kept)
     problems = overlapped(path, lost)
     if left:
         problems += (f"{left} features of {path.name} are no polygons; they are left out.",)
-    return canvas.labelled(labels, classes=classes, problems=problems)
+    return canvas.labelled(labels, classes=classes, reviews=reviews, problems=problems)
 
 
 def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
@@ -129,7 +143,11 @@ def _feature(
         geometry["plane"] = {"c": -1, "z": z, "t": t}
     name = objects.classes.get(object_id)
     colour = [round(part) for part in colour_of(object_id)]
-    known = {} if name is None else {"classification": {"name": name, "color": colour}}
+    known: dict[str, Any] = {}
+    if name is not None:
+        known["classification"] = {"name": name, "color": colour}
+    if review := objects.reviews.get(object_id):
+        known["metadata"] = review.columns  # texts that QuPath shows and keeps
     return {
         "type": "Feature",
         "id": str(uuid.uuid5(NAMESPACE, f"{object_id} {positions}")),
@@ -190,6 +208,12 @@ def _place(
     t, z = (whole(path, plane_of, on.get(axis, 0)) for axis in "tz")
     own = None if not number else whole(path, f"the name of {what}", number, 1)
     return own, canvas.positions(t, z, f"{path}: {what}")
+
+
+def _review_of(feature: Mapping[str, Any]) -> Review | None:
+    properties = feature.get("properties")
+    known = properties.get("metadata") if isinstance(properties, dict) else None
+    return read_review(known) if isinstance(known, dict) else None
 
 
 def _class_of(feature: Mapping[str, Any]) -> str:

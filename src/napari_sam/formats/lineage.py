@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameError, Labelled
+from napari_sam.engine import REVIEW_COLUMNS, FrameError, Labelled
 from napari_sam.stacks import Tracks, find_tracks
 
 from .canvas import Canvas
@@ -131,6 +132,21 @@ def roots(n_nodes: int, edges: Edges) -> NDArray[np.int64]:
     ones = np.ones(len(edges), np.int8)
     graph = coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(n_nodes, n_nodes))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def texts_of(objects: Labelled) -> dict[str, Callable[[int], str]]:
+    """Columns of class and review, where any object has one, and what they say of an object."""
+    columns: dict[str, Callable[[int], str]] = {}
+    if objects.classes:
+        columns["class"] = lambda object_id: objects.classes.get(object_id, "")
+
+    def of_review(object_id: int, name: str) -> str:
+        review = objects.reviews.get(object_id)
+        return "" if review is None else review.columns[name]
+
+    if objects.reviews:
+        columns |= {name: partial(of_review, name=name) for name in REVIEW_COLUMNS}
+    return columns
 
 
 def scaled(objects: Labelled) -> tuple[Mapping[str, float], Mapping[str, str]]:

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import zarr
 
-from napari_sam.engine import Labelled, colour_of, read_labels, read_scales, scales_of, write_text
+from napari_sam.engine import (
+    Labelled,
+    colour_of,
+    read_labels,
+    read_review,
+    read_scales,
+    scales_of,
+    write_text,
+)
 
 from . import tiff
 from .canvas import Canvas
@@ -89,12 +97,11 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
     scale, units = scales_of(read_scales(path), axes) or (None, None)
     node: Any = zarr.open_group(path, mode="r")
     about = node.attrs.get("ome", node.attrs).get("image-label", {})
-    classes = {
-        int(each["label-value"]): str(each["class"])
-        for each in about.get("properties", ())
-        if "class" in each
-    }
-    return Labelled.of(labels, axes=axes, scale=scale, units=units, classes=classes)
+    properties = about.get("properties", ())
+    classes = {int(e["label-value"]): str(e["class"]) for e in properties if "class" in e}
+    reviews = {int(e["label-value"]): review for e in properties if (review := read_review(e))}
+    known: dict[str, Any] = {"classes": classes, "reviews": reviews}
+    return Labelled.of(labels, axes=axes, scale=scale, units=units, **known)
 
 
 def _levels(frame_shape: Iterable[int]) -> list[int]:
@@ -123,9 +130,23 @@ def _of_objects(objects: Labelled, ids: list[int]) -> dict[str, Any]:
         {"label-value": i, "rgba": [*(round(part) for part in colour_of(i)), 255]}
         for i in (ids if len(ids) <= MOST_COLOURED else ())
     ]
-    known = [{"label-value": i, "class": objects.classes[i]} for i in ids if i in objects.classes]
+    known = [
+        {"label-value": i, **_class(objects, i), **_review(objects, i)}
+        for i in ids
+        if i in objects.classes or i in objects.reviews
+    ]
     return {
         **({"colors": colours} if colours else {}),
         **({"properties": known} if known else {}),
         "source": {"image": "../../"},
     }
+
+
+def _class(objects: Labelled, object_id: int) -> dict[str, str]:
+    name = objects.classes.get(object_id)
+    return {} if name is None else {"class": name}
+
+
+def _review(objects: Labelled, object_id: int) -> dict[str, str]:
+    review = objects.reviews.get(object_id)
+    return {} if review is None else review.columns

@@ -6,11 +6,12 @@ import csv
 import io
 import math
 from pathlib import Path
+from typing import Any
 
-from napari_sam.engine import FrameError, Labelled
+from napari_sam.engine import FrameError, Labelled, Review, read_review
 
 from .canvas import Canvas
-from .lineage import USUAL_RADIUS, discs, drawn, lineage
+from .lineage import USUAL_RADIUS, discs, drawn, lineage, texts_of
 from .reading import AGAIN, FARTHEST, read_bytes, whole
 
 NAMES = {"id": ("id", "track_id", "trackid", "track"), "frame": ("frame", "t", "time")}
@@ -18,8 +19,8 @@ MOST_ROWS = 5_000_000
 
 
 def write(objects: Labelled, path: Path) -> None:
-    """In pixels."""
-    lineage(objects)[0].write_csv(path)
+    """In pixels; class and review state where any object has one."""
+    lineage(objects)[0].write_csv(path, texts_of(objects))
 
 
 def read(path: Path, canvas: Canvas) -> Labelled:
@@ -38,6 +39,8 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         )
     ids, places, radii = [], [], []
     parents: dict[int, tuple[int, ...]] = {}
+    classes: dict[int, str] = {}
+    reviews: dict[int, Review] = {}
     for n, row in enumerate(rows, 2):
         if n > MOST_ROWS:
             raise FrameError(f"{path} has over {MOST_ROWS} rows. Import it in parts.")
@@ -51,9 +54,14 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         radii.append(math.sqrt(area / math.pi) if area > 0 else USUAL_RADIUS)
         if mothers := str(row.get("parent") or "").split():
             parents[ids[-1]] = tuple(whole(path, what % "parent", m, 1) for m in mothers)
+        if name := row.get("class"):
+            classes[ids[-1]] = name
+        if review := read_review(row):
+            reviews[ids[-1]] = review
     labels = canvas.empty(max(ids, default=0))
     outside = discs(labels, canvas, ids, places, radii)
-    return canvas.labelled(labels, parents=parents, problems=drawn(path, outside))
+    known: dict[str, Any] = {"parents": parents, "classes": classes, "reviews": reviews}
+    return canvas.labelled(labels, **known, problems=drawn(path, outside))
 
 
 def _number(path: Path, what: str, text: str | None) -> float:

@@ -48,7 +48,9 @@ def labelled_session(file: SessionFile) -> Labelled:
     given = file.classes
     known = {(i, frame): facts_of(each, given.of(i)) for i, frame, each in file.annotations()}
     objects = placed(labels, file.placement, file.parents, known)
-    return replace(objects, classes=names_of(given), problems=tuple(file.problems))
+    return replace(
+        objects, classes=names_of(given), reviews=file.reviews, problems=tuple(file.problems)
+    )
 
 
 def names_of(classes: Classes) -> dict[int, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from napari_sam.engine import FrameIndex, write_table
+from napari_sam.engine import REVIEW_COLUMNS, FrameIndex, Review, write_table
 from napari_sam.session import Annotation, Classes, GivenClass, Propagated
 
 MASK = ("object_id", "frame", "score", "iou_prediction", "stability", "area")
@@ -23,6 +23,7 @@ def write_annotation_scores(
     path: Path,
     annotations: Iterable[tuple[int, FrameIndex, Annotation]],
     classes: Classes | None = None,
+    reviews: Mapping[int, Review] | None = None,
 ) -> None:
     """Write a table of annotations, with the origin of each mask.
 
@@ -32,10 +33,20 @@ def write_annotation_scores(
         Object id, frame and annotation, as `SessionFile.annotations` yields them.
     classes
         Of the objects. The probability is empty where the user gave the class.
+    reviews
+        Of the objects.
     """
     given = Classes() if classes is None else classes
-    rows = ((*_annotation_row(*each), *_class_cells(given.of(each[0]))) for each in annotations)
-    write_table(path, MASK + ORIGIN + OUTCOME + CLASS, rows)
+    said = reviews or {}
+    rows = (
+        (
+            *_annotation_row(*each),
+            *_class_cells(given.of(each[0])),
+            *_review_cells(said.get(each[0])),
+        )
+        for each in annotations
+    )
+    write_table(path, MASK + ORIGIN + OUTCOME + CLASS + REVIEW_COLUMNS, rows)
 
 
 def _propagated_row(result: Propagated) -> tuple[object, ...]:
@@ -66,6 +77,10 @@ def _class_cells(given: GivenClass | None) -> tuple[str, ...]:
     if given is None:
         return "", ""
     return given.name, *_scores(given.probability)
+
+
+def _review_cells(review: Review | None) -> tuple[str, ...]:
+    return ("",) * len(REVIEW_COLUMNS) if review is None else tuple(review.columns.values())
 
 
 def _positions(frame: FrameIndex) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameError, FrameStack, Labelled, Runs
+from napari_sam.engine import REVIEW_COLUMNS, FrameError, FrameStack, Labelled, Runs
 
 from .intensities import intensities
 from .options import MeasureOptions
@@ -131,6 +131,11 @@ def _known(objects: Labelled, positions: tuple[int, ...], ids: NDArray[np.int64]
     columns: Columns = {}
     if objects.classes:
         columns["class"] = np.array([objects.classes.get(i, "") for i in ids.tolist()], object)
+    if objects.reviews:
+        rows_of = [objects.reviews.get(i) for i in ids.tolist()]
+        for name in REVIEW_COLUMNS:
+            texts = ["" if each is None else each.columns[name] for each in rows_of]
+            columns[name] = np.array(texts, object)
     if not objects.facts:
         return columns
     names = list(dict.fromkeys(name for row in objects.facts.values() for name in row))

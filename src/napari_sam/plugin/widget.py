@@ -32,6 +32,7 @@ from .controllers.object_list import ObjectList
 from .controllers.prompting import Prompting
 from .controllers.propagation import Propagation
 from .controllers.review import Review
+from .controllers.review_states import ReviewStates
 from .controllers.series import SeriesChoice
 from .controllers.tools import ToolChoice
 from .controllers.tracks import TracksView
@@ -166,6 +167,7 @@ class SamWidget(QWidget):
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
         self.classes = self._add(ObjectClasses(window, self.class_panel, self.objects))
+        self.review_states = self._add(ReviewStates(window, self.objects))
         self.tracks = self._add(TracksView(window))
         self.object_list = self._add(ObjectList(window, self.objects, self.source.show_cell_size))
         self.measuring = self._add(Measuring(window, self.measurements, self.objects))
@@ -224,6 +226,7 @@ class SamWidget(QWidget):
             "/": lambda viewer: self.object_actions.do("zoom"),
             "0": lambda viewer: self.review.looks_right(),
             **{f"Control-{key}": self._giving(key) for key in CLASS_KEYS},
+            "Control-0": lambda viewer: self.review_states.give_next(),
             "Control-Z": lambda viewer: self.active.undo(),
             "Control-Shift-Z": lambda viewer: self.active.redo(),
         }

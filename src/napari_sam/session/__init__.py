@@ -1,6 +1,6 @@
 """Floor 3: the annotation of one image. No napari, no Qt, no threads."""
 
-from . import classes, objects
+from . import classes, objects, review_states
 from .annotation import (
     Annotation,
     Answer,
@@ -70,6 +70,7 @@ __all__ = [
     "objects",
     "prompts_from",
     "read_frame",
+    "review_states",
     "save",
     "session_path",
     "unconfirmed_in",

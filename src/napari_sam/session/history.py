@@ -8,19 +8,22 @@ from typing import TypeAlias
 
 import numpy as np
 
+from napari_sam.engine import Review
+
 from .annotation import Annotation, Key, names_of
 from .edits import LabelEdit
 from .object_class import Classes
 
 Parents: TypeAlias = Mapping[int, tuple[int, ...]]  # an object → those it came from
+Reviews: TypeAlias = Mapping[int, Review]  # by object
 BYTES_KEPT = 512 * 2**20  # of changes that can be undone; the oldest are forgotten first
 BYTES_A_CHANGE = 2**10  # beside its pixels
-BYTES_A_CLASS = 2**7  # that an object has
+BYTES_A_CLASS = 2**7  # or review that an object has
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """Label pixels, annotations, parents, classes, as they were and are; made all at once."""
+    """Pixels, annotations, parents, classes, reviews, as they were and are; made all at once."""
 
     edits: tuple[LabelEdit, ...]
     before: Mapping[Key, Annotation | None]
@@ -30,13 +33,16 @@ class Change:
     action: str = "change"  # name of the change for the user
     classes_before: Classes | None = None  # None: they did not change
     classes_after: Classes | None = None
+    reviews_before: Reviews | None = None  # None: they did not change
+    reviews_after: Reviews | None = None
 
     @property
     def nbytes(self) -> int:
         """About how many bytes it takes to remember it."""
         classed = 0 if self.classes_after is None else len(self.classes_after.given)
         pixels = sum(edit.nbytes for edit in self.edits)
-        return BYTES_A_CHANGE + BYTES_A_CLASS * classed + pixels
+        reviewed = len(self.reviews_after or ())
+        return BYTES_A_CHANGE + BYTES_A_CLASS * (classed + reviewed) + pixels
 
     @property
     def concerned(self) -> set[Key]:
@@ -62,6 +68,8 @@ class Change:
             self.action,
             self.classes_after,
             self.classes_before,
+            self.reviews_after,
+            self.reviews_before,
         )
 
     def is_apart_from(self, other: Change) -> bool:
@@ -71,6 +79,8 @@ class Change:
         if self.parents_after is not None and other.parents_after is not None:
             return False
         if self.classes_after is not None and other.classes_after is not None:
+            return False
+        if self.reviews_after is not None and other.reviews_after is not None:
             return False
         return not any(_collide(edit, its) for edit in self.edits for its in other.edits)
 

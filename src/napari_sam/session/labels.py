@@ -28,7 +28,7 @@ from .edits import (
     region_of,
     writes,
 )
-from .history import Change, History, Parents
+from .history import Change, History, Parents, Reviews
 from .label_arrays import (
     UNREADABLE,
     check_labels,
@@ -62,6 +62,7 @@ class AnnotatedLabels:
     relabelled = Signal()  # an operation gave objects other ids, or a step went back or forth
     parents_changed = Signal()
     classes_changed = Signal()
+    reviews_changed = Signal()
 
     def __init__(
         self, stack: FrameStack, labels: Any, write: Write | None, highest_id: int | None
@@ -76,6 +77,7 @@ class AnnotatedLabels:
         self.knows_ids: Callable[[FrameIndex], bool] = lambda frame: False  # all in a frame
         self.parents: Parents = {}  # which objects an object came from, by division or fusion
         self.classes = Classes()  # that there are, and which object has which
+        self.reviews: Reviews = {}  # the review state of each object that has one
         self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
         self.saved: Saved | None = None  # what of it is on disk
         self._current, self._pending = CurrentAnnotations(), PendingRequests()
@@ -258,10 +260,7 @@ class AnnotatedLabels:
         after: dict[Key, Annotation | None] = {}
         for change in changes:
             after.update(change.after)
-            if change.parents_after is not None:
-                self._set_parents(change.parents_after)
-            if change.classes_after is not None:
-                self._set_classes(change.classes_after)
+            self._set_common(change)
         self._pending.forget(after)
         self._mark_edits(edits)
         self._set(after)
@@ -284,10 +283,7 @@ class AnnotatedLabels:
 
     def _record(self, change: Change, run: int | None = None) -> None:
         self._history.add(change, self.new_run() if run is None else run)
-        if change.parents_after is not None:
-            self._set_parents(change.parents_after)
-        if change.classes_after is not None:
-            self._set_classes(change.classes_after)
+        self._set_common(change)
         self._mark_edits(change.edits)
         self._set(change.after)
 
@@ -296,6 +292,15 @@ class AnnotatedLabels:
         self._current.put(annotations)
         if annotations:
             self.landed.emit(tuple(annotations))
+
+    def _set_common(self, change: Change) -> None:
+        """What is of objects in all their frames."""
+        if change.parents_after is not None:
+            self._set_parents(change.parents_after)
+        if change.classes_after is not None:
+            self._set_classes(change.classes_after)
+        if change.reviews_after is not None:
+            self._set_reviews(change.reviews_after)
 
     def _set_parents(self, parents: Parents) -> None:
         self.parents = parents
@@ -306,6 +311,11 @@ class AnnotatedLabels:
         self.classes = classes
         self._mark(())
         self.classes_changed.emit()
+
+    def _set_reviews(self, reviews: Reviews) -> None:
+        self.reviews = reviews
+        self._mark(())
+        self.reviews_changed.emit()
 
     def look_at(self, stack: FrameStack) -> None:
         """Go on with other pixels of the image, or seen otherwise: channels, contrast.
@@ -351,6 +361,7 @@ class AnnotatedLabels:
         parents: Parents,
         highest_id: int,
         classes: Classes | None = None,
+        reviews: Reviews | None = None,
     ) -> None:
         """Take over what was saved of a session whose labels are here already. Not undoable."""
         self._current.put(annotations)
@@ -358,6 +369,7 @@ class AnnotatedLabels:
             self._pending.add(request)
         self.parents = parents
         self.classes = Classes() if classes is None else classes
+        self.reviews = reviews or {}
         self.note_ids(highest_id)
 
     def _mark_edits(self, edits: Iterable[LabelEdit]) -> None:

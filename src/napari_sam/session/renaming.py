@@ -14,7 +14,7 @@ from napari_sam.engine import FrameIndex
 
 from .annotation import Annotation, Key, as_found
 from .edits import LabelEdit, Region, read_frame, rename
-from .history import Change, Parents
+from .history import Change, Parents, Reviews
 from .object_class import Classes
 from .scopes import frames_in
 from .session import Session
@@ -37,7 +37,11 @@ def renaming(
     across = (n for n, i in zip(session.stack.shape, frames[0], strict=True) if i is not None)
     is_everywhere = len(frames) >= math.prod(across)
     gone = [old for old, new in ids.items() if is_everywhere and not new]
-    return with_classes(session, change, session.classes.renumbered(ids, gone))
+    change = with_classes(session, change, session.classes.renumbered(ids, gone))
+    reviews = _renumbered(session.reviews, ids, gone)
+    if reviews == session.reviews:
+        return change
+    return replace(change, reviews_before=session.reviews, reviews_after=reviews)
 
 
 def give_up(session: Session, ids: Iterable[int], frames: Iterable[FrameIndex]) -> bool:
@@ -69,6 +73,15 @@ def with_classes(session: Session, change: Change, classes: Classes) -> Change:
     if classes.given == session.classes.given:
         return change
     return replace(change, classes_before=session.classes, classes_after=classes)
+
+
+def _renumbered(reviews: Reviews, ids: Mapping[int, int], gone: Iterable[int]) -> Reviews:
+    """Reviews once objects have other ids; an object that joins another one takes on that one's."""
+    after = {i: review for i, review in reviews.items() if i not in gone}
+    for old, new in ids.items():
+        if new and new not in ids and old in reviews:
+            after.setdefault(new, reviews[old])
+    return after
 
 
 def renamed_annotations(

@@ -74,15 +74,28 @@ class Tracks:
             relabelled[where] = new[pixels]
         return relabelled
 
-    def write_csv(self, path: Path) -> None:
-        """A table with id, parent, frame, (z), y, x, area; mothers of one daughter by blanks."""
+    def write_csv(
+        self, path: Path, of_objects: Mapping[str, Callable[[int], str]] | None = None
+    ) -> None:
+        """A table with id, parent, frame, (z), y, x, area; mothers of one daughter by blanks.
+
+        Parameters
+        ----------
+        of_objects
+            Further columns, and what they say of an object.
+        """
+        more = of_objects or {}
         axes = PIXEL_AXES[-self.centres.shape[1] :]
         rows = zip(self.ids, self.frames, self.centres, self.areas, strict=True)
         write_table(
             path,
-            ("id", "parent", "frame", *axes, "area"),
+            ("id", "parent", "frame", *axes, "area", *more),
             (
-                (id_, self._mothers(id_), frame, *(f"{at:.2f}" for at in centre), area)
+                (
+                    *(id_, self._mothers(id_), frame),
+                    *(f"{at:.2f}" for at in centre),
+                    *(area, *(say(int(id_)) for say in more.values())),
+                )
                 for id_, frame, centre, area in rows
             ),
         )

@@ -41,3 +41,24 @@ def hold():
     yield hold_
     for gate in gates:
         gate.open()
+
+
+@pytest.fixture
+def open_results(open_window):
+    """A window with objects of another tool on an image, the page Results in front."""
+
+    def open_(pixels: np.ndarray, labels: np.ndarray, **place):
+        user = open_window(pixels, **place)
+        widget = user.widget
+        widget.ahead.prefetch = False
+        mine = user.viewer.add_labels(labels, name="mine", **place)
+        user.qtbot.waitUntil(lambda: widget.source.labels.findText("mine") > 0)
+        index = widget.source.labels.findText("mine")
+        widget.source.labels.setCurrentIndex(index)
+        widget.source.labels.activated.emit(index)
+        user.qtbot.waitUntil(lambda: widget.bridge.labels.name == mine.name, timeout=60_000)
+        user.ready()
+        widget.pages.tabs.setCurrentIndex(widget.results_page)
+        return user
+
+    return open_

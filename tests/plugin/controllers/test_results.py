@@ -35,27 +35,6 @@ def image() -> np.ndarray:
     return np.where(squares() > 0, 50 + 10 * squares(), 9).astype(np.uint8)
 
 
-@pytest.fixture
-def open_results(open_window):
-    """A window with objects of another tool on an image, the page Results in front."""
-
-    def open_(pixels: np.ndarray, labels: np.ndarray, **place):
-        user = open_window(pixels, **place)
-        widget = user.widget
-        widget.ahead.prefetch = False
-        mine = user.viewer.add_labels(labels, name="mine", **place)
-        user.qtbot.waitUntil(lambda: widget.source.labels.findText("mine") > 0)
-        index = widget.source.labels.findText("mine")
-        widget.source.labels.setCurrentIndex(index)
-        widget.source.labels.activated.emit(index)
-        user.qtbot.waitUntil(lambda: widget.bridge.labels.name == mine.name, timeout=60_000)
-        user.ready()
-        widget.pages.tabs.setCurrentIndex(widget.results_page)
-        return user
-
-    return open_
-
-
 def drag_around(user, *corners: tuple[float, float]) -> None:
     """Drag the mouse over the plot along these corners and back, in units of its axes."""
     plot = user.widget.measurements.plot

@@ -156,6 +156,7 @@ def test_sessions_of_the_second_version_open(folder: Path) -> None:
     session = rich_session()
     save(session, folder)
     damage_manifest(folder, lambda manifest: manifest.update(version=2) or manifest.pop("classes"))
+    damage_manifest(folder, lambda manifest: manifest.pop("reviews"))
     opened = load(folder, new_stack())
     assert dict(opened.annotations()) == dict(session.annotations())
     assert opened.classes.defined == ()
@@ -178,13 +179,13 @@ def test_sessions_of_the_first_version_open(folder: Path) -> None:
     assert (opened.pending(), opened.placement) == ((), None)
     land(opened, 1, 0, CLICK, square(1, 1))
     save(opened, folder)
-    assert SessionFile(folder).manifest["version"] == 3, "saved, it is of this version"
+    assert SessionFile(folder).manifest["version"] == 4, "saved, it is of this version"
 
 
 def as_version_1(manifest: dict) -> None:
     manifest["version"] = 1
     del manifest["image"]["placement"], manifest["waiting"], manifest["shown"]
-    del manifest["classes"]
+    del manifest["classes"], manifest["reviews"]
 
 
 def test_what_is_written_keeps_to_the_schema(folder: Path) -> None:
@@ -473,8 +474,8 @@ BROKEN = [
     ),
     Broken(
         "a newer version",
-        lambda f: damage_manifest(f, lambda m: m.update(version=4)),
-        "version 4.*Update",
+        lambda f: damage_manifest(f, lambda m: m.update(version=5)),
+        "version 5.*Update",
     ),
     Broken(
         "a request damaged",

@@ -17,7 +17,7 @@ import pytest
 import napari_sam.session.saving
 from annotating import CLICK, SHAPE, frame, land, new_session, new_stack, square
 from napari_sam.engine import Prompts, SamError
-from napari_sam.session import SessionFile, classes, load, save, session_path
+from napari_sam.session import SessionFile, classes, load, review_states, save, session_path
 from napari_sam.session.saving.schema import Budget, read_annotations, read_manifest
 from tampering import tampered
 
@@ -46,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
     classes.add_class(session, "kind", parent="cell")
     classes.give_class(session, [1], "cell")
     classes.take_proposals(session, {2: ("kind", 0.75)})
+    review_states.set_review(session, [1], "approved", note="round", by="mary")
     save(session, path := session_path(tmp_path / "movie.tif"), image_path="movie.tif")
     return path
 
@@ -128,6 +129,9 @@ IN_MANIFEST = [
     Hostile("a colour of none", lambda m: m["classes"][0].update(colour="red"), "not a colour"),
     Hostile("more than sure", lambda m: m["classes"][0].update(proposed={"9": 1.5}), "proposed"),
     Hostile("an object of no id", lambda m: m["classes"][0].update(proposed={"-1": 1}), "proposed"),
+    Hostile("a review state of none", lambda m: m["reviews"]["1"].update(state="good"), "reviews"),
+    Hostile("a review of no object", lambda m: m["reviews"].update({"0": {}}), "reviews"),
+    Hostile("a long note", lambda m: m["reviews"]["1"].update(note="x" * 2001), "reviews"),
     Hostile("a hidden version", lambda m: m.update(version=True), "not a session of this"),
 ]
 FILES = {"labels": "frames/4_y_x-1.tif", "annotations": None}
@@ -187,7 +191,14 @@ def test_the_door_and_the_published_schema_agree(folder: Path) -> None:
         changed = tampered(manifest, rng)
         try:
             kept = read_manifest(json.dumps(changed).encode(), Budget())
-            lacking = {"waiting": [], "classes": [], "shown": None, **kept, "version": 3}
+            lacking = {
+                "waiting": [],
+                "classes": [],
+                "reviews": {},
+                "shown": None,
+                **kept,
+                "version": 4,
+            }
             lacking["image"] = {"placement": None, **kept["image"]}
             check_manifest(lacking)
             let_in += 1

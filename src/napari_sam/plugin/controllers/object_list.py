@@ -49,6 +49,7 @@ class ObjectList(Controller):
         bridge.session.relabelled.connect(self._on_relabelled)
         bridge.session.active_changed.connect(self.update)
         bridge.session.classes_changed.connect(self.update)
+        bridge.session.reviews_changed.connect(self.update)
         self._on_frame(bridge.frame)
 
     def detach(self) -> None:
@@ -60,6 +61,7 @@ class ObjectList(Controller):
             bridge.session.relabelled.disconnect(self._on_relabelled)
             bridge.session.active_changed.disconnect(self.update)
             bridge.session.classes_changed.disconnect(self.update)
+            bridge.session.reviews_changed.disconnect(self.update)
 
     def update(self, *_: object) -> None:
         """Bring the panel in line with the session, a moment later."""
@@ -76,7 +78,7 @@ class ObjectList(Controller):
             self._found = self._find(self._bridge.frame)
         found = [each for each in self._found if each.object_id not in ids]
         listed = sorted([*known, *found], key=lambda each: each.object_id)
-        self._panel.show_objects(listed, session.active, session.classes)
+        self._panel.show_objects(listed, session.active, session.classes, session.reviews)
         self._show_diameter(session.usual_diameter)
         self._bridge.outline.show(self._bridge.region_shown(session.active), self._bridge.frame)
         answer = self._shown_answer()

@@ -10,6 +10,7 @@ from napari.layers import Tracks
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
 
+from napari_sam.engine import REVIEW_COLUMNS
 from napari_sam.plugin.layers.bridge import LayerBridge
 from napari_sam.plugin.layers.own_layers import new_tracks, place_like
 from napari_sam.session import Annotation, Session
@@ -36,6 +37,7 @@ COLUMNS: dict[str, tuple[type, object]] = {  # of the features table: type, and 
     "parent": (object, ""),
     "class": (object, ""),
     "class_probability": (float, np.nan),
+    **dict.fromkeys(REVIEW_COLUMNS, (object, "")),
 }
 
 
@@ -170,7 +172,7 @@ def features_of(session: Session) -> pd.DataFrame:
     for (object_id, _), annotation in session.annotations():
         if annotation.footprint.landed:
             known.setdefault(object_id, []).append(annotation)
-    ids = sorted({*known, *session.classes.given})
+    ids = sorted({*known, *session.classes.given, *session.reviews})
     columns = zip(*(_row(session, i, known.get(i, [])) for i in ids), strict=True)
     filled = dict(zip(COLUMNS, columns, strict=False))
     return pd.DataFrame(
@@ -183,7 +185,7 @@ def features_of(session: Session) -> pd.DataFrame:
 
 def _row(session: Session, object_id: int, annotations: list[Annotation]) -> tuple[object, ...]:
     """What the table says of an object."""
-    given = session.classes.of(object_id)
+    given, review = session.classes.of(object_id), session.reviews.get(object_id)
     return (
         object_id,
         _lowest([_score(each) for each in annotations]),
@@ -195,6 +197,7 @@ def _row(session: Session, object_id: int, annotations: list[Annotation]) -> tup
         " ".join(map(str, session.parents.get(object_id, ()))),
         "" if given is None else given.name,
         np.nan if given is None or given.probability is None else given.probability,
+        *("" if review is None else review.columns[name] for name in REVIEW_COLUMNS),
     )
 
 
@@ -222,7 +225,7 @@ def _changed_since(session: Session, number: int) -> list[int]:
 
 
 def _changes(bridge: LayerBridge) -> tuple[SignalInstance, ...]:
-    """What is emitted when objects, their ids, parents or classes may have changed."""
+    """What is emitted when objects, their ids, parents, classes or reviews may have changed."""
     session = bridge.session
     return (
         bridge.frame_changed,
@@ -230,4 +233,5 @@ def _changes(bridge: LayerBridge) -> tuple[SignalInstance, ...]:
         session.relabelled,
         session.parents_changed,
         session.classes_changed,
+        session.reviews_changed,
     )

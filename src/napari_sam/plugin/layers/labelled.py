@@ -26,7 +26,8 @@ def labelled(session: Session, layer: Layer) -> Labelled:
         if each.footprint.landed
     }
     objects = placed(session.labels, placement_of(layer), session.parents, facts)
-    return with_axes(replace(objects, classes=names_of(given)), session.stack.letters or None)
+    known = replace(objects, classes=names_of(given), reviews=dict(session.reviews))
+    return with_axes(known, session.stack.letters or None)
 
 
 def only(objects: Labelled, ids: Collection[int]) -> Labelled:

@@ -8,6 +8,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QWidget
 
+from napari_sam.engine import REVIEW_STATES
+
 MENU = (  # name, as shown, submenu; filled in with the names of the objects
     ("delete here", "in this frame", "Delete {chosen}"),
     ("delete before here", "before here", "Delete {chosen}"),
@@ -29,7 +31,8 @@ MENU = (  # name, as shown, submenu; filled in with the names of the objects
     ("link", "Link the labels of all frames into tracks", ""),
 )
 
-CLASS_OF = "Class of {chosen}"
+CLASS_OF, REVIEW_OF = "Class of {chosen}", "Review of {chosen}"
+REVIEW_KEY = "Ctrl+0"  # goes through the states
 
 NOBODY = {"chosen": "the chosen", "first": "it", "second": "another one", "mother": "the mother"}
 
@@ -39,6 +42,8 @@ class ObjectMenu(QMenu):
 
     picked = Signal(str)
     class_picked = Signal(object)  # its name, or None
+    review_picked = Signal(object)  # a review state, or None
+    note_clicked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -53,7 +58,22 @@ class ObjectMenu(QMenu):
         self._classes.setEnabled(False)
         self._offered: list[tuple[str, int | None]] = []
         self.insertMenu(self.entries["trim first"], self._classes)
+        self._reviews = self._review_menu()
+        self.insertMenu(self.entries["trim first"], self._reviews)
         self.name_objects(NOBODY)
+
+    def _review_menu(self) -> QMenu:
+        menu = QMenu(REVIEW_OF, self)
+        for text, state in (*((s.capitalize(), s) for s in REVIEW_STATES), ("Not reviewed", None)):
+            key = f"\t{REVIEW_KEY}" if state == "approved" else ""
+            action = QAction(f"{text}{key}", menu)
+            action.triggered.connect(lambda _=False, state=state: self.review_picked.emit(state))
+            menu.addAction(action)
+        menu.addSeparator()
+        note = QAction("Note …", menu)
+        note.triggered.connect(lambda _=False: self.note_clicked.emit())
+        menu.addAction(note)
+        return menu
 
     def _menu_of(self, title: str) -> QMenu:
         if not title:
@@ -87,12 +107,16 @@ class ObjectMenu(QMenu):
         for menu in self._submenus.values():
             menu.setEnabled(any(action.isEnabled() for action in menu.actions()))
 
+    @property
+    def _titled(self) -> dict[str, QMenu]:
+        return {**self._submenus, CLASS_OF: self._classes, REVIEW_OF: self._reviews}
+
     def name_objects(self, objects: Mapping[str, str]) -> None:
         """Fill in which objects are meant: those of :data:`NOBODY` that there are."""
         objects = {**NOBODY, **objects}
         for name, text, _ in MENU:
             self.entries[name].setText(_filled(text, objects))
-        for title, menu in {**self._submenus, CLASS_OF: self._classes}.items():
+        for title, menu in self._titled.items():
             menu.setTitle(_filled(title, objects))
 
 

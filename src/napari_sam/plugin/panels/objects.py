@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from qtpy.QtCore import QItemSelectionModel, QPoint, Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_sam.engine import REVIEW_STATES, Review
 from napari_sam.session import Classes, ObjectSummary
 
 from .candidates import CandidatePanel
+from .controls import Choice
 from .object_menu import ObjectMenu
 from .table import LEAST_HEIGHT, Table
 
@@ -22,14 +32,22 @@ COLUMN_TIPS = (
     "The number of its prompts: clicks, boxes and other drawings. Click to sort",
     "Its class, and how probable that is where it was proposed. Click to sort: what is least "
     "probable comes first",
+    "Its review state: ✓ approved, ? unclear, … to check. Ctrl+0 changes it. Click to sort",
 )
-PROMPTS, CLASS = 3, 4  # columns
-SORT_KEYS: tuple[Callable[[ObjectSummary, Classes], Any], ...] = (
-    lambda each, _: each.object_id,
-    lambda each, _: (len(each.frames), [i or 0 for i in each.frames[0]], each.object_id),
-    lambda each, _: (2.0 if each.score is None else each.score, each.object_id),
-    lambda each, _: (each.n_prompts, each.object_id),
-    lambda each, classes: (*_class_key(classes, each.object_id), each.object_id),
+PROMPTS, CLASS, REVIEW = 3, 4, 5  # columns
+MARKS = {"approved": "✓", "unclear": "?", "to check": "…"}
+REVIEW_ORDER = ("to check", "unclear", None, "approved")
+ALL, NOT_REVIEWED = "all", "not reviewed"  # of the filter
+SORT_KEYS: tuple[Callable[[ObjectSummary, Classes, Mapping[int, Review]], Any], ...] = (
+    lambda each, *_: each.object_id,
+    lambda each, *_: (len(each.frames), [i or 0 for i in each.frames[0]], each.object_id),
+    lambda each, *_: (2.0 if each.score is None else each.score, each.object_id),
+    lambda each, *_: (each.n_prompts, each.object_id),
+    lambda each, classes, _: (*_class_key(classes, each.object_id), each.object_id),
+    lambda each, _, reviews: (
+        REVIEW_ORDER.index(_state_of(each.object_id, reviews)),
+        each.object_id,
+    ),
 )
 
 
@@ -40,6 +58,7 @@ class ObjectPanel(QWidget):
     object_clicked = Signal(int)  # to be selected and shown
     object_taken = Signal(int)  # to be selected, in the frame shown
     zoom_clicked = Signal()  # zoom to the current object
+    note_typed = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,11 +77,18 @@ class ObjectPanel(QWidget):
         self.more.setMenu(self.menu)
         self.candidates = CandidatePanel()
         self.table = Table(
-            "Object", "Frame", "Score", "Prompts", "Class", several=True, coloured=CLASS
+            *("Object", "Frame", "Score", "Prompts", "Class", "Review"),
+            several=True,
+            coloured=CLASS,
         )
         self.table.setColumnHidden(CLASS, True)
+        self.table.setColumnHidden(REVIEW, True)
+        self.filter = Choice("Which objects are listed, by their review state")
+        self.filter.hide()
+        self.filter.activated.connect(lambda _: self._show())
         self._objects: Sequence[ObjectSummary] = ()
         self._classes = Classes()
+        self._reviews: Mapping[int, Review] = {}
         self._ids: list[int] = []
         self._active = 0
         self._shown_row: tuple[int, int] | None = None  # the active object, and where it stood
@@ -86,6 +112,7 @@ class ObjectPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(head)
         layout.addWidget(self.candidates)
+        layout.addWidget(self.filter)
         layout.addWidget(self.table, stretch=1)
 
     def show_active(self, object_id: int, colour: Sequence[float] | None) -> None:
@@ -97,25 +124,35 @@ class ObjectPanel(QWidget):
         self.swatch.setStyleSheet(f"background: {rgb}; border-radius: 3px;")
 
     def show_objects(
-        self, objects: Sequence[ObjectSummary], active: int, classes: Classes | None = None
+        self,
+        objects: Sequence[ObjectSummary],
+        active: int,
+        classes: Classes | None = None,
+        reviews: Mapping[int, Review] | None = None,
     ) -> None:
         """List the objects and mark the active one; others chosen beside it stay chosen."""
-        chosen = self.chosen()
-        self._classes = classes = Classes() if classes is None else classes
+        self._objects, self._active = objects, active
+        self._classes = Classes() if classes is None else classes
+        self._reviews = reviews or {}
+        self._show_filter()
+        self._show()
+
+    def _show(self) -> None:
+        chosen, active = self.chosen(), self._active
+        classes, reviews = self._classes, self._reviews
         key = SORT_KEYS[self.table.sorted_by]
-        is_falling = self.table.is_falling
-        objects = sorted(objects, key=lambda each: key(each, classes), reverse=is_falling)
-        self._objects = objects
-        self._ids, self._active = [summary.object_id for summary in objects], active
-        if self.table.isColumnHidden(CLASS) == bool(classes.defined):
-            self.table.setColumnHidden(CLASS, not classes.defined)
-            self.table.setColumnHidden(PROMPTS, bool(classes.defined))  # 300 pixels are narrow
-            self.table.give_room_to(CLASS if classes.defined else None)
+        listed = sorted(
+            (each for each in self._objects if self._is_listed(each.object_id)),
+            key=lambda each: key(each, classes, reviews),
+            reverse=self.table.is_falling,
+        )
+        self._ids = [summary.object_id for summary in listed]
+        self._show_columns()
         colours = {each.name: each.colour for each in classes.defined}
         given = [classes.of(object_id) for object_id in self._ids]
         self.table.fill(
-            [_cells(summary, classes) for summary in objects],
-            tips=["" if each is None else each.text for each in given],
+            [_cells(summary, classes, reviews) for summary in listed],
+            tips=[_tip(object_id, classes, reviews) for object_id in self._ids],
             colours=[None if each is None else colours[each.name] for each in given],
         )
         self._highlight(chosen if active in chosen else [active])
@@ -124,8 +161,43 @@ class ObjectPanel(QWidget):
             self.table.reveal(row)
         self._shown_row = None if row is None else (active, row)
 
+    def _show_columns(self) -> None:
+        """Those of classes and reviews once there are some; 300 pixels are narrow."""
+        shown = {CLASS: bool(self._classes.defined), REVIEW: bool(self._reviews)}
+        if all(self.table.isColumnHidden(column) != there for column, there in shown.items()):
+            return
+        for column, there in shown.items():
+            self.table.setColumnHidden(column, not there)
+        self.table.setColumnHidden(PROMPTS, any(shown.values()))
+        self.table.give_room_to(CLASS if shown[CLASS] else None)
+
+    def _show_filter(self) -> None:
+        """What can be listed, with how many objects; nothing without a review state."""
+        self.filter.setVisible(bool(self._reviews))
+        chosen = self.filter.currentData() if self._reviews else ALL
+        states = [_state_of(each.object_id, self._reviews) for each in self._objects]
+        entries = [(ALL, "All objects", len(states))]
+        entries += [(state, state.capitalize(), states.count(state)) for state in REVIEW_STATES]
+        entries.append((NOT_REVIEWED, "Not reviewed", states.count(None)))
+        self.filter.clear()
+        for name, text, n in entries:
+            self.filter.addItem(f"{text} ({n})", name)
+        self.filter.setCurrentIndex(max(0, self.filter.findData(chosen)))
+
+    def _is_listed(self, object_id: int) -> bool:
+        wanted = self.filter.currentData()
+        state = _state_of(object_id, self._reviews) or NOT_REVIEWED
+        return bool(wanted in (ALL, state))
+
     def _on_resorted(self) -> None:
-        self.show_objects(self._objects, self._active, self._classes)
+        self._show()
+
+    def ask_note(self, names: str, note: str) -> None:
+        """Ask for a note on objects, beginning with the one that there is."""
+        title = f"Note on {names}"
+        text, is_given = QInputDialog.getMultiLineText(self, title, title, note)
+        if is_given:
+            self.note_typed.emit(text)
 
     def chosen(self) -> list[int]:
         """The objects chosen in the list, by id; the active one is among them if it is listed."""
@@ -181,10 +253,24 @@ def _class_key(classes: Classes, object_id: int) -> tuple[bool, float]:
     return given is None, 2.0 if given is None or given.probability is None else given.probability
 
 
-def _cells(summary: ObjectSummary, classes: Classes) -> tuple[str, ...]:
+def _state_of(object_id: int, reviews: Mapping[int, Review]) -> str | None:
+    review = reviews.get(object_id)
+    return None if review is None else review.state
+
+
+def _tip(object_id: int, classes: Classes, reviews: Mapping[int, Review]) -> str:
+    """Class and review of an object in full."""
+    given, review = classes.of(object_id), reviews.get(object_id)
+    return "\n".join(each.text for each in (given, review) if each is not None)
+
+
+def _cells(
+    summary: ObjectSummary, classes: Classes, reviews: Mapping[int, Review]
+) -> tuple[str, ...]:
     frames = [", ".join(str(i) for i in frame if i is not None) or "–" for frame in summary.frames]
     frame_text = frames[0] if len(frames) == 1 else f"{len(frames)} frames"
     score = "–" if summary.score is None else f"{summary.score:.2f}"
     given = classes.of(summary.object_id)
     name = "" if given is None else given.text
-    return str(summary.object_id), frame_text, score, str(summary.n_prompts), name
+    mark = MARKS.get(_state_of(summary.object_id, reviews) or "", "")
+    return str(summary.object_id), frame_text, score, str(summary.n_prompts), name, mark

@@ -41,6 +41,7 @@ from .records import (
     write_classes,
     write_frame,
     write_request,
+    write_reviews,
 )
 from .schema import FORMAT, LARGEST_JSON, VERSION
 from .session_file import MANIFEST, SessionFile, folder_of
@@ -294,6 +295,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "labels": {"dtype": str(session.labels.dtype), "displayed": list(stack.displayed)},
         "models": {_text(n): {"hash": h, "precision": p} for n, (h, p) in session.models.items()},
         "classes": write_classes(session.classes),
+        "reviews": write_reviews(session.reviews),
         "parents": {str(child): list(ids) for child, ids in session.parents.items()},
         "waiting": [write_request(request) for request in session.pending()],
         "protect_neighbours": session.protect_neighbours,

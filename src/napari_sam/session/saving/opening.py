@@ -46,6 +46,7 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
         file.parents,
         manifest["highest_id"],
         file.classes,
+        file.reviews,
     )
     session.protect_neighbours = manifest["protect_neighbours"]
     session.placement = file.placement

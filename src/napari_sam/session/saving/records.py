@@ -6,14 +6,16 @@ What the keys mean is in session.schema.json.
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_sam.engine import Crop, FrameIndex, Prompts, SamError
+from napari_sam.engine import Crop, FrameIndex, Prompts, Review, SamError
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.drawing import Drawing
 from napari_sam.session.edits import Footprint, Region
+from napari_sam.session.history import Reviews
 from napari_sam.session.object_class import Classes, GivenClass, ObjectClass
 
 Record: TypeAlias = dict[str, Any]
@@ -117,6 +119,16 @@ def read_classes(records: list[Record]) -> Classes:
                 raise SamError(f"Object {object_id} has two classes.")
             given[object_id] = GivenClass(record["name"], probability)
     return Classes(tuple(defined), given)
+
+
+def write_reviews(reviews: Reviews) -> Record:
+    """The review state of each object that has one."""
+    return {str(object_id): asdict(each) for object_id, each in sorted(reviews.items())}
+
+
+def read_reviews(record: Record) -> dict[int, Review]:
+    """Read a record of :func:`write_reviews`."""
+    return {int(object_id): Review(**each) for object_id, each in record.items()}
 
 
 def write_request(request: Request) -> Record:

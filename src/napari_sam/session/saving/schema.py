@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from napari_sam.engine import FrameIndex, SamError
+from napari_sam.engine import FrameIndex, ReviewState, SamError
 
 from .folder import FRAME_FILE, FRAME_NAME
 from .records import Record, read_classes, read_frame_name, write_frame
 
-FORMAT, VERSION = "napari-sam session", 3
+FORMAT, VERSION = "napari-sam session", 4
 LARGEST_JSON = 80_000_000  # bytes; the worst takes 23 times as much in memory while it is read
 LARGEST_SIDE = 2**40
 MOST_PIXELS = 2**48  # of all labels
@@ -200,6 +200,16 @@ class ClassRecord(TypedDict):
 
 
 @with_config(STRICT)
+class ReviewRecord(TypedDict):
+    """The review state of an object."""
+
+    state: ReviewState
+    by: Annotated[str, Field(max_length=200)]
+    at: Annotated[str, Field(max_length=40)]
+    note: Annotated[str, Field(max_length=2000)]
+
+
+@with_config(STRICT)
 class Manifest(TypedDict):
     """session.json."""
 
@@ -214,6 +224,7 @@ class Manifest(TypedDict):
     labels: LabelsRecord
     models: dict[Text, ModelRecord]
     classes: NotRequired[Annotated[list[ClassRecord], Field(max_length=200)]]  # from version 3 on
+    reviews: NotRequired[dict[ObjectName, ReviewRecord]]  # from version 4 on
     parents: dict[ObjectName, list[ObjectId]]
     waiting: NotRequired[list[RequestRecord]]  # from version 2 on
     protect_neighbours: bool

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameIndex, SamError, fitting_name
+from napari_sam.engine import FrameIndex, Review, SamError, fitting_name
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.object_class import Classes
@@ -21,7 +21,14 @@ from napari_sam.session.placement import Placement
 
 from .folder import SessionFolder
 from .label_files import largest_tiff, read_labels
-from .records import Record, read_annotation, read_classes, read_frame_name, read_request
+from .records import (
+    Record,
+    read_annotation,
+    read_classes,
+    read_frame_name,
+    read_request,
+    read_reviews,
+)
 from .schema import (
     FORMAT,
     LARGEST_JSON,
@@ -104,6 +111,11 @@ class SessionFile:
     def classes(self) -> Classes:
         """The classes that there are, and which object has which."""
         return read_classes(self.manifest.get("classes", []))  # from version 3 on
+
+    @cached_property
+    def reviews(self) -> dict[int, Review]:
+        """The review state of each object that has one."""
+        return read_reviews(self.manifest.get("reviews", {}))  # from version 4 on
 
     @property
     def placement(self) -> Placement | None:
