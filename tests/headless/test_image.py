@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from skimage import data
 
 from large_frames import Nuclei, nuclei
 from napari_sam import FrameStack, Predictor, PromptError, Prompts, load_model
-from napari_sam.engine import ObjectPrompts, PromptSet
+from napari_sam.engine import EmbeddingCache, ObjectPrompts, PromptSet
 from napari_sam.headless.image import (
     as_row,
     blank_notices,
@@ -20,6 +21,7 @@ from napari_sam.headless.image import (
     segment,
     segment_prompts,
 )
+from napari_sam.session import load, save
 
 COIN, OTHER_COIN = (54, 45), (51, 156)
 COIN_BOX = (34, 22, 74, 67)
@@ -301,3 +303,31 @@ def test_frames_up_to_the_input_are_looked_at_as_a_whole(predictor: Predictor) -
     expected = predictor.refine(embedding, prompts).mask()
     np.testing.assert_array_equal(session.labels == 1, expected)
     assert session.annotation(1, stack.index()).crop is None
+
+
+def test_a_saved_session_of_a_large_frame_continues_with_the_same_pixels(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    large = nuclei(3000)
+    stack = FrameStack.from_array(large.image)
+    session, cache, frame = new_session(stack), EmbeddingCache(), stack.index()
+    first = Prompts.from_points([large.centre(9, 3, 2)])
+    list(segment(session, {(1, frame): first}, predictor, cache=cache))
+    save(session, tmp_path / "large.napari-sam")
+    again = load(tmp_path / "large.napari-sam", stack)
+    assert again.annotation(1, frame) == session.annotation(1, frame)
+    assert again.annotation(1, frame).crop is not None
+
+    y, x = large.centre(9, 3, 2)
+    for each in (session, again):
+        each.annotate(1, frame, first.with_point((y + 40, x), label=0), predictor, cache)
+    np.testing.assert_array_equal(again.labels, session.labels)
+    assert len(cache) == 1, "the correction stays in the part that was looked at"
+    before, request = again.labels.copy(), again.edit(1, frame, first)
+    assert request is not None
+    save(again, tmp_path / "large.napari-sam")
+    waiting = load(tmp_path / "large.napari-sam", stack).pending()
+    assert [each.crops for each in waiting] == [request.crops]
+    again.undo()
+    again.redo()
+    np.testing.assert_array_equal(again.labels, before)

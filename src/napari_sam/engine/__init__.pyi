@@ -36,6 +36,7 @@ from .choices import Shape as Shape
 from .classifier import propose_classes as propose_classes
 from .crop import Box as Box
 from .crop import Crop as Crop
+from .crop import is_large as is_large
 from .crop import whole as whole
 from .detecting import PROMPTERS as PROMPTERS
 from .detecting import Prompter as Prompter
@@ -135,6 +136,7 @@ from .tiles import Tile as Tile
 from .tiles import Tiling as Tiling
 from .tiles import Window as Window
 from .where_to_look import crop_on_screen as crop_on_screen
+from .where_to_look import crops_beside as crops_beside
 from .where_to_look import look as look
 from .where_to_look import where_to_look as where_to_look
 from .writing import alone as alone

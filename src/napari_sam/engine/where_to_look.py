@@ -82,6 +82,19 @@ def crop_on_screen(
     return crop_around(_middle(seen), side, frame_shape, FINE_STEPS)
 
 
+def crops_beside(
+    seen: Box, frame_shape: tuple[int, int], diameter: float | None = None
+) -> list[Crop]:
+    """The crops in which clicks at the border of the screen are looked at first, if others."""
+    on_screen = crop_on_screen(seen, frame_shape, diameter)
+    y0, x0, y1, x1 = seen
+    if on_screen is None or max(y1 - y0, x1 - x0) > 2 * on_screen.long_side:
+        return []
+    places = [(y, x) for y in (y0, (y0 + y1) / 2, y1) for x in (x0, (x0 + x1) / 2, x1)]
+    crops = [_crop_at((y, x, y, x), on_screen.long_side, frame_shape, seen) for y, x in places]
+    return [crop for crop in dict.fromkeys(crops) if crop != on_screen]
+
+
 def look(
     embed: Embed,
     predictor: Predictor,

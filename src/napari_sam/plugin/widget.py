@@ -193,6 +193,7 @@ class SamWidget(QWidget):
         self.models.loaded.connect(self._on_model)
         self.status.cancel_clicked.connect(self._cancel)
         self.source.cell_size.valueChanged.connect(self.object_list.update)
+        self.source.cell_size.valueChanged.connect(self.answering.look_again)
         self.embeddings.embed_clicked.connect(self.answering.embed_all)
         self.review.listed.connect(self._show_low_confidence)
         self.review.class_confirmed.connect(self.classes.follow)

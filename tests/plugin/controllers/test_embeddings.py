@@ -36,9 +36,9 @@ class Watched(EmbeddingCache):
         super().__init__(*args, **options)
         self.asked: list[int] = []
 
-    def embed(self, predictor, stack, index, progress=None):
-        self.asked.append(index[0])
-        return super().embed(predictor, stack, index, progress)
+    def embed(self, predictor, stack, index, progress=None, crop=None):
+        self.asked.append(index[0] if crop is None else crop)
+        return super().embed(predictor, stack, index, progress, crop)
 
 
 class Ahead:
@@ -137,7 +137,9 @@ def test_a_click_in_the_frame_being_embedded_waits_for_it(
         encoded.append(1)
         if len(encoded) == 1:
             work = partial(tasks.embed, ahead.cache, predictor, ahead.stack, frame)
-            click = Job("click", work, print, print, priority=CLICK, subject=(ahead.stack, frame))
+            click = Job(
+                "click", work, print, print, priority=CLICK, subject=(ahead.stack, frame, None)
+            )
             ahead.worker.submit(click)
         return encode(*args, **options)
 

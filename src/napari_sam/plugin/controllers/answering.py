@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer
 
-from napari_sam.engine import FrameIndex, FrameStack, SamError
+from napari_sam.engine import Crop, FrameIndex, FrameStack, SamError
+from napari_sam.plugin.layers.image_view import camera_of
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import EMBED, Job
 from napari_sam.session import Answer, Region, Request, Session
@@ -16,7 +17,7 @@ from .controller import Controller, Window
 from .embeddings import EmbeddingAhead
 
 if TYPE_CHECKING:
-    from napari_sam.engine import Predictor
+    from napari_sam.engine import CachedEmbedding, Predictor
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 OUT_OF_SIGHT = "Show the image in 2D, inside its range, to annotate it."
@@ -49,6 +50,8 @@ class Answering(Controller):
         bridge.frame_changed.connect(self._on_frame)
         bridge.session.requested.connect(self.answer)
         bridge.tools.changed.connect(self.show_ready)
+        bridge.look_at_screen()
+        camera_of(self._viewer).events.connect(self._on_camera)
         self.show_ready()
         self.answer_all()
         self.embed_shown()
@@ -62,6 +65,7 @@ class Answering(Controller):
             bridge.frame_changed.disconnect(self._on_frame)
             bridge.session.requested.disconnect(self.answer)
             bridge.tools.changed.disconnect(self.show_ready)
+            camera_of(self._viewer).events.disconnect(self._on_camera)
             for slot in (FRAME, *(request.key for request in bridge.session.pending())):
                 self._worker.cancel(slot)
 
@@ -76,6 +80,17 @@ class Answering(Controller):
         self.show_ready()
         self._settled.start()
 
+    def _on_camera(self, event: object = None) -> None:
+        """Of a large frame another part is on screen."""
+        if self._bridge is not None and self._bridge.is_large:
+            self._bridge.look_at_screen()
+            self._settled.start()
+
+    def look_again(self, _: object = None) -> None:
+        """Embed what is on screen at another size, if cells are expected to have another one."""
+        if self._bridge is not None and self._bridge.is_large:
+            self._settled.start()
+
     def embed_shown(self) -> None:
         """Embed the frame on screen, so that the first click in it is answered at once."""
         if self._bridge is None or self.predictor is None:
@@ -84,15 +99,16 @@ class Answering(Controller):
         if frame is None:
             self._status.show_idle(OUT_OF_SIGHT)
             return
-        stack = self._bridge.session.stack
+        self._bridge.look_at_screen()
+        stack, crop = self._bridge.session.stack, self._bridge.crop_on_screen
         job = Job(
             FRAME,
-            partial(tasks.embed, self._cache, self.predictor, stack, frame),
+            partial(tasks.embed, self._cache, self.predictor, stack, frame, crop=crop),
             done=partial(self._on_embedded, self.predictor, stack, frame),
             failed=self._tell,
-            progress=partial(self._show_embedding, self.predictor, frame),
+            progress=partial(self._show_embedding, self.predictor, frame, crop),
             priority=EMBED,
-            subject=(stack, frame),
+            subject=(stack, frame, crop),
         )
         self._worker.submit(job)
 
@@ -103,12 +119,13 @@ class Answering(Controller):
             self._ahead.embed_all(self.predictor, session.stack, self._bridge.frame)
 
     def _on_embedded(
-        self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, cached: object
+        self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, cached: CachedEmbedding
     ) -> None:
         if not self._status.bar.isHidden():  # else what the user was told last stays
             self.show_ready()
-        if self._bridge is not None and self._bridge.frame == frame and predictor is self.predictor:
-            self._ahead.look_ahead(predictor, stack, frame)
+        bridge = self._bridge
+        if bridge is not None and bridge.frame == frame and predictor is self.predictor:
+            self._ahead.look_ahead(predictor, stack, frame, cached.crop, bridge.crops_beside)
 
     def answer_all(self) -> None:
         """Decode requests that were made before there was a model or an open panel."""
@@ -120,14 +137,14 @@ class Answering(Controller):
         """Have a request decoded; its frame is embedded first where that is not done yet."""
         if self._bridge is None or self.predictor is None:
             return
-        session = self._bridge.session
+        session, crop = self._bridge.session, next(iter(request.crops), None)
         job = Job(
             request.key,
             partial(tasks.answer, self._cache, self.predictor, session.stack, request),
             done=partial(self._land, session),
             failed=partial(self._on_unanswered, session, request),
-            progress=partial(self._show_embedding, self.predictor, request.frame),
-            subject=(session.stack, request.frame),
+            progress=partial(self._show_embedding, self.predictor, request.frame, crop),
+            subject=(session.stack, request.frame, crop),
         )
         self._worker.submit(job)
 
@@ -139,6 +156,7 @@ class Answering(Controller):
             session.land(answer)
         except SamError as error:
             self._tell(error)
+        self.look_again()
 
     def _on_unanswered(self, session: Session, request: Request, error: Exception) -> None:
         session.fail(request)
@@ -152,10 +170,17 @@ class Answering(Controller):
                 self._bridge.session.fail(request)
 
     def _show_embedding(
-        self, predictor: Predictor, frame: FrameIndex, done: int, total: int
+        self,
+        predictor: Predictor,
+        frame: FrameIndex,
+        crop: Crop | None,
+        done: int,
+        total: int,
     ) -> None:
-        what = ", ".join(str(i) for i in frame if i is not None)
-        text = f"Embedding {f'frame {what}' if what else 'the image'} with {predictor.model.name} …"
+        at = ", ".join(str(i) for i in frame if i is not None)
+        what = f"frame {at}" if at else "the image"
+        part = "" if crop is None else "a part of "
+        text = f"Embedding {part}{what} with {predictor.model.name} …"
         self._status.show_busy(text, done, total)
 
     def show_ready(self, _: object = None) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam.engine import (
+    Crop,
     EmbeddingCache,
     FrameIndex,
     FrameStack,
@@ -30,6 +31,13 @@ AHEAD, ALL, SIZES = "ahead", "all frames", "sizes"  # job slots
 RATE_WINDOW_S = 30.0  # over which the remaining time is estimated: a click in between is forgotten
 
 log = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    """A frame, or a crop of a large one."""
+
+    frame: FrameIndex
+    crop: Crop | None = None
 
 
 class EmbeddingAhead:
@@ -60,19 +68,32 @@ class EmbeddingAhead:
         self._stack: FrameStack | None = None
         self._shown: FrameIndex | None = None
         self._previous: FrameIndex | None = None
-        self._running: FrameIndex | None = None
-        self._waiting: list[FrameIndex] = []
+        self._running: Place | None = None
+        self._waiting: list[Place] = []
         self._marks: deque[tuple[float, int]] = deque()  # when how much was done
         panel.cancel_clicked.connect(self.cancel_all)
         panel.clear_clicked.connect(self.clear)
 
-    def look_ahead(self, predictor: Predictor, stack: FrameStack, shown: FrameIndex) -> None:
-        """Embed the neighbours of a frame that is on screen and embedded, while nobody waits."""
+    def look_ahead(
+        self,
+        predictor: Predictor,
+        stack: FrameStack,
+        shown: FrameIndex,
+        crop: Crop | None = None,
+        beside: Sequence[Crop] = (),
+    ) -> None:
+        """Embed the neighbours of a frame that is on screen and embedded, while nobody waits.
+
+        Of a large frame a crop is on screen: those beside it come first, then the same one in the
+        next frames.
+        """
         if shown != self._shown or stack is not self._stack:
             self._previous = self._shown if stack is self._stack else None
             self._stack, self._shown = stack, shown
-        order = prefetch_order(shown, self._previous, stack) if self.prefetch else []
-        self._waiting = [frame for frame in order if frame != self._running]
+        order = [Place(shown, each) for each in beside]
+        order += [Place(frame, crop) for frame in prefetch_order(shown, self._previous, stack)]
+        order = order if self.prefetch else []
+        self._waiting = [place for place in order if place != self._running]
         if self._running not in order:
             self._embed_next(predictor, stack)
 
@@ -82,28 +103,29 @@ class EmbeddingAhead:
             self._worker.cancel(AHEAD)
             self.show_sizes()
             return
+        frame, crop = self._running
         job = Job(
             AHEAD,
-            partial(tasks.embed, self._cache, predictor, stack, self._running),
+            partial(tasks.embed, self._cache, predictor, stack, frame, crop=crop),
             done=partial(self._on_embedded, predictor, stack, self._running),
             failed=partial(self._on_unreadable, predictor, stack, self._running),
             priority=PREFETCH,
-            subject=(stack, self._running),
+            subject=(stack, frame, crop),
         )
         self._worker.submit(job)
 
     def _on_embedded(
-        self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, result: object
+        self, predictor: Predictor, stack: FrameStack, place: Place, result: object
     ) -> None:
-        if frame == self._running and stack is self._stack:
+        if place == self._running and stack is self._stack:
             self._embed_next(predictor, stack)
 
     def _on_unreadable(
-        self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, error: Exception
+        self, predictor: Predictor, stack: FrameStack, place: Place, error: Exception
     ) -> None:
         """Not requested by the user: the error is shown when the frame is."""
-        log.info("frame %s could not be embedded ahead: %s", frame, error)
-        self._on_embedded(predictor, stack, frame, None)
+        log.info("frame %s could not be embedded ahead: %s", place.frame, error)
+        self._on_embedded(predictor, stack, place, None)
 
     def embed_all(self, predictor: Predictor, stack: FrameStack, shown: FrameIndex | None) -> None:
         """Embed all frames, from the shown one on; those on disk already are skipped."""

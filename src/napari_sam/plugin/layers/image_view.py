@@ -8,10 +8,10 @@ import numpy as np
 from napari.components import Camera, ViewerModel
 from napari.layers import Image
 
-from napari_sam.engine import FrameIndex
+from napari_sam.engine import Crop, FrameIndex, crop_on_screen, crops_beside, is_large
 from napari_sam.session import Region, Session
 
-from .view import go_to_frame, point_in_frame, shown_frame
+from .view import box_on_screen, go_to_frame, point_in_frame, shown_frame
 from .world import to_world
 
 ROOM = 3.0  # an object zoomed to has so many of its own sides to be seen in
@@ -37,6 +37,35 @@ class ImageView:
     def point_in_frame(self, point_world: Sequence[float]) -> tuple[float, float] | None:
         """A position of the cursor as yx in the shown frame; ``None`` outside of it."""
         return point_in_frame(self.viewer, self.image, self.session.stack, self.frame, point_world)
+
+    def look_at_screen(self) -> None:
+        """Tell the session which part of the shown frame is on screen."""
+        corners = corners_on_screen(self.viewer)
+        stack = self.session.stack
+        self.session.seen = box_on_screen(self.viewer, self.image, stack, self.frame, corners)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the shown frame is larger than the network's input."""
+        return self.frame is not None and is_large(self.session.stack.frame_shape_of(self.frame))
+
+    @property
+    def crops_beside(self) -> list[Crop]:
+        """The crops that clicks at the border of the screen are looked at in."""
+        session = self.session
+        if self.frame is None or session.seen is None:
+            return []
+        frame_shape = session.stack.frame_shape_of(self.frame)
+        return crops_beside(session.seen, frame_shape, session.expected_diameter)
+
+    @property
+    def crop_on_screen(self) -> Crop | None:
+        """The part of the shown frame that a click in its middle is looked at in; ``None``: all."""
+        session = self.session
+        if self.frame is None or session.seen is None:
+            return None
+        frame_shape = session.stack.frame_shape_of(self.frame)
+        return crop_on_screen(session.seen, frame_shape, session.expected_diameter)
 
     def go_to(self, object_id: int) -> None:
         """Move the sliders to a frame that holds an object, unless one is shown."""
@@ -89,6 +118,17 @@ def canvas_size(viewer: ViewerModel) -> np.ndarray[tuple[int], np.dtype[np.float
     """Height and width of a viewer's canvas, in pixels of the screen."""
     size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     return np.asarray(size, float)
+
+
+def corners_on_screen(viewer: ViewerModel) -> list[tuple[float, float]]:
+    """The corners of the canvas as positions in the world, on the two axes that are shown.
+
+    From the camera: what layers say of their corners is not right with every transform.
+    """
+    camera = camera_of(viewer)
+    y, x = camera.center[-2:]
+    height, width = canvas_size(viewer) / camera.zoom / 2
+    return [(y + up * height, x + along * width) for up in (-1, 1) for along in (-1, 1)]
 
 
 def camera_of(viewer: ViewerModel) -> Camera:

@@ -8,7 +8,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_sam.engine import FrameIndex, FrameStack, SamError
+from napari_sam.engine import Box, FrameIndex, FrameStack, SamError
 
 from .world import to_data, to_world
 
@@ -40,6 +40,33 @@ def point_in_frame(
     y, x = (float(c) for c, i in zip(point_data, frame, strict=True) if i is None)
     height, width = stack.frame_shape_of(frame)
     return (y, x) if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5 else None
+
+
+def box_on_screen(
+    viewer: ViewerModel,
+    image: Image,
+    stack: FrameStack,
+    frame: FrameIndex | None,
+    corners_world: Sequence[tuple[float, float]],
+) -> Box | None:
+    """The part of a frame around some corners ``(y0, x0, y1, x1)``; ``None`` if it is outside.
+
+    Parameters
+    ----------
+    corners_world
+        Positions on the two axes that are shown.
+    """
+    if frame is None:
+        return None
+    point_world = np.array(viewer.dims.point, float)
+    corners = []
+    for corner in corners_world:
+        point_world[list(viewer.dims.displayed)] = corner
+        point_data = to_data(viewer, image, point_world.tolist())[-stack.ndim :]
+        corners.append([c for c, i in zip(point_data, frame, strict=True) if i is None])
+    last = np.subtract(stack.frame_shape_of(frame), 1)
+    (y0, x0), (y1, x1) = np.clip([np.min(corners, 0), np.max(corners, 0)], 0, last).tolist()
+    return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
 
 
 def id_at(labels: Labels, frame: FrameIndex | None, point_yx: tuple[float, float] | None) -> int:

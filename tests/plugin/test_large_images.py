@@ -1,0 +1,92 @@
+"""Images far larger than the network's input in a real window: what is on screen is looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from large_frames import nuclei
+from napari_sam.plugin.layers.image_view import camera_of
+
+FRAME = (None, None)
+
+
+def zoom_to(user, y: float, x: float, zoom: float) -> None:
+    """Bring a place to the middle of the canvas, at so many screen pixels a pixel."""
+    camera = camera_of(user.viewer)
+    camera.zoom = zoom
+    camera.center = (0, y, x)
+    user.ready()
+
+
+@pytest.mark.slow
+def test_a_click_selects_the_nucleus_under_it(open_window) -> None:
+    large = nuclei(10_000)
+    user = open_window(large.image)
+    session = user.widget.bridge.session
+
+    # All of the image is on screen
+    user.click(large.centre(9, 13, 11))
+    user.ready()
+    assert large.iou(session.labels, 1, 9, 13, 11) > 0.9
+
+    # Zoomed in: answered by what is on screen
+    zoom_to(user, *large.centre(20, 5, 3), zoom=1.0)
+    seen = session.seen
+    assert seen is not None
+    on_screen = user.widget.bridge.crop_on_screen
+    assert on_screen.long_side == 1024
+    user.press("n")
+    user.click(large.centre(20, 5, 3))
+    user.ready()
+    assert large.iou(session.labels, 2, 20, 5, 3) > 0.9
+    assert session.current(2, FRAME).crop == on_screen
+
+    # A correction stays there, undo and redo give the same pixels
+    before = session.labels.copy()
+    y, x = large.centre(20, 5, 3)
+    user.click((y + 4, x + 4))
+    user.ready()
+    assert session.current(2, FRAME).crop == on_screen
+    after = session.labels.copy()
+    user.widget.active.undo()
+    np.testing.assert_array_equal(session.labels, before)
+    user.widget.active.redo()
+    np.testing.assert_array_equal(session.labels, after)
+
+
+@pytest.mark.slow
+def test_what_is_looked_at_follows_the_screen_and_the_cells(open_window, most_work) -> None:
+    large = nuclei(3000)
+    user = open_window(large.image, scale=(0.5, 0.5), translate=(30, -20))
+    bridge = user.widget.bridge
+
+    def world(y: float, x: float) -> tuple[float, float]:
+        return 30 + y / 2, -20 + x / 2
+
+    # What is on screen, whatever the transform
+    zoom_to(user, *world(1000, 1700), zoom=2.0)
+    y0, x0, y1, x1 = bridge.session.seen
+    assert ((y0 + y1) / 2, (x0 + x1) / 2) == pytest.approx((1000, 1700), abs=1)
+    height, width = np.array(user.canvas.size) / 2.0 / 0.5
+    assert (y1 - y0, x1 - x0) == pytest.approx((height, width), rel=0.02)
+    assert bridge.crop_on_screen.long_side == 1024
+
+    # The size of the cells segmented lately; what the user says counts more
+    for n in range(3):
+        user.press("n")
+        user.click(world(*large.centre(n + 10, 2, 3)))
+        user.ready()
+    assert bridge.session.usual_diameter == pytest.approx(30, abs=3)
+    assert bridge.crop_on_screen.long_side == 512
+    user.widget.source.cell_size.setValue(60)
+    user.ready()
+    assert bridge.crop_on_screen.long_side == 1024
+
+    def pan() -> None:
+        for step in range(20):
+            camera_of(user.viewer).center = (0, *world(1000 + 40 * step, 1700 - 30 * step))
+            user.qtbot.wait(10)
+
+    assert most_work(pan) < 0.1
+    user.ready()
