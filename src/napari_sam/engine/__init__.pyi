@@ -36,7 +36,6 @@ from .choices import Shape as Shape
 from .classifier import propose_classes as propose_classes
 from .crop import Box as Box
 from .crop import Crop as Crop
-from .crop import is_large as is_large
 from .crop import whole as whole
 from .detecting import PROMPTERS as PROMPTERS
 from .detecting import Prompter as Prompter
