@@ -11,7 +11,7 @@ import trimesh
 from PIL import Image
 
 from labelled_cases import RING
-from napari_sam.engine import FrameStack, Labelled, SamError
+from napari_sam.engine import FrameStack, Labelled, SamError, colour_of
 from napari_sam.formats import export
 
 STACK = FrameStack.from_array((np.stack([RING, RING]) * 40).astype(np.uint8), limits=(0, 255))
@@ -38,6 +38,37 @@ def test_outlines_on_the_image(tmp_path: Path) -> None:
     assert root.find(f"{svg}text").text == "1 µm"
     assert float(root.find(f"{svg}rect").get("width")) == 2
     assert (tmp_path / "svg" / "frame_0001.svg").is_file()
+
+
+def test_outlines_in_pixels(tmp_path: Path) -> None:
+    export(OBJECTS, tmp_path / "png", "overlay-png", image=STACK)
+    names = sorted(file.name for file in (tmp_path / "png").iterdir())
+    assert names == ["frame_0000.png", "frame_0001.png"]
+    with Image.open(tmp_path / "png" / "frame_0000.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    n = len(pixels) // len(RING)  # each pixel is n × n
+    assert pixels.shape == (n * RING.shape[0], n * RING.shape[1], 3)
+    assert max(pixels.shape) >= 1000
+    middle = pixels[n // 2 :: n, n // 2 :: n, 0]
+    np.testing.assert_array_equal(middle[:9], (RING * 40)[:9], "the image is seen between lines")
+    corner = pixels[n : n + 2, 2 * n]  # on the upper side of the ring
+    np.testing.assert_array_equal(corner[0], np.round(colour_of(1)))
+    white = (pixels == 255).all(-1)
+    assert white[-3 * n :].any(axis=0).sum() == pytest.approx(2 * n, abs=n), "a bar of 1 µm"
+
+
+def test_an_animation_goes_through_the_frames(tmp_path: Path) -> None:
+    path = tmp_path / "movie.gif"
+    export(OBJECTS, path, image=STACK)
+    with Image.open(path) as movie:
+        assert (movie.format, movie.n_frames, movie.info["duration"]) == ("GIF", 2, 200)
+        assert max(movie.size) == 800
+        first = np.asarray(movie.convert("RGB"))
+        movie.seek(1)
+        assert (np.asarray(movie.convert("RGB")) != first).any(), "the second frame has no objects"
+    export(Labelled.of(RING), tmp_path / "one.gif", image=FrameStack.from_array(RING))
+    with Image.open(tmp_path / "one.gif") as movie:
+        assert movie.n_frames == 1
 
 
 @pytest.mark.parametrize("kind", ["stl", "obj", "ply"])

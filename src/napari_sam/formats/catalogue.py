@@ -180,6 +180,27 @@ FORMATS: dict[str, Format] = {
             is_folder=True,
             needs_image=True,
         ),
+        Format(
+            "overlay-png",
+            "outlines on the image as PNG",
+            (),
+            _holds("scale"),
+            reads=False,
+            is_folder=True,
+            needs_image=True,
+            module="drawn",
+            arguments={"kind": "png"},
+        ),
+        Format(
+            "animation",
+            "an animated GIF with outlines",
+            (".gif",),
+            _holds("scale"),
+            reads=False,
+            needs_image=True,
+            module="drawn",
+            arguments={"kind": "gif"},
+        ),
         *(
             Format(
                 f"meshes-{kind}",

@@ -47,18 +47,25 @@ def write(objects: Labelled, path: Path, image: FrameStack) -> None:
             file.write(f"</g>\n{_scale_bar(objects)}</svg>\n")
 
 
-def _scale_bar(objects: Labelled) -> str:
+def scale_bar(objects: Labelled) -> tuple[float, str] | None:
+    """How long a scale bar of a round number is in pixels, and its text; none without a unit."""
     size, unit = objects.scale[-1], objects.units[-1]
     if unit == "pixel":
-        return ""
-    height, width = objects.shape[-2:]
-    most = SHARE * width * size
+        return None
+    most = SHARE * objects.shape[-1] * size
     power = 10 ** math.floor(math.log10(most))
     length = max(step * power for step in STEPS if step * power <= most)
+    return length / size, f"{length:g} {SHORT.get(unit, unit)}"
+
+
+def _scale_bar(objects: Labelled) -> str:
+    found = scale_bar(objects)
+    if found is None:
+        return ""
+    height, width = objects.shape[-2:]
     margin, thick = 0.03 * width, max(1.0, height / 80)
-    bar = length / size
+    bar, text = found
     left, top = width - margin - bar, height - margin - thick
-    text = f"{length:g} {SHORT.get(unit, unit)}"
     return (
         f'<rect x="{left:g}" y="{top:g}" width="{bar:g}" height="{thick:g}" fill="white"/>\n'
         f'<text x="{left + bar / 2:g}" y="{top - thick:g}" fill="white" text-anchor="middle" '
