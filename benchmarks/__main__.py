@@ -40,6 +40,7 @@ ROWS = {  # what each row runs
 ON_REQUEST = {  # these take many minutes, or a GPU
     "vit_h_reference": ("encoder.py", "vit_h", "--threads", "1", "--repeats", "1"),
     "gpu": ("gpu.py",),
+    "large": ("large.py",),
 }
 
 

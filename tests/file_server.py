@@ -1,4 +1,4 @@
-"""One file over HTTP on this machine, as well or as badly behaved as a test wants it."""
+"""A file, or a folder, over HTTP on this machine, as well or badly behaved as a test wants it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -87,3 +88,48 @@ def answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
             server.released.wait()
     except ConnectionError:  # the client cancelled
         request.close_connection = True
+
+
+@dataclass
+class FolderServer:
+    """A folder that is served without a listing, and which of its files were asked for."""
+
+    folder: Path
+    drops: str = "nothing"  # files whose path ends so break off in the middle
+    refuses: str = "nothing"  # those are answered with an error of the server
+    asked: list[str] = field(default_factory=list)
+    url: str = ""
+
+
+@contextmanager
+def serving_folder(server: FolderServer) -> Iterator[FolderServer]:
+    """Serve on a free port of 127.0.0.1; `server.url` is the folder's address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.lstrip("/")
+            server.asked.append(path)
+            file = server.folder / path
+            if path.endswith(server.refuses) or not file.is_file():
+                self.send_error(500 if path.endswith(server.refuses) else 404)
+                return
+            content = file.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            n = len(content) // 2 if path.endswith(server.drops) else len(content)
+            self.wfile.write(content[:n])
+            self.close_connection = n < len(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        server.url = f"http://127.0.0.1:{http.server_address[1]}"
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join()

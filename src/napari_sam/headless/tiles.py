@@ -64,8 +64,8 @@ class Source:
     def of_file(cls, path: Path, stack: FrameStack, axes: str | None) -> Source:
         """An image file, with the size of a pixel that it tells."""
         scale, units = scales_of(read_scales(path), axes) or (None, None)
-        changed = path.stat().st_mtime_ns
-        return cls(stack, f"{path.absolute()} of {changed}", axes, scale, units)
+        name = f"{path.absolute()} of {path.stat().st_mtime_ns}" if path.exists() else str(path)
+        return cls(stack, name, axes, scale, units)
 
 
 @dataclass

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FrameError
-from ..guard import decoding, in_time
+from ..guard import FOLDER_S, decoding, in_time
 from .arrays import NPY_SUFFIXES, npy_series
 from .folders import folder_series, natural
 from .pictures import PICTURE_SUFFIXES, picture_series
+from .places import address_of
 from .series import Series, choose, listed
 from .tiff import TIFF_SUFFIXES, tiff_series
 from .zarrs import is_zarr, zarr_series
@@ -24,6 +25,7 @@ LARGE_FRAME = 512 * 2**20
 MOST_GAIN = 1100
 MANY_CHUNKS = 20_000  # of a frame; each takes time, even if it is not there
 LEAST_CHUNK = 8  # bytes
+UNREACHED = "Check the address, the network, and that the server lets you read it."
 LABELS_NAME = re.compile(r"\.labels\.|_seg\.npy$")  # not images to annotate
 
 
@@ -44,7 +46,8 @@ def read_image(
     - TIFF and its kin (OME-TIFF, ImageJ, .lsm, .svs, .ndpi, .btf): frame by frame if it is large.
     - PNG, JPEG, BMP and other pictures: palettes become colours; EXIF rotation is not applied, so
       that pixels stay where other programs see them. An animation is a movie.
-    - Zarr 2 and 3: an array, an OME-Zarr image with all its levels, a field of a plate.
+    - Zarr 2 and 3: an array, an OME-Zarr image with all its levels, a field of a plate; in a
+      folder, in a zip file, or at an address (https://…, s3://…).
     - .npy, and the `_seg.npy` of Cellpose where it holds its image.
     - A folder of such files: a movie of them, in natural order.
 
@@ -85,7 +88,11 @@ def open_image(
     indexed
         Take a palette's indices instead of its colours: labels are saved so.
     """
-    path = Path(path)
+    address, path = address_of(path), Path(path)
+    if address is not None:
+        with decoding(address, UNREACHED):
+            given = (address, series, axes)
+            return in_time(path, lambda: _open_address(*given), seconds=FOLDER_S)
     if not os.path.exists(path):
         raise FrameError(f"There is no file {path}. Check its name and folder.")
     with decoding(path):
@@ -101,6 +108,15 @@ def _open(path: Path, series: str | int | None, axes: str | None, *, indexed: bo
         _check_size(path, level, letters)
     others = listed(found) if series is None and len(found) > 1 else ""
     return OpenedImage(data, letters, others)
+
+
+def _open_address(address: str, series: str | int | None, axes: str | None) -> OpenedImage:
+    """As `_open`; how much is stored there, nobody says."""
+    found, is_plate = zarr_series(address)
+    chosen = choose(address, found, series, must_choose=is_plate)
+    data, said = chosen.load()
+    others = listed(found) if series is None and len(found) > 1 else ""
+    return OpenedImage(data, said if axes is None else axes.upper(), others)
 
 
 def list_series(path: Path) -> list[Series]:
@@ -150,6 +166,8 @@ def _series(path: Path, *, indexed: bool) -> tuple[list[Series], bool]:
         frames = [file for file in path.iterdir() if file.is_file() and is_readable(file)]
         return [folder_series(path, frames, lambda file: open_image(file, indexed=indexed))], False
     suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return zarr_series(path)
     if suffix in TIFF_SUFFIXES:
         return tiff_series(path, indexed=indexed), False
     if suffix in PICTURE_SUFFIXES:

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from xml.etree import ElementTree
 
 import tifffile
-import zarr
 
-from ..guard import decoding, in_time
+from ..guard import FOLDER_S, decoding, in_time
+from .places import address_of, open_node
 from .tiff import TIFF_SUFFIXES
 from .zarrs import is_zarr, ome_axes
 
@@ -31,8 +31,10 @@ def read_scales(path: str | Path) -> Scales:
     FrameError
         If the file is broken.
     """
-    path = Path(path)
-    with decoding(path):
+    address, path = address_of(path), Path(path)
+    with decoding(address or path):
+        if address is not None or path.suffix.lower() == ".zip":
+            return in_time(path, lambda: _of_zarr(address or path), seconds=FOLDER_S)
         if path.is_dir():
             return in_time(path, lambda: _of_zarr(path)) if is_zarr(path) else {}
         if path.suffix.lower() in TIFF_SUFFIXES:
@@ -87,8 +89,8 @@ def _of_imagej(about: Mapping[str, Any], page: Any) -> Scales:
     return _checked(found)
 
 
-def _of_zarr(path: Path) -> Scales:
-    node: Any = zarr.open(path, mode="r")
+def _of_zarr(path: Path | str) -> Scales:
+    node = open_node(path)
     attributes = node.attrs.get("ome", node.attrs)
     image = next(iter(attributes.get("multiscales", ())), None)
     if image is None or not image.get("axes"):

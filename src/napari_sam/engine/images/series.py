@@ -25,7 +25,11 @@ class Series:
 
 
 def choose(
-    path: Path, series: Sequence[Series], wanted: str | int | None, *, must_choose: bool = False
+    path: Path | str,
+    series: Sequence[Series],
+    wanted: str | int | None,
+    *,
+    must_choose: bool = False,
 ) -> Series:
     """The series of this name or number, counted from 0; the first if none was requested.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import zarr
 
 from ..errors import FrameError
 from .codecs import checked
+from .places import open_node
 from .series import Pixels, Series, size_of
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -35,32 +36,32 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).exists() for name in ZARR_FILES)
 
 
-def zarr_series(path: Path) -> tuple[list[Series], bool]:
-    """The images in a folder, and whether one has to be chosen among them.
+def zarr_series(path: Path | str) -> tuple[list[Series], bool]:
+    """The images in a folder, a zip file or at an address, and whether one has to be chosen.
 
     Raises
     ------
     FrameError
         If there is none.
     """
-    node: Any = zarr.open(path, mode="r")
+    node, name = open_node(path), PurePath(path).name
     if isinstance(node, zarr.Array):
-        return [_array(path.name, node)], False
+        return [_array(name, node)], False
     if "plate" in _ome(node):
         fields = list(_fields(node, _ome(node)["plate"]))
         return _found(path, node, fields), True
     if "bioformats2raw.layout" in _ome(node):
-        images = sorted((name for name in node.group_keys() if name.isdecimal()), key=int)
-        found = [each for name in images for each in _images(node[name], name)]
+        images = sorted((each for each in node.group_keys() if each.isdecimal()), key=int)
+        found = [each for image in images for each in _images(node[image], image)]
         return _found(path, node, found), False
-    found = list(_images(node, path.name))
+    found = list(_images(node, name))
     if found:
         return found, False
-    arrays = [_array(name, node[name]) for name in sorted(node.array_keys())]
+    arrays = [_array(each, node[each]) for each in sorted(node.array_keys())]
     return _found(path, node, arrays), True
 
 
-def _found(path: Path, node: Any, series: list[Series]) -> list[Series]:
+def _found(path: Path | str, node: Any, series: list[Series]) -> list[Series]:
     if not series:
         groups = ", ".join(sorted(node.group_keys())) or "none"
         raise FrameError(

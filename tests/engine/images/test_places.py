@@ -1,0 +1,139 @@
+"""Zarr in zip files and at addresses: only what is needed is read, and what fails is said."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import zarr
+
+from file_server import FolderServer, serving_folder
+from napari_sam.engine import FramePart, FrameStack, read_scales
+from napari_sam.engine.errors import FrameError
+from napari_sam.engine.images import open_image
+from napari_sam.engine.images.places import address_of
+
+PIXELS = np.random.default_rng(0).integers(1, 255, (64, 96), np.uint8)
+
+
+def write(path: Path, version: Literal["0.4", "0.5"] = "0.5", name: str = "image.zarr") -> Path:
+    """An OME-Zarr of two levels without consolidated metadata."""
+    group = zarr.open_group(path / name, mode="w", zarr_format=2 if version == "0.4" else 3)
+    for n in (0, 1):
+        pixels = PIXELS[:: 2**n, :: 2**n]
+        group.create_array(str(n), data=pixels, chunks=(16, 16))
+    axes = [{"name": each, "type": "space", "unit": "micrometer"} for each in "yx"]
+    datasets = [
+        {"path": str(n), "coordinateTransformations": [{"type": "scale", "scale": [s, s]}]}
+        for n, s in ((0, 0.5), (1, 1.0))
+    ]
+    about = {"multiscales": [{"version": version, "axes": axes, "datasets": datasets}]}
+    group.attrs.update(about if version == "0.4" else {"ome": {"version": version, **about}})
+    return path / name
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[FolderServer]:
+    write(tmp_path)
+    write(tmp_path, "0.4", "old.zarr")
+    with serving_folder(FolderServer(tmp_path)) as serving:
+        yield serving
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("https://host/a.zarr", "https://host/a.zarr"),
+        (Path("https://host/a.zarr/"), "https://host/a.zarr"),
+        (Path("s3://bucket/a.zarr"), "s3://bucket/a.zarr"),
+        ("a.zarr", None),
+        (Path("/data/http/a.zarr"), None),
+        (Path("C:/a.zarr"), None),
+    ],
+)
+def test_an_address_is_known_though_a_path_has_one_slash(path, address):
+    assert address_of(path) == address
+
+
+@pytest.mark.parametrize("name", ["image.zarr", "old.zarr"])
+def test_over_http_only_the_chunks_of_a_part_are_read(server, name):
+    opened = open_image(Path(f"{server.url}/{name}"))  # as a command gets it
+    assert opened.axes == "YX"
+    stack = FrameStack.from_array(opened.data, axes=opened.axes, limits=(0, 255))
+    before = len(server.asked)
+    part = FramePart.of(stack, (None, None), (16, 32, 32, 64), 1.0)
+    np.testing.assert_array_equal(part.frame((None, None))[..., 0], PIXELS[16:32, 32:64])
+    assert len(server.asked) - before == 2
+    assert read_scales(f"{server.url}/{name}") == {
+        "Y": (0.5, "micrometer"),
+        "X": (0.5, "micrometer"),
+    }
+
+
+def test_a_server_that_breaks_off_is_an_error_and_no_black_chunk(server):
+    server.drops = "0/c/1/2"
+    opened = open_image(f"{server.url}/image.zarr")
+    stack = FrameStack.from_array(opened.data, axes=opened.axes)
+    with pytest.raises(FrameError, match=r"Frame \(None, None\) could not be read: .*still there"):
+        stack.frame((None, None), long_side=None)
+
+
+def test_an_error_of_the_server_is_no_missing_chunk(server):
+    server.refuses = "0/c/1/2"
+    opened = open_image(f"{server.url}/image.zarr")
+    stack = FrameStack.from_array(opened.data, axes=opened.axes)
+    with pytest.raises(FrameError, match=r"could not be read: .*500"):
+        stack.frame((None, None), long_side=None)
+
+
+def test_a_chunk_that_is_not_there_is_empty_as_zarr_has_it(server):
+    (server.folder / "image.zarr/0/c/1/2").unlink()
+    opened = open_image(f"{server.url}/image.zarr")
+    stack = FrameStack.from_array(opened.data, axes=opened.axes, limits=(0, 255))
+    shown = stack.frame((None, None), long_side=None)[..., 0]
+    assert not shown[16:32, 32:48].any()
+    np.testing.assert_array_equal(shown[32:], PIXELS[32:])
+
+
+@pytest.mark.parametrize("name", ["nothing.zarr", "image.zarr/c"])
+def test_where_there_is_no_zarr_it_is_said(server, name):
+    with pytest.raises(FrameError, match=r"There is no Zarr at http.*zarr\.json"):
+        open_image(f"{server.url}/{name}")
+
+
+def test_a_server_that_is_not_there(server):
+    with pytest.raises(FrameError, match=r"could not be read: .*Check the address"):
+        open_image("http://127.0.0.1:9/image.zarr")
+
+
+def test_a_missing_package_is_named(monkeypatch, server):
+    monkeypatch.setattr("napari_sam.engine.images.places.FsspecStore.from_url", _no_package)
+    with pytest.raises(FrameError, match=r"pip install 'napari-sam-annotator\[s3\]'"):
+        open_image("s3://bucket/image.zarr")
+
+
+def _no_package(*_: object, **__: object) -> None:
+    raise ImportError("Install s3fs to access S3")
+
+
+@pytest.mark.parametrize("inside", ["", "image.zarr/"])
+def test_a_zip_file_holds_the_zarr_or_its_folder(tmp_path, inside):
+    folder = write(tmp_path)
+    with zipfile.ZipFile(tmp_path / "image.zarr.zip", "w") as file:
+        for each in folder.rglob("*"):
+            file.write(each, f"{inside}{each.relative_to(folder)}")
+    opened = open_image(tmp_path / "image.zarr.zip")
+    assert opened.axes == "YX"
+    np.testing.assert_array_equal(opened.data[0][...], PIXELS)
+    assert read_scales(tmp_path / "image.zarr.zip")["X"] == (0.5, "micrometer")
+
+
+def test_a_zip_file_of_something_else(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("letter.txt", "Dear")
+    with pytest.raises(FrameError, match="There is no Zarr at"):
+        open_image(tmp_path / "a.zip")
