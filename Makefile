@@ -5,7 +5,7 @@
 # make test-oldest  the same tests with the lowest versions that pyproject.toml allows
 # make test-pyside  those that open a window, with PySide6 in place of PyQt6
 # make dist         wheel and source archive in dist/, checked, installed and used in a fresh environment
-# make web          the page for browsers, in src/napari_sam/web/page/; needs Node.js and npm
+# make web          the page for browsers, in src/napari_sam/web/page.html; needs Node.js and npm
 # make site         the documentation as a website, in site/
 # make docs         the pictures of the documentation, made again from the running program; PICTURES="labels"
 # make fuzz         thousands of damaged inputs: none may hang, use much memory or end in a traceback
@@ -26,7 +26,7 @@ WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 PYTEST := $(BIN)/pytest $(SIDE_BY_SIDE)
 
-PAGE := src/napari_sam/web/page/page.html
+PAGE := src/napari_sam/web/page.html
 
 .PHONY: demo test quick lint test-oldest test-pyside web page-to-test dist site docs bench fuzz pocket setup system clean
 
@@ -72,7 +72,10 @@ test-pyside: system
 
 web: $(PAGE)
 
-$(PAGE): web/build.mjs web/package-lock.json $(wildcard web/src/* web/src/*/*)
+web/graphs/network.json: src/napari_sam/web/graphs.py $(wildcard src/napari_sam/model/pocket/*.py) src/napari_sam/weights/pocket.safetensors | $(STAMP)
+	$(BIN)/python -m napari_sam.web.graphs web/graphs
+
+$(PAGE): web/graphs/network.json web/build.mjs web/package-lock.json $(wildcard web/src/* web/src/*/*)
 	@command -v npm >/dev/null || { echo "The page needs Node.js 20 and npm (Debian: nodejs npm)." >&2; exit 1; }
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent check && node build.mjs
 
@@ -110,4 +113,4 @@ pocket: setup
 	$(BIN)/python -m napari_sam.training.pocket.scores $(DATA) runs/pocket.safetensors
 
 clean:
-	rm -rf web/node_modules $(dir $(PAGE)) $(VENV) .venv-oldest .venv-pyside demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf web/node_modules web/graphs $(PAGE) $(VENV) .venv-oldest .venv-pyside demo dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
     windows = ("window", "propagate", "automatic-page", "classes", "results-page")
-    windows += ("folder", "prompting", "reviews")
+    windows += ("folder", "prompting", "reviews", "page")
     for name in names or (*MAKERS, *windows):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
@@ -62,6 +62,8 @@ def main(names: list[str]) -> None:
             in_a_window("make_results.py", PICTURES / "results-page.png")
         elif name == "reviews":
             in_a_window("make_reviews.py", PICTURES / "reviews.png")
+        elif name == "page":
+            in_a_window("make_page.py", PICTURES / "page.png")
         else:
             save(MAKERS[name](predictor), name)
 

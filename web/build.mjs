@@ -1,8 +1,8 @@
 /**
  * Builds the page: one file that needs nothing else, into the package.
  *
- * What runs is in it as <script data-part="…">: onnxruntime's WebAssembly and the worker. The
- * networks and the image are added when a page is made (napari-sam export web).
+ * What it needs is in it as <script data-part="…">: onnxruntime's WebAssembly, the worker, and the
+ * graphs that `python -m napari_sam.web.graphs graphs` wrote. An image is added by `napari-sam page`.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const OUT = process.argv[2] ?? join(HERE, "..", "src", "napari_sam", "web", "page", "page.html");
+const OUT = process.argv[2] ?? join(HERE, "..", "src", "napari_sam", "web", "page.html");
 const RUNTIME = join(HERE, "node_modules", "onnxruntime-web", "dist", "ort-wasm-simd-threaded.wasm");
 const RUNTIME_SHA256 = "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"; // of onnxruntime-web 1.30.0
 
@@ -41,7 +41,11 @@ const policy = [
   "default-src 'none'", `script-src ${hashOf(script)} 'wasm-unsafe-eval'`, `style-src ${hashOf(style)}`,
   "worker-src blob:", "base-uri 'none'", "form-action 'none'",
 ].join("; ");
-const parts = [part("worker.js", await bundle("network/worker.ts", "iife")), part("runtime.wasm.gz", gzipSync(runtime, { level: 9 }))];
+const graph = (name) => part(`${name}.gz`, gzipSync(readFileSync(join(HERE, "graphs", name)), { level: 9 }));
+const parts = [
+  part("worker.js", await bundle("network/worker.ts", "iife")), part("runtime.wasm.gz", gzipSync(runtime, { level: 9 })),
+  graph("encoder.onnx"), graph("decoder.onnx"), graph("network.json"),
+];
 
 const page = readFileSync(join(HERE, "src", "page.html"), "utf8")
   .replace("{{policy}}", () => policy)

@@ -55,6 +55,7 @@ async function begin(): Promise<void> {
 async function open(file: Blob, name: string, isOfPage: boolean): Promise<void> {
   say(`Opening ${name} …`);
   const stack = await openImage(file, name);
+  await stack.frame(0); // a damaged image does not take the place of the one that is open
   const key = `${name}/${file.size}/${[...stack.leading, stack.height, stack.width].join("x")}`;
   const kept = await store?.get(key).catch(() => null);
   const archive = isOfPage && !kept ? await part("session.zip") : null;
@@ -77,8 +78,9 @@ async function work(stack: ImageStack, key: string, image: Blob | null, opened: 
   await autosave?.flush();
   current = { key, image };
   const session = opened?.session ?? new Session(stack.height, stack.width);
-  const files = new SessionFiles(session, stack, opened?.manifest ?? null, contentOf(stack));
+  const files = new SessionFiles(session, stack, opened?.manifest ?? null, contentOf(stack).catch(() => null));
   autosave = new Autosave(store, { key, name: stack.name, image }, files, {
+    saving: () => showSaved("Saving …", false),
     saved: (when) => showSaved(`Saved in this browser ${when.toLocaleTimeString([], { timeStyle: "short" })}`, false),
     failed: (sentence) => {
       notify(sentence);

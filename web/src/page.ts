@@ -14,6 +14,7 @@ import { listen, type Tool } from "./view/pointer";
 import { Viewer } from "./view/viewer";
 import { Work } from "./work";
 
+const TOKENS = [0, 1, 2, 3]; // of the single mask and the candidates
 const TOOLS: readonly Tool[] = ["point", "box", "lasso", "brush"];
 
 export class Page {
@@ -319,10 +320,12 @@ export class Page {
   }
 
   private nextCandidate(): void {
-    const { answer } = this;
-    if (!answer?.candidates.length) return say("Click on an object first: then there are candidates.");
-    const at = answer.candidates.findIndex(({ token }) => token === answer.token);
-    this.work!.choose(answer.candidates[(at + 1) % answer.candidates.length]!.token);
+    const { answer, work } = this;
+    const newest = work!.session.newest(work!.frame);
+    if (!newest?.drawings.length) return say("Click on an object first: then there are candidates.");
+    const tokens = answer?.candidates.map(({ token }) => token) ?? TOKENS;
+    const at = tokens.indexOf(answer?.token ?? newest.candidate ?? 0);
+    work!.choose(tokens[(at + 1) % tokens.length]!);
   }
 
   private chooseTool(tool: Tool): void {

@@ -15,7 +15,7 @@ export async function part(name: string): Promise<Uint8Array | null> {
 /** A part that the page cannot work without. */
 export async function neededPart(name: string): Promise<Uint8Array> {
   const found = await part(name);
-  if (!found) throw new Failure("This page is not complete. Make it again with napari-sam export web.");
+  if (!found) throw new Failure("This page is not complete. Make it again with napari-sam page.");
   return found;
 }
 

@@ -17,6 +17,7 @@ from .evaluate import evaluate
 from .export import export, import_
 from .measure import measure
 from .models import app as models
+from .page import page
 from .printing import one_line, quiet_libraries, tell
 from .segment import demo, segment
 from .session import app as sessions
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-at_work = (segment, auto, alike, propagate, track, classify, measure, export, embed)
+at_work = (segment, auto, alike, propagate, track, classify, measure, export, page, embed)
 for command in (*at_work, batch, demo, evaluate, bench, train):
     app.command()(command)
 app.command("import")(import_)

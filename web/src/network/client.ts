@@ -20,6 +20,11 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** A function that returns a vector of 128 bit: the smallest module that needs SIMD. */
+const SIMD = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]);
+
 /** Thrown to who asked when a newer order took the place of an older one. */
 export class Overtaken extends Error {}
 
@@ -28,6 +33,7 @@ export class NetworkClient {
   private readonly waiting: Waiting[] = [];
   private current: Waiting | null = null;
   private id = 0;
+  private started = false; // nothing else is ordered before
 
   constructor(url: string) {
     this.worker = new Worker(url);
@@ -38,8 +44,14 @@ export class NetworkClient {
     };
   }
 
+  /** Throws a Failure where the network cannot run. */
   async start(runtime: ArrayBuffer, encoder: Uint8Array, decoder: Uint8Array, config: Description): Promise<void> {
+    if (typeof WebAssembly === "undefined" || !WebAssembly.validate(SIMD)) {
+      throw new Failure("This browser is too old to run the network (no WebAssembly SIMD). Update it.");
+    }
     await this.order({ kind: "start", runtime, encoder, decoder, config } as Unnumbered, 9, "start");
+    this.started = true;
+    this.next();
   }
 
   /** Forget the embeddings of another image. */
@@ -76,6 +88,7 @@ export class NetworkClient {
 
   private next(): void {
     if (this.current || !this.waiting.length) return;
+    if (!this.started && !this.waiting.some(({ order }) => order.kind === "start")) return;
     const first = this.waiting.reduce((best, each, n) => (each.urgency > this.waiting[best]!.urgency ? n : best), 0);
     this.current = this.waiting.splice(first, 1)[0]!;
     this.worker.postMessage({ ...this.current.order, id: ++this.id });

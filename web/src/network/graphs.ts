@@ -1,6 +1,5 @@
 /** The graphs of docs/onnx.md in onnxruntime's CPU build, one thread: a page has no more. */
 import * as ort from "onnxruntime-web/wasm";
-import { Failure } from "../failure";
 import { decode, encode, type PocketConfig, type PocketGraphs } from "./pocket";
 import type { Network } from "./predictor";
 import { planes, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
@@ -18,9 +17,6 @@ export interface Description extends PocketConfig {
 export async function loadNetwork(
   runtime: ArrayBuffer, encoder: Uint8Array, decoder: Uint8Array, config: Description,
 ): Promise<Network> {
-  if (!WebAssembly.validate(SIMD)) {
-    throw new Failure("This browser is too old to run the network (no WebAssembly SIMD). Update it.");
-  }
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = runtime;
   const options: ort.InferenceSession.SessionOptions = {
@@ -38,11 +34,6 @@ export async function loadNetwork(
     maskShape: (features) => [features[0]![3]!.height, features[0]![3]!.width],
   };
 }
-
-/** A function that adds two vectors of 128 bit: the smallest module that needs SIMD. */
-const SIMD = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
-]);
 
 const FEATURES = ["coarse", "middle", "fine", "edges", "kernel"] as const;
 

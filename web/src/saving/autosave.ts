@@ -6,6 +6,7 @@ import type { Files } from "./zip";
 const SOON = 400; // milliseconds after the last change
 
 export interface AutosaveEvents {
+  saving(): void;
   saved(when: Date): void;
   failed(sentence: string): void;
 }
@@ -54,6 +55,7 @@ export class Autosave {
 
   private soon(): void {
     this.unsaved = true;
+    if (!this.told) this.events.saving();
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.flush(), SOON);
   }
@@ -64,7 +66,7 @@ export class Autosave {
       this.unsaved = false;
       await this.store.put({ ...this.work, files: await this.files(), saved: Date.now() });
       this.told = false;
-      this.events.saved(new Date());
+      if (!this.unsaved) this.events.saved(new Date());
     } catch {
       this.unsaved = true;
       if (this.told) return;

@@ -76,6 +76,8 @@ export function writeAnnotation(objectId: number, annotation: Annotation, shape:
     doubt: annotation.doubt,
     stopped: annotation.stopped,
     source: annotation.source && [...annotation.source],
+    crop: annotation.crop && [...annotation.crop],
+    crops: annotation.crops.map((crop) => [...crop]),
     landed: annotation.landed.toRuns(),
     painted: annotation.painted.toRuns(),
     erased: annotation.erased.toRuns(),
@@ -98,6 +100,8 @@ export function readAnnotation(value: Json, shape: FrameShape): [objectId: numbe
     stopped: asText(record["stopped"] ?? "", "stopped"),
     source: orNull(record["source"], (v) =>
       asList(v, "source").map((at) => orNull(at, (n) => asWhole(n, "source")))),
+    crop: orNull(record["crop"], readCrop),
+    crops: asList(record["crops"] ?? [], "crops").map(readCrop),
     landed: readRegion(record["landed"], shape),
     painted: readRegion(record["painted"], shape),
     erased: readRegion(record["erased"], shape),
@@ -134,6 +138,12 @@ function readGiven(record: Record_, shape: FrameShape): Omit<Request, "objectId"
     diameter: orNull(record["diameter"], (v) => asNumber(v, "diameter")),
     base: readRegion(record["base"], shape),
   };
+}
+
+function readCrop(value: Json): number[] {
+  const edges = asList(value, "a crop").map((edge) => asWhole(edge, "a crop"));
+  expect(edges.length === 4, "a crop");
+  return edges;
 }
 
 function readPoint(value: Json): Point {

@@ -15,7 +15,7 @@ import {
 } from "./records";
 import type { Files } from "./zip";
 
-const [FORMAT, VERSION, MANIFEST] = ["napari-sam session", 3, "session.json"];
+const [FORMAT, VERSION, MANIFEST] = ["napari-sam session", 4, "session.json"];
 const PROGRAM = "napari-sam page 0.1.0";
 
 /** A session that is saved again and again: frames that did not change are packed once. */
@@ -76,7 +76,7 @@ export class SessionFiles {
       ? origin["image"]!
       : {
           path: stack.name, reader: null, placement: null, shape: [...stack.leading, stack.height, stack.width],
-          dtype: stack.dtype, content: await this.content.catch(() => null),
+          dtype: stack.dtype, content: await this.content,
         };
     const leading = stack.leading.length;
     return {
@@ -92,7 +92,8 @@ export class SessionFiles {
       waiting: [...session.pending.values()].map((request) =>
         writeRequest(request, frameName(request.frame, stack), [stack.height, stack.width])),
       protect_neighbours: session.protectNeighbours, active: session.active, shown: frameName(shown, stack),
-      highest_id: session.highest, frames,
+      highest_id: session.highest, frames, reviews: origin?.["reviews"] ?? {},
+      ...(origin && "done" in origin ? { done: origin["done"]! } : {}),
     };
   }
 }

@@ -17,6 +17,8 @@ export interface Annotation {
   readonly score: number | null;
   readonly doubt: string;
   readonly stopped: string;
+  readonly crop: readonly number[] | null; // of a large frame: where Python found it
+  readonly crops: readonly (readonly number[])[]; // and where it was to look; the page sees the whole frame
   readonly base: Region; // what was there before the first prompt
   readonly landed: Region; // all pixels after the last change by prompts
   readonly painted: Region; // of these, painted by hand
@@ -26,7 +28,7 @@ export interface Annotation {
 export const NO_ANNOTATION: Annotation = {
   prompts: NO_PROMPTS, drawings: [], candidate: null, diameter: null, iouPrediction: null, stability: null,
   model: "", modelHash: "", precision: "", source: null, foundBy: "", score: null, doubt: "", stopped: "",
-  base: Region.EMPTY, landed: Region.EMPTY, painted: Region.EMPTY, erased: Region.EMPTY,
+  crop: null, crops: [], base: Region.EMPTY, landed: Region.EMPTY, painted: Region.EMPTY, erased: Region.EMPTY,
 };
 
 /** Whether it is the user's own: neither propagated nor found without a prompt. */

@@ -43,9 +43,17 @@ export function showObjects(session: Session, selected: ReadonlySet<number>, act
   if (objects.length > MOST_LISTED) list.append(made("li", "empty", `The first ${MOST_LISTED} are listed.`));
   list.setAttribute("aria-activedescendant", `object-${session.active}`);
   const active = document.getElementById(`object-${session.active}`);
-  active?.scrollIntoView({ block: "nearest" });
+  if (active) scrollTo(list, active);
   if (focused) list.focus();
   element("current").textContent = `Object ${session.active}`;
+}
+
+/** Bring an item of a list into sight; the page around the list stays where it is. */
+function scrollTo(list: HTMLElement, item: HTMLElement): void {
+  const top = item.offsetTop - list.offsetTop;
+  if (top < list.scrollTop) list.scrollTop = top;
+  const below = top + item.offsetHeight - list.clientHeight;
+  if (below > list.scrollTop) list.scrollTop = below;
 }
 
 /** Arrow keys move through the list of objects. */

@@ -17,7 +17,7 @@ const [POSITIVE, NEGATIVE, PREVIEW] = ["#2fd46b", "#ff5a5a", [255, 221, 51] as C
 
 export class Viewer {
   readonly camera = new Camera();
-  opacity = 0.4;
+  opacity = 0.6;
   sketch: Sketch | null = null;
   cursor: Point | null = null; // moved by the arrow keys
   private frame: OffscreenCanvas | null = null;
@@ -61,7 +61,7 @@ export class Viewer {
       const isEdge =
         (x > 0 && labels[i - 1] !== id) || (x < width - 1 && labels[i + 1] !== id) ||
         (i >= width && labels[i - width] !== id) || (i < labels.length - width && labels[i + width] !== id);
-      rgba.set([...colour, isEdge ? 255 : 150], i * 4);
+      rgba.set([...colour, isEdge ? 255 : 160], i * 4);
     });
     this.masks = picture(rgba, height, width);
     this.draw();

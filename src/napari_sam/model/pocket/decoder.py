@@ -264,6 +264,8 @@ def _draw_masks(
     """Two maps (B, 2, h, w): the mask's probability, and that there is one."""
     if masks is None:
         return torch.zeros(n_objects, 2, *shape, device=device)
-    probability = F.adaptive_avg_pool2d(masks.float().sigmoid(), shape)
+    probability = masks.float().sigmoid()
+    if probability.shape[-2:] != shape:
+        probability = F.adaptive_avg_pool2d(probability, shape)
     given = (probability > 0.5).any(-1).any(-1)[..., None, None]
     return torch.cat([probability, torch.ones_like(probability)], 1) * given

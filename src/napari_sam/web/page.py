@@ -1,0 +1,92 @@
+"""The page as one HTML file: what `make web` built, with an image and its session."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from pathlib import Path
+from uuid import uuid4
+
+from napari_sam.engine import SamError, written
+
+BUILT = Path(__file__).with_name("page.html")
+PLACE = "<!-- parts -->"  # before it, parts are added
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+LARGEST_IMAGE = 500_000_000  # bytes; a browser holds the text of a page several times
+
+
+def write_page(
+    out: str | Path, image: str | Path | None = None, session: str | Path | None = None
+) -> Path:
+    """Write a page that segments in a browser, without a server or network.
+
+    Parameters
+    ----------
+    out
+        The HTML file.
+    image
+        TIFF, PNG or JPEG, opened with the page; it travels in the file.
+    session
+        The folder of the image's session, to continue with.
+
+    Raises
+    ------
+    SamError
+        If the page was not built, or image or session cannot travel in it.
+    """
+    if not BUILT.is_file():
+        raise SamError(
+            "The page for browsers is missing from this installation. Build it in a copy of the "
+            "repository with `make web`, or install a released wheel."
+        )
+    parts = {"page.json": json.dumps({"id": uuid4().hex, **_named(image)}).encode()}
+    if image is not None:
+        parts["image"] = _image_bytes(Path(image))
+    if session is not None:
+        parts["session.zip"] = _packed(Path(session))
+    page = BUILT.read_text(encoding="utf-8")
+    added = "".join(f"{_part(name, content)}\n" for name, content in parts.items())
+    with written(Path(out)) as part:
+        part.write_text(page.replace(PLACE, added + PLACE, 1), encoding="utf-8")
+    return Path(out)
+
+
+def _named(image: str | Path | None) -> dict[str, str]:
+    return {} if image is None else {"image": Path(image).name}
+
+
+def _part(name: str, content: bytes) -> str:
+    """Base64 in an element that no browser runs."""
+    text = base64.b64encode(content).decode()
+    return f'<script type="application/octet-stream" data-part="{name}">{text}</script>'
+
+
+def _image_bytes(path: Path) -> bytes:
+    if path.suffix.lower() not in SUFFIXES:
+        raise SamError(
+            f"A page cannot open {path.name}. Save the image as TIFF, PNG or JPEG and give that."
+        )
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_IMAGE:
+            raise SamError(
+                f"{path.name} has {size / 1e6:.0f} MB, too much for a page of one file. Give a "
+                "part of it, or make a page without an image: it opens images of any size."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise SamError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
+
+
+def _packed(folder: Path) -> bytes:
+    """A session's folder as a ZIP archive."""
+    manifest = folder / "session.json"
+    if not manifest.is_file():
+        raise SamError(f"There is no session in {folder}. Give a folder ending in .napari-sam.")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in (manifest, *sorted(folder.glob("frames/*"))):
+            packed.write(path, path.relative_to(folder))
+    return archive.getvalue()

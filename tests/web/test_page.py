@@ -1,0 +1,204 @@
+"""The page in a real browser: what is clicked is segmented as in Python, saved and kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from playwright.sync_api import expect
+
+from napari_sam import FrameStack, Predictor, Session, load_model, read_image
+from napari_sam.engine import EmbeddingCache, iou
+from napari_sam.session import SessionFile, load
+from napari_sam.session.annotation import decode
+from page_user import PageUser
+
+pytestmark = pytest.mark.slow
+
+SHAPE = (64, 256)  # a quarter of the input: encoded in a quarter of the time
+CELLS = ((32, 40), (30, 110), (34, 190))
+RADIUS = 14
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    """Three bright cells on a dark ground, 16 bit."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    pixels = np.random.default_rng(0).normal(400, 30, SHAPE)
+    for cy, cx in CELLS:
+        pixels += 3000 * (np.hypot(y - cy, x - cx) < RADIUS)
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, np.clip(pixels, 0, 65535).astype(np.uint16))
+    return path
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The session's folder of a saved archive."""
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    (session,) = folder.glob("*.napari-sam")
+    return session
+
+
+def opened(image: Path) -> FrameStack:
+    """An image as Python opens it."""
+    pixels, axes = read_image(image)
+    return FrameStack.from_array(pixels, axes=axes)
+
+
+def replayed(session: SessionFile, stack: FrameStack) -> Session:
+    """What Python makes of the same prompts, given in the same order."""
+    predictor, cache = Predictor(load_model("pocket")), EmbeddingCache()
+    again = Session(stack, np.zeros(stack.shape, np.uint16))
+    again.learns_diameter = True
+    for object_id, frame, annotation in session.annotations():
+        for n in range(1, len(annotation.drawings) + 1):
+            again.select(object_id)
+            request = again.draw(object_id, frame, annotation.drawings[:n])
+            if request is not None:
+                embed = partial(cache.embed, predictor, stack, frame, None)
+                again.land(decode(request, predictor, embed, stack))
+    return again
+
+
+def test_clicks_boxes_and_corrections_give_the_masks_of_python(
+    user: PageUser, cells: Path, tmp_path: Path
+) -> None:
+    user.open(cells, SHAPE)
+    user.click(*CELLS[0])
+    user.press("n")
+    user.press("w")
+    user.drag((14, 94), (46, 126))
+    user.wait_for_mask()
+    user.press("n", "q")
+    user.click(*CELLS[2])
+    user.click(60, 230, button="right")
+    folder = unpacked(user.save("session", tmp_path), tmp_path)
+    stack = opened(cells)
+    file = SessionFile(folder)
+    labels = file.fill(file.new_labels())
+    expected = replayed(file, stack).labels
+    assert file.problems == []
+    for object_id, (cy, cx) in enumerate(CELLS, 1):
+        assert iou(labels == object_id, expected == object_id) >= 0.98
+        assert labels[cy, cx] == object_id
+    assert load(folder, stack).notices == []  # the image is known by the hash of its pixels
+    assert user.errors == []
+
+
+def test_real_cells_are_those_of_python(user: PageUser, data_folder: Path, tmp_path: Path) -> None:
+    image = sorted(data_folder.glob("dsb2018/*.image.tif"))[1]
+    truth = tifffile.imread(str(image).replace(".image.", ".labels."))
+    user.open(image, truth.shape)
+    for object_id in np.unique(truth[truth > 0])[:5]:
+        places = np.argwhere(truth == object_id)
+        user.click(*places[len(places) // 2])
+        user.press("n")
+    folder = unpacked(user.save("session", tmp_path), tmp_path)
+    file = SessionFile(folder)
+    labels = file.fill(file.new_labels())
+    expected = replayed(file, opened(image)).labels
+    ids = np.unique(expected)[1:]
+    assert len(ids) > 0
+    assert [iou(labels == n, expected == n) >= 0.98 for n in ids] == [True] * len(ids)
+
+
+def test_saved_files_hold_the_objects(user: PageUser, cells: Path, tmp_path: Path) -> None:
+    user.open(cells, SHAPE)
+    user.click(*CELLS[0])
+    user.page.fill("#class-name", "mitotic")
+    user.press("Enter")
+    user.page.locator("#classes button").click()
+    labels = tifffile.imread(user.save("tiff", tmp_path))
+    assert (labels.shape, labels.dtype) == (SHAPE, np.uint16)
+    assert np.count_nonzero(labels == 1) == pytest.approx(np.pi * RADIUS**2, rel=0.2)
+    assert np.array_equal(np.asarray(Image.open(user.save("png", tmp_path))), labels)
+    coco = json.loads(user.save("coco", tmp_path).read_text())
+    (annotation,) = coco["annotations"]
+    assert annotation["area"] == np.count_nonzero(labels)
+    assert {each["id"]: each["name"] for each in coco["categories"]}[
+        annotation["category_id"]
+    ] == "mitotic"
+    session = SessionFile(unpacked(user.save("session", tmp_path), tmp_path))
+    assert np.array_equal(session.fill(session.new_labels()), labels)
+    assert session.classes.given[1].name == "mitotic"
+
+
+def test_a_reload_loses_nothing(user: PageUser, cells: Path) -> None:
+    user.open(cells, SHAPE)
+    user.click(*CELLS[0])
+    user.press("n")
+    user.click(*CELLS[1])
+    user.wait_until_saved()
+    before = user.objects()
+    assert len(before) == 2
+    user.page.reload()
+    user.wait_until_ready()
+    assert user.objects() == before
+    user.click(*CELLS[2])  # continues with the object that was current
+    assert len(user.objects()) == 2
+
+
+def test_keys_alone_are_enough(user: PageUser, cells: Path) -> None:
+    user.open(cells, SHAPE)
+    user.page.locator("#canvas").focus()
+    user.press(*["Shift+ArrowLeft"] * 2, "Enter")  # from the middle, 128, to a cell at 110
+    user.wait_for_mask()
+    assert len(user.objects()) == 1
+    user.press("Control+z")
+    assert user.objects() == []
+    user.press("Control+Shift+Z")
+    assert len(user.objects()) == 1
+    user.press("k")
+    expect(user.page.locator("#candidates button[aria-pressed=true]")).to_have_count(1)
+    user.press("Delete")
+    assert user.objects() == []
+
+
+def test_lasso_and_brush(user: PageUser, cells: Path) -> None:
+    user.open(cells, SHAPE)
+    user.press("e")
+    user.drag((18, 40), (32, 54), (46, 40), (32, 26), (19, 39))
+    user.wait_for_mask()
+    user.press("n", "r")
+    user.drag((10, 240), (50, 240))
+    expect(user.page.locator("#count")).to_have_text("2 objects")
+    user.page.locator("#not-this").click()
+    user.drag((10, 240), (50, 240))
+    expect(user.page.locator("#count")).to_have_text("1 object")
+
+
+def test_a_stack_is_annotated_frame_by_frame(user: PageUser, cells: Path, tmp_path: Path) -> None:
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(
+        movie, np.stack([tifffile.imread(cells)] * 3), metadata={"axes": "TYX"}, imagej=True
+    )
+    user.open(movie, SHAPE)
+    expect(user.page.locator("#frames output")).to_have_text("1 / 3")
+    user.click(*CELLS[0])
+    user.press("PageDown")
+    expect(user.page.locator("#frames output")).to_have_text("2 / 3")
+    user.wait_until_ready()
+    user.click(*CELLS[0])
+    assert "2 frames" in user.objects()[0]
+    labels = tifffile.imread(user.save("tiff", tmp_path))
+    assert labels.shape == (3, *SHAPE)
+    assert [frame.any() for frame in labels] == [True, True, False]
+
+
+def test_nothing_is_asked_of_the_network(user: PageUser, cells: Path) -> None:
+    user.open(cells, SHAPE)
+    user.click(*CELLS[0])
+    assert all(address.startswith(("file:", "blob:")) for address in user.requests)
+    policy = user.page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert not re.search(r"http|unsafe-inline|'unsafe-eval'|\*", policy)
+    assert user.errors == []
