@@ -59,6 +59,14 @@ def test_the_outline_is_that_of_the_object_in_its_frame() -> None:
     assert not layer.data.any()
 
 
+def test_the_outline_leaves_a_small_object_of_a_large_image_visible() -> None:
+    viewer = ViewerModel()
+    bridge = LayerBridge(viewer, viewer.add_image(np.zeros((9000, 4000), np.uint8)))
+    cell = Region.from_mask(np.hypot(*np.ogrid[-20:20, -20:20]) < 15, 3000, 1000)
+    bridge.outline.show(cell, bridge.frame)
+    assert 0 < np.count_nonzero(bridge.outline.layer.data) < 0.5 * cell.area
+
+
 def test_who_hides_or_deletes_the_outline_is_not_shown_it_again() -> None:
     bridge = annotated()
     bridge.outline.layer.visible = False

@@ -13,6 +13,7 @@ from napari_sam.session import Region
 from .own_layers import new_outline, show_region
 
 OUTLINES_ACROSS = 600  # so many outlines are as wide as the frame
+ACROSS_OBJECT = 8  # and so many at least as wide as the object, which stays visible in a large one
 
 
 class Outline:
@@ -34,7 +35,8 @@ class Outline:
             return
         self._shown = (region, frame)
         if region and frame is not None:
-            show_region(self.layer, rim(region, self._width), self._image, frame)
+            width = min(self._width, max(2, min(region.pixels.shape) // ACROSS_OBJECT))
+            show_region(self.layer, rim(region, width), self._image, frame)
         elif self.layer.data.any():
             self.layer.data = np.zeros_like(self.layer.data)
 
