@@ -194,9 +194,10 @@ def test_citation_names_this_version() -> None:
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
     project = tomllib.loads(REPOSITORY.joinpath("pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needed = project["dependencies"] + extras["formats"] + extras["cluster"]
+    needed = [*project["dependencies"], *extras["formats"], *extras["cluster"], *extras["remote"]]
     declared = {canonicalize_name(Requirement(text).name) for text in needed}
-    through_others = {"bokeh", "pyarrow", "xxhash"}  # distributed, pandas and pooch import them
+    # distributed, zarr, pandas and pooch import them
+    through_others = {"bokeh", "fsspec", "pyarrow", "xxhash"}
     with_napari = {"dask", "npe2", "vispy"}  # in the versions that napari asks for
     with_others = {"geff-spec", "pydantic-core"}
     assert declared - through_others == imported_distributions() - with_napari - with_others

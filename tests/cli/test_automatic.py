@@ -48,6 +48,18 @@ def test_a_picture(napari_sam: NapariSam, truth: np.ndarray) -> None:
     assert lines[5] == "written to out.tif"
 
 
+def test_labels_written_tile_by_tile(napari_sam: NapariSam, truth: np.ndarray) -> None:
+    pixels = np.tile(np.where(truth[0] > 0, 200, 20).astype(np.uint8), (2, 2))
+    tifffile.imwrite("large.tif", pixels)
+    ended = napari_sam(f"auto large.tif --out out.ome.zarr {GRID} --cell-size 40")
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines()[0] == "8 objects in 9 tiles"
+    labels = zarr.open("out.ome.zarr")["0"][:]
+    np.testing.assert_array_equal(labels > 0, pixels > 100)
+    result = napari_sam(f"auto large.tif --out again.ome.zarr {GRID} --cell-size 40 --json").json
+    assert (result["n_objects"], result["n_tiles"]) == (8, 9)
+
+
 def test_json(napari_sam: NapariSam) -> None:
     result = napari_sam(f"auto movie.tif --out out.zarr {GRID} --frames 1-2 --json").json
     assert (result["image"], result["model"]) == ("movie.tif", "threshold")
@@ -106,6 +118,9 @@ REFUSALS = (
     Refusal("labels in png", "auto first.png --out out.png", "Choose a name in .tif or .zarr"),
     Refusal(
         "no picture", "auto first.png --out o.tif --overlay o.xyz", "is not the name of a picture"
+    ),
+    Refusal(
+        "links of tiles", "auto movie.tif --out o.ome.zarr --link", "without --link and --overlay"
     ),
     Refusal("no method", "auto first.png --out o.tif --method best", "auto, grid or seeds."),
     Refusal(

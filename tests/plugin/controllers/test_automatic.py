@@ -8,6 +8,7 @@ import torch
 from napari.layers import Image
 from qtpy.QtCore import Qt
 from torch import Tensor
+from torch.nn.functional import pad
 
 from automatic_page import LEFT, Page
 from bright import SIDE, Bright, Gate
@@ -24,6 +25,10 @@ FRAME = (None, None)
 
 class Sized(Bright):
     """Scores of masks grow with their area, so that whole discs are better than parts of them."""
+
+    def preprocess(self, image: Tensor) -> Tensor:
+        h, w = image.shape[-2:]
+        return pad(image.float(), (0, SIDE - w, 0, SIDE - h))
 
     def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         logits, _ = super().decode(features, prompts)
@@ -398,3 +403,15 @@ def test_the_dock_closed_during_a_run(open_page, hold) -> None:
     gate.open()
     page.qtbot.waitUntil(lambda: not worker.alive, timeout=60_000)
     assert [layer.name for layer in layers] == ["data", "data objects"]
+
+
+def test_a_frame_larger_than_the_input_is_searched_in_tiles(open_page) -> None:
+    picture = np.tile(discs(), (2, 3))
+    page = open_page(picture)
+    page.widget.source.cell_size.setValue(40)
+    page.find()
+    assert page.panel.outcome.text().startswith("54 objects found.")
+    np.testing.assert_array_equal(page.shown > 2, picture > 100)
+    page.press(page.panel.accept_all)
+    np.testing.assert_array_equal(np.asarray(page.bridge.labels.data) > 0, picture > 100)
+    assert len(np.unique(page.bridge.labels.data)) == 55
