@@ -72,7 +72,7 @@ test-pyside: system
 
 web: $(PAGE)
 
-web/graphs/network.json: src/napari_sam/web/graphs.py $(wildcard src/napari_sam/model/pocket/*.py) src/napari_sam/weights/pocket.safetensors | $(STAMP)
+web/graphs/network.json: src/napari_sam/web/graphs.py $(wildcard src/napari_sam/graphs/*.py src/napari_sam/model/pocket/*.py) src/napari_sam/weights/pocket.safetensors | $(STAMP)
 	$(BIN)/python -m napari_sam.web.graphs web/graphs
 
 $(PAGE): web/graphs/network.json web/build.mjs web/package-lock.json $(wildcard web/src/* web/src/*/*)

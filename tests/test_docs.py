@@ -44,7 +44,7 @@ PAGES = [
     *sorted(REPOSITORY.glob("docs/*.md")),
 ]
 COINS = ((54, 45), (57, 100), (51, 156))
-SLOW = ("train", "evaluate", "bench", "demo", "page", "models get", "models add")
+SLOW = ("train", "evaluate", "bench", "demo", "page", "models get", "models add", "models onnx")
 SLOW_LINES = tuple(f"napari-sam {command}" for command in SLOW)  # accepted, but not run
 
 

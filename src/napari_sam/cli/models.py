@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from .options import Json
+from napari_sam.graphs import OnnxOptions
+
+from .options import Json, takes_options
 from .printing import print_table, progress_bar, tell
 
 app = typer.Typer(help="List, download, check and add models.", no_args_is_help=True)
@@ -83,3 +85,27 @@ def add_model(
     from napari_sam.engine import register
 
     typer.echo(str(register(path, name)))
+
+
+@app.command("onnx")
+@takes_options
+def write_onnx(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or its file.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to be made.")],
+    options: OnnxOptions,
+) -> None:
+    """Write a model's encoder and decoder as ONNX, for programs without PyTorch.
+
+    They are run and compared with PyTorch first. A README says what goes in and comes out.
+    """
+    from napari_sam.engine import load_model, readable_size
+    from napari_sam.graphs import export_onnx
+
+    model = load_model(name, device="cpu", precision="fp32")
+    found = export_onnx(model, out, options)
+    for path in sorted(out.glob("*.onnx*")):
+        typer.echo(f"{path}  {readable_size(path.stat().st_size)}")
+    typer.echo(
+        f"lowest IoU of a mask with PyTorch's {found.iou:.4f}, largest error {found.error:.1e}"
+    )

@@ -34,6 +34,7 @@ from .choices import ModelChoice as ModelChoice
 from .choices import PromptChoice as PromptChoice
 from .choices import Shape as Shape
 from .classifier import propose_classes as propose_classes
+from .contrast import resize_longest_side as resize_longest_side
 from .crop import Box as Box
 from .crop import Crop as Crop
 from .crop import whole as whole

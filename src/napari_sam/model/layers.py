@@ -49,7 +49,7 @@ class MLPBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(0, -2)
-        parts = tokens.chunk(max(1, len(tokens) // TOKENS_AT_ONCE))
+        parts = tokens.tensor_split(max(1, tokens.shape[0] // TOKENS_AT_ONCE))
         lin1, lin2 = packed(self.lin1, tokens, self.act), packed(self.lin2, tokens)
         projected = [lin2(lin1(part)) for part in parts]
         return torch.cat(projected).view_as(x)

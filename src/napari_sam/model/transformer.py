@@ -153,7 +153,7 @@ class Attention(nn.Module):
         read = matmul(shares.flatten(1, 2), v).to(q.dtype)  # (B, heads * N, C)
         weight = self.v_proj.weight.view(self.heads, -1, v.shape[-1])  # (heads, c, C)
         bias = self.v_proj.bias.view(self.heads, 1, -1)
-        return self._join_heads(read.view(*q.shape[:3], -1) @ weight.mT + bias)
+        return self._join_heads(read.view(*q.shape[:3], read.shape[-1]) @ weight.mT + bias)
 
     def many_to_few(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """`forward` for places q (B or 1, M, C) and tokens k, v (B, N, C)."""
@@ -171,10 +171,11 @@ class Attention(nn.Module):
         tokens = tokens * self.scale
         rows, shift = ((tokens @ x).flatten(1, 2).to(places.dtype) for x in (weight, bias))
         scores = matmul(rows, places.mT) + shift
-        return scores.view(*tokens.shape[:3], -1)
+        return scores.view(*tokens.shape[:3], scores.shape[-1])
 
     def _separate_heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, heads, N, c)
+        x = x.view(*x.shape[:2], self.heads, x.shape[-1] // self.heads)
+        return x.transpose(1, 2)  # (B, heads, N, c)
 
     def _join_heads(self, attended: Tensor) -> Tensor:
         projected: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))  # (B, N, C)
