@@ -15,6 +15,7 @@ from .classify import classify
 from .embed import embed, show_cache
 from .evaluate import evaluate
 from .export import export, import_
+from .features import features
 from .measure import measure
 from .models import app as models
 from .page import page
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
 )
 at_work = (segment, auto, alike, propagate, track, classify, measure, export, page, embed)
-for command in (*at_work, batch, demo, evaluate, bench, train):
+for command in (*at_work, features, batch, demo, evaluate, bench, train):
     app.command()(command)
 app.command("import")(import_)
 app.command("cache")(show_cache)
