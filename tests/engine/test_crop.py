@@ -95,7 +95,7 @@ def test_only_the_chunks_of_a_crop_are_read() -> None:
 
     def block(block_info=None):
         read.append(block_info[None]["chunk-location"])
-        return np.full((512, 512), 7, np.uint16)
+        return picture(512, 512)
 
     array = da.map_blocks(block, chunks=((512,) * 40, (512,) * 40), dtype=np.uint16)
     stack = FrameStack.from_array(array)
@@ -104,3 +104,11 @@ def test_only_the_chunks_of_a_crop_are_read() -> None:
     read.clear()
     assert stack.crop(stack.index(), Crop(1024, 2048, 2048, 3072)).shape == (1024, 1024, 3)
     assert sorted(read) == [(2, 4), (2, 5), (3, 4), (3, 5)]
+
+
+def test_what_lies_between_the_samples_of_an_empty_frame_is_found() -> None:
+    """Else all of it would be shown black."""
+    array = da.zeros((20480, 20480), chunks=(2048, 2048), dtype=np.uint16)
+    array[4200:4850, 7400:8050] = 900
+    stack = FrameStack.from_array(array)
+    assert stack.overall_limits(stack.index()) == ((0.0, 900.0),)

@@ -22,7 +22,7 @@ from .contrast import SAMPLE_SIDE, Limits, area_mean, cut, frame_limits, to_rgb
 from .crop import LONG_SIDE, Crop
 from .errors import FrameError
 from .guard import decoding
-from .levels import check_memory, checked_levels, patches, strides, window_in
+from .levels import PATCHES, check_memory, checked_levels, patches, strides, window_in
 
 FrameIndex: TypeAlias = tuple[int | None, ...]
 """One entry an axis without the colour axis; ``None`` on the two axes that span the frame."""
@@ -290,8 +290,12 @@ class FrameStack:
             return self._pixels(index, level, *(slice(None, None, step) for step in strides(size)))
         if max(size) <= LONG_SIDE:
             return self._pixels(index, level)
-        parts = [self._pixels(index, level, rows, columns) for rows, columns in patches(size)]
-        return np.concatenate(parts)
+        for n in PATCHES:
+            parts = [self._pixels(index, level, *where) for where in patches(size, n)]
+            sample = np.concatenate(parts)
+            if (sample != sample[:1, :1]).any():
+                break
+        return sample
 
     def _read(self, index: FrameIndex, long_side: int | None) -> NDArray[Any]:
         """The pixels of one frame as they are stored, ``(h, w, channels)``."""

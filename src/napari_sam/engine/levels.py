@@ -22,7 +22,10 @@ from .errors import FrameError
 
 SHARE_OF_MEMORY = 0.5  # of the computer's, that the pixels of one frame may take
 UNKNOWN_MEMORY = 16 * 2**30  # bytes; systems that do not say how much they have
-PATCHES, PATCH = 8, 32  # a frame that is not in memory is sampled at 8 × 8 places of 32 × 32 pixels
+# A frame that is not in memory is sampled at 8 × 8 places; where these show one value only, as
+# between few cells, at more
+PATCHES = (8, 32)
+PATCH = 32  # pixels of a place along y and x
 
 ROUNDING = 1e-6  # of a pixel, by which an edge may be off
 
@@ -64,11 +67,11 @@ def strides(size: tuple[int, int]) -> tuple[int, int]:
     return min(step, size[0]), min(step, size[1])
 
 
-def patches(size: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of places all over a frame ``(h, w)``, all of them of one size."""
-    height, width = (min(PATCH, n) for n in size)
-    for y in np.linspace(0, size[0] - height, PATCHES).astype(int).tolist():
-        for x in np.linspace(0, size[1] - width, PATCHES).astype(int).tolist():
+def patches(size: tuple[int, int], n: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of n × n places all over a frame ``(h, w)``, all of them of one size."""
+    height, width = (min(PATCH, side) for side in size)
+    for y in np.linspace(0, size[0] - height, n).astype(int).tolist():
+        for x in np.linspace(0, size[1] - width, n).astype(int).tolist():
             yield slice(y, y + height), slice(x, x + width)
 
 
