@@ -1,7 +1,4 @@
-"""The embedded network as two ONNX graphs: what `make web` puts into the page.
-
-Levels, windows and merged masks are not in them: the page does that (`web/src/network/pocket.ts`).
-"""
+"""The embedded network's graphs and their description: what `make web` puts into the page."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 
 from napari_sam.engine import load_model
 from napari_sam.graphs import pocket_decoder_graph, pocket_encoder_graph
-from napari_sam.model.pocket import Pocket
+from napari_sam.model import Pocket
 
 
 def write_graphs(folder: Path) -> None:
