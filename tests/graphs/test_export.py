@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import safetensors.torch
+import torch
 
 from checkpoints import SMALL, small_state
 from commands import NapariSam
@@ -16,6 +17,7 @@ from napari_sam.engine import Predictor, Prompts, SamError, load_model, resize_l
 from napari_sam.graphs import export_onnx, sam_inputs
 from napari_sam.graphs.options import Weights
 from napari_sam.graphs.storing import save, store
+from oracles import import_oracle, reference_sam
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +72,24 @@ def test_masks_are_those_of_the_predictor(
     assert (masks > 0).shape == expected.masks.shape
     assert ((masks > 0) != expected.masks).mean() < 1e-3
     np.testing.assert_allclose(scores, expected.iou_predictions, atol=1e-4)
+
+
+@pytest.mark.parametrize("prompts", CASES.values(), ids=CASES.keys())
+def test_the_decoder_is_the_one_that_the_reference_exports(prompts: Prompts, graphs: Path) -> None:
+    reference = reference_sam(SMALL)
+    reference.load_state_dict(small_state())
+    exported = import_oracle("segment_anything.utils.onnx").SamOnnxModel(reference, False)
+    random = np.random.default_rng(0)
+    side, mask = SMALL.embedding_size, SMALL.mask_size
+    embedding = random.normal(size=(1, SMALL.embedding_dim, side, side)).astype(np.float32)
+    inputs = sam_inputs(prompts, SHAPE, SMALL.input_size, random.normal(size=(mask, mask)))
+    inputs["image_embeddings"] = embedding
+    with torch.no_grad():
+        expected = exported(**{name: torch.as_tensor(each) for name, each in inputs.items()})
+    decoder = onnxruntime.InferenceSession(graphs / "decoder.onnx")
+    found = decoder.run(("masks", "iou_predictions", "low_res_masks"), inputs)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3 * float(other.abs().max()))
 
 
 def test_the_signature_is_that_of_the_reference(graphs: Path) -> None:
