@@ -262,6 +262,7 @@ def test_the_menu_names_the_objects(qtbot) -> None:
         "Delete objects 3 and 7": False,
         "Merge objects 3 and 7": False,
         "Class of objects 3 and 7": False,
+        "Review of objects 3 and 7": True,
     }
 
 
