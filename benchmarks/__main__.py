@@ -38,6 +38,7 @@ ROWS = {  # what each row runs
     "measure": ("measure.py",),
 }
 ON_REQUEST = {  # these take many minutes, or a GPU
+    "batch": ("batch.py",),
     "vit_h_reference": ("encoder.py", "vit_h", "--threads", "1", "--repeats", "1"),
     "gpu": ("gpu.py",),
     "large": ("large.py",),

@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
     PICTURES.mkdir(exist_ok=True)
     predictor = Predictor(load_model("pocket"))
     windows = ("window", "propagate", "automatic-page", "classes", "results-page")
-    windows += ("folder", "prompting", "reviews", "page")
+    windows += ("folder", "prompting", "reviews", "page", "batch")
     for name in names or (*MAKERS, *windows):
         if name == "window":
             problem = photograph_apart(PICTURES / "window.png")
@@ -56,6 +56,8 @@ def main(names: list[str]) -> None:
             in_a_window("make_classes.py", PICTURES / "classes.png")
         elif name == "folder":
             in_a_window("make_folder.py", PICTURES / "folder.png")
+        elif name == "batch":
+            in_a_window("make_batch.py", PICTURES / "batch.png")
         elif name == "prompting":
             in_a_window("make_prompting.py", PICTURES / "prompting.png")
         elif name == "results-page":

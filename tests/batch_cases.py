@@ -59,9 +59,11 @@ def batch_folder(folder: Path, n: int, **more: object) -> Recipe:
 
 
 def results_in(folder: Path) -> dict[str, bytes]:
-    """All files of results but the records, which say how long it took."""
+    """All files of results but the records, which say how long it took, and marks of tries."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "record.json" and "report" not in path.parts
+        if path.is_file()
+        and path.name != "record.json"
+        and not {"report", ".tries"} & {*path.parts}
     }

@@ -44,7 +44,8 @@ PAGES = [
     *sorted(REPOSITORY.glob("docs/*.md")),
 ]
 COINS = ((54, 45), (57, 100), (51, 156))
-SLOW = ("train", "evaluate", "bench", "demo", "page", "models get", "models add", "models onnx")
+SLOW = ("batch recipe.yaml --", "train", "evaluate", "bench", "demo", "page")
+SLOW += ("models get", "models add", "models onnx")
 SLOW_LINES = tuple(f"napari-sam {command}" for command in SLOW)  # accepted, but not run
 
 
@@ -92,6 +93,10 @@ def folder(working_folder: Path) -> Path:
     save(worked_on(), working_folder / "movie.tif.napari-sam", image_path="movie.tif")
     save(classified(first), working_folder / "cells.tif.napari-sam", image_path="cells.tif")
     safetensors.torch.save_file(small_state(), working_folder / "my_cells.safetensors")
+    (working_folder / "images").mkdir()
+    tifffile.imwrite(working_folder / "images" / "cells.tif", coins[:120, :120])
+    recipe = "images: images/*.tif\nautomatic: {}\nout: results\n"
+    working_folder.joinpath("recipe.yaml").write_text(recipe)
     return working_folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import any_of
-from napari_sam.batch import parse_recipe, read_recipe, recipe_schema, write_recipe
+from napari_sam.batch import Recipe, parse_recipe, read_recipe, recipe_schema, write_recipe
 from napari_sam.engine import AutomaticOptions, GridRules, ImageChoice, SamError
 
 LEAST: dict[str, Any] = {"images": "a/*.tif", "automatic": {}, "out": "results"}
@@ -127,3 +128,17 @@ def test_results_depend_on_what_is_done_and_not_on_where() -> None:
     assert recipe.decides() == elsewhere.decides() == on_gpu.decides()
     for other in OTHERS[1:]:
         assert parse_recipe(other).decides() != recipe.decides()
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "batch.md"
+ON_THE_PAGE = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", ON_THE_PAGE)
+def test_recipes_of_the_documentation(text: str) -> None:
+    parse_recipe(yaml.safe_load(text))
+
+
+def test_the_documentation_has_every_key() -> None:
+    keys = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert set(keys) == set(Recipe.model_fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -44,6 +45,18 @@ def test_what_needs_neither_torch_nor_qt_loads_neither(arguments: str) -> None:
     loaded = ended.stdout.splitlines()[-1].split()
     assert "typer" in loaded
     assert not {"torch", "napari", "qtpy", "PyQt6", "PySide6"} & set(loaded)
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"_NAPARI_SAM_COMPLETE": "complete_bash", "COMP_WORDS": "napari-sam ba"}
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("napari-sam")],
+        env=os.environ | asked | {"COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == ["batch"]
 
 
 def test_errors_of_the_system_name_the_file() -> None:

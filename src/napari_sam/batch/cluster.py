@@ -191,9 +191,10 @@ def _connected(workers: int | None, scheduler: str | None) -> Iterator[Client]:
                 env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             )
         except (RuntimeError, OSError) as error:
+            reason = str(error).rstrip(".")
             raise SamError(
-                f"The worker processes could not be started: {error}. In a script, put what starts "
-                'the batch below a line `if __name__ == "__main__":`.'
+                f"The worker processes could not be started: {reason}. In a script, "
+                'put what starts the batch below a line `if __name__ == "__main__":`.'
             ) from error
         with cluster, Client(cluster) as client:
             yield client

@@ -30,7 +30,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 at_work = (segment, auto, alike, propagate, track, classify, measure, export, page, embed)
 for command in (*at_work, features, batch, demo, evaluate, bench, train):

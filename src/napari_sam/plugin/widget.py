@@ -31,6 +31,7 @@ from .controllers.object_actions import ObjectActions
 from .controllers.object_list import ObjectList
 from .controllers.prompting import Prompting
 from .controllers.propagation import Propagation
+from .controllers.recipes import Recipes
 from .controllers.review import Review
 from .controllers.review_states import ReviewStates
 from .controllers.series import SeriesChoice
@@ -47,6 +48,7 @@ from .panels.measuring import MeasurePanel
 from .panels.objects import ObjectPanel
 from .panels.pages import Pages
 from .panels.prompting import PromptPanel
+from .panels.recipe import RecipePanel
 from .panels.review import ReviewPanel
 from .panels.sessions import SessionPanel
 from .panels.source import SourcePanel
@@ -133,7 +135,10 @@ class SamWidget(QWidget):
         self.prompt_panel = PromptPanel()
         self.pages = Pages()
         self.pages.add_page("Annotate", self.tools.more)
-        self.automatic_page = self.pages.add_page("Automatic", self.everything, self.prompt_panel)
+        self.recipe_panel = RecipePanel()
+        self.automatic_page = self.pages.add_page(
+            "Automatic", self.everything, self.recipe_panel, self.prompt_panel
+        )
         self.classes_page = self.pages.add_page("Classes", self.class_panel)
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
@@ -163,6 +168,7 @@ class SamWidget(QWidget):
         self.automatic = self._add(
             Automatic(window, self.everything, self.propagation, self.objects.chosen)
         )
+        self.recipes = self._add(Recipes(window, self.recipe_panel, self.everything))
         self.prompting = self._add(Prompting(window, self.prompt_panel))
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
