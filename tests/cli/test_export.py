@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_of_a_session(folder: Path, napari_sam: NapariSam) -> None:
     ended = napari_sam("export cells.tif.napari-sam --to coco --out a.json")
     assert ended.code == 3
     assert "prompts of frame 1 are lost" in ended.err
+
+
+def test_a_session_in_a_zip_file(folder: Path, napari_sam: NapariSam) -> None:
+    shutil.make_archive("cells.tif.napari-sam", "zip", ".", "cells.tif.napari-sam")
+    ended = napari_sam("import cells.tif.napari-sam.zip --out again.tif")
+    assert (ended.code, ended.err) == (0, "")
+    again = tifffile.imread("again.tif")
+    assert np.argwhere(again == 3).tolist() == [[1, 1, 1], [1, 1, 2], [1, 2, 1], [1, 2, 2]]
 
 
 def test_what_is_lost_is_said(folder: Path, napari_sam: NapariSam) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_sam.session.saving.schema import FORMAT, VERSION
+
 WEB = Path(__file__).resolve().parents[2] / "web"
 
 
@@ -18,3 +20,8 @@ def test_units_of_the_page() -> None:
         ["node", "test.mjs"], cwd=WEB, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_page_writes_sessions_of_this_version() -> None:
+    source = (WEB / "src" / "saving" / "session_file.ts").read_text()
+    assert f'["{FORMAT}", {VERSION}, "session.json"]' in source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,7 +71,12 @@ def export(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of another program.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A file of another program, or a session in a ZIP file."
+        ),
+    ],
     *,
     source: Annotated[
         str | None,
@@ -96,9 +102,14 @@ def import_(
     """
     from napari_sam.engine import write_labels
     from napari_sam.formats import import_objects
+    from napari_sam.session import is_packed
 
     check_outputs((file, like), out)
-    objects = import_objects(file, source, canvas=None if like is None else canvas_of(like, axes))
+    if source is None and is_packed(file):
+        objects = _of_session(file)
+    else:
+        canvas = None if like is None else canvas_of(like, axes)
+        objects = import_objects(file, source, canvas=canvas)
     known = None if "Q" in objects.axes else objects.axes
     write_labels(out, objects.labels[...], known)
     shape = " × ".join(map(str, objects.shape))
@@ -153,6 +164,15 @@ def canvas_of(like: Path, axes: str | None) -> Canvas:
     letters = stack.letters or "Q" * (stack.ndim - 2) + "YX"
     scale, units = scales_of(read_scales(like), letters) or ((), ())
     return Canvas(stack.shape, letters, scale, units)
+
+
+def _of_session(archive: Path) -> Labelled:
+    """The objects of a session in a ZIP file, read into memory."""
+    from napari_sam.headless import open_labelled
+    from napari_sam.session import unpack
+
+    with TemporaryDirectory() as name:
+        return open_labelled(unpack(archive, Path(name, archive.stem)))
 
 
 def _classes(objects: Labelled) -> dict[str, int]:

@@ -14,7 +14,7 @@ from napari_sam.plugin.layers.network_input import INPUT, NetworkInput
 from napari_sam.plugin.layers.own_layers import LABELS_OPACITY, reordered
 from napari_sam.plugin.sessions.images import IMAGE_READER, PLACE, read_again
 from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of
-from napari_sam.session import SessionFile, empty_labels, is_session
+from napari_sam.session import SessionFile, empty_labels, is_packed, is_session, unpack
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -36,6 +36,8 @@ def immunohistochemistry() -> list[LayerData]:
 
 def session_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
     """The reader of saved sessions; ``None`` for anything else."""
+    if isinstance(path, str) and is_packed(path):
+        return lambda archive: read_session(str(unpack(archive)))
     return read_session if isinstance(path, str) and is_session(path) else None
 
 

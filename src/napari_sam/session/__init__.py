@@ -27,6 +27,7 @@ from .placement import Placement
 from .saving.autosave import Autosave, Snapshot, save
 from .saving.image_record import image_record
 from .saving.opening import load
+from .saving.packed import is_packed, unpack
 from .saving.session_file import SessionFile, is_session, session_path
 from .scopes import Scope
 from .session import Session
@@ -61,6 +62,7 @@ __all__ = [
     "empty_labels",
     "free_regions",
     "image_record",
+    "is_packed",
     "is_session",
     "land_claims",
     "land_found",
@@ -74,6 +76,7 @@ __all__ = [
     "save",
     "session_path",
     "unconfirmed_in",
+    "unpack",
     "with_room",
     "writable_labels",
 ]
