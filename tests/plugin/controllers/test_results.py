@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_sam.engine import read_image
-from napari_sam.formats import FORMATS, find_format
+from napari_sam.engine import Cancelled, Labelled, read_image
+from napari_sam.formats import FORMATS, export, find_format
+from napari_sam.plugin.layers.labelled import watched
+from napari_sam.plugin.work.jobs import Job
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -139,10 +142,14 @@ def test_an_export_cancelled_and_one_overtaken(open_results, tmp_path: Path) -> 
     exports.format.setCurrentIndex(exports.format.findData("tiff"))
     folder = tmp_path / "exports"
     folder.mkdir()
+    gate = threading.Event()  # small files are written sooner than one can click
+    held = Job("held", lambda report: gate.wait(60), lambda _: None, raise_)
+    widget.worker.submit(held)
     exports.export_chosen.emit(str(folder / "given up.tif"))
     assert not exports.run.isEnabled()
     qtbot.mouseClick(widget.status.cancel, LEFT)
     assert exports.run.isEnabled()
+    gate.set()
     qtbot.waitUntil(lambda: widget.worker.idle, timeout=60_000)
     assert not list(folder.iterdir())
     exports.export_chosen.emit(str(folder / "overtaken.tif"))
@@ -151,6 +158,24 @@ def test_an_export_cancelled_and_one_overtaken(open_results, tmp_path: Path) -> 
     qtbot.waitUntil(lambda: exports.run.isEnabled(), timeout=60_000)
     assert "changed while they were written" in exports.text.text()
     assert (folder / "overtaken.tif").is_file()
+
+
+def test_an_export_stopped_while_it_reads_leaves_nothing(tmp_path: Path) -> None:
+    frames = iter(range(3))
+
+    def read_or_stop() -> None:
+        if next(frames, None) is None:
+            raise Cancelled
+
+    objects = Labelled.of(np.stack([squares()] * 40), axes="TYX")
+    with pytest.raises(Cancelled):
+        export(watched(objects, read_or_stop), tmp_path / "given up.tif")
+    assert next(frames, None) is None
+    assert not list(tmp_path.iterdir())
+
+
+def raise_(error: Exception) -> None:
+    raise error
 
 
 def test_a_curve_a_track(open_results) -> None:
