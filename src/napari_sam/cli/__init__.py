@@ -20,6 +20,7 @@ from .measure import measure
 from .models import app as models
 from .page import page
 from .printing import one_line, quiet_libraries, tell
+from .refine import refine
 from .segment import demo, segment
 from .session import app as sessions
 from .stacks import propagate, track
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-at_work = (segment, auto, alike, propagate, track, classify, measure, export, page, embed)
+at_work = (segment, refine, auto, alike, propagate, track, classify, measure, export, page, embed)
 for command in (*at_work, features, batch, demo, evaluate, bench, train):
     app.command()(command)
 app.command("import")(import_)

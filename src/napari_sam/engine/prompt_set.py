@@ -189,22 +189,22 @@ class PromptSet:
 
     def at_least(self, score: float) -> PromptSet:
         """Only objects with such a score, or without any: no detector needs to run again."""
-        return self._with(e for e in self.objects if e.score is None or e.score >= score)
+        return self.with_objects(e for e in self.objects if e.score is None or e.score >= score)
 
     def shown_as(self, shape: Shape) -> PromptSet:
         """Objects whose pixels are known by their masks, boxes or interior points."""
-        return self._with(each.shown_as(shape) for each in self.objects)
+        return self.with_objects(each.shown_as(shape) for each in self.objects)
 
     def in_frames(self, frames: Collection[tuple[int, ...]]) -> PromptSet:
         """Those of some frames only, by their positions on the leading axes; once fitted."""
-        return self._with(each for each in self.objects if each.at in frames)
+        return self.with_objects(each for each in self.objects if each.at in frames)
 
     def beside(self, taken: Collection[int]) -> PromptSet:
         """The same; objects whose number is taken get the next free one, in all their frames."""
         mine = {each.object_id for each in self.objects}
         free = _free_numbers(mine.union(taken))
         new = {i: next(free) for i in sorted(mine.intersection(taken))}
-        return self._with(
+        return self.with_objects(
             replace(e, object_id=new[e.object_id]) if e.object_id in new else e
             for e in self.objects
         )
@@ -259,7 +259,8 @@ class PromptSet:
             said.append(f"{prefix}{more} more are left out for other reasons.")
         return (*said, *([prefix + self.hint] if self.hint else []))
 
-    def _with(self, objects: Iterable[ObjectPrompts]) -> PromptSet:
+    def with_objects(self, objects: Iterable[ObjectPrompts]) -> PromptSet:
+        """The same with other objects."""
         return replace(self, objects=tuple(objects))
 
 

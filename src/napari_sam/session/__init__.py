@@ -24,6 +24,7 @@ from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
 from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
 from .object_class import CLASS_KEYS, Classes, GivenClass, ObjectClass
 from .placement import Placement
+from .refining import is_refinable, land_refined
 from .saving.autosave import Autosave, Snapshot, save
 from .saving.image_record import image_record
 from .saving.opening import load
@@ -63,9 +64,11 @@ __all__ = [
     "free_regions",
     "image_record",
     "is_packed",
+    "is_refinable",
     "is_session",
     "land_claims",
     "land_found",
+    "land_refined",
     "load",
     "mask_to_edit",
     "names_of",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_sam.engine import LoadedModel
 
 ACTION = "automatic segmentation"
+METHODS = ("grid", "seeds")  # by which objects are found without a prompt
 AT_ONCE = 200  # objects that land between two turns of a window
 MOST_TAKEN = 0.5  # of an object that others may have, or it is nothing of its own
 
@@ -64,7 +65,11 @@ def free_regions(found: Sequence[FoundObject], frame_shape: tuple[int, int]) -> 
 def unconfirmed_in(session: Session, frame: FrameIndex) -> dict[int, Region]:
     """Objects found in a frame that the user has neither corrected nor confirmed."""
     annotations = session.annotations_in(frame)
-    return {i: a.footprint.landed for i, a in annotations if a.found_by and a.footprint.landed}
+    return {
+        i: a.footprint.landed
+        for i, a in annotations
+        if a.found_by in METHODS and a.footprint.landed
+    }
 
 
 def land_claims(

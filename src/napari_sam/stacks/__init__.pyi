@@ -19,6 +19,9 @@ from .planning import named_through as named_through
 from .planning import plan as plan
 from .prompting import decode_prompts as decode_prompts
 from .propagation import propagate as propagate
+from .refining import Refined as Refined
+from .refining import RefineRules as RefineRules
+from .refining import refine_objects as refine_objects
 from .tracking import Tracks as Tracks
 from .tracking import find_tracks as find_tracks
 from .tracking import link as link

@@ -168,7 +168,8 @@ class Review(Controller):
                 why = f"{why} {annotation.warning}".rstrip()
                 entries.append(Entry(object_id, frame, source, score, why))
             elif annotation.found_by:
-                why = f"Object {object_id} was found automatically, and is not confirmed yet."
+                found = f"Object {object_id} was found automatically, and is not confirmed yet."
+                why = annotation.warning or found
                 entries.append(Entry(object_id, frame, frame, score, why))
         return entries
 

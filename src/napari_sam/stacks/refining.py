@@ -1,0 +1,153 @@
+"""Labels of other tools refined: an object is replaced where the answer to its mask agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam.engine import (
+    FrameStack,
+    ObjectPrompts,
+    Prompts,
+    PromptSet,
+    about,
+    check_options,
+    interior_point,
+)
+from napari_sam.session import Answer, Region
+
+from .prompting import decode_prompts
+
+if TYPE_CHECKING:
+    from napari_sam.engine import EmbeddingCache, Predictor
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class RefineRules:
+    """How an object is asked for, and when the answer takes its place.
+
+    Raises
+    ------
+    SamError
+        If a value is not allowed.
+    """
+
+    loosen: float = field(
+        default=0.0,
+        metadata=about(
+            "Loosen by",
+            "Grow each object by this share of its diameter before its mask is the prompt: 0.05 "
+            "for labels that are too small.",
+            least=0.0,
+            most=1.0,
+        ),
+    )
+    min_iou: float = field(
+        default=0.5,
+        metadata=about(
+            "Lowest agreement",
+            "Replace an object only where the IoU of the answer with it is as high as this.",
+            least=0.0,
+            most=1.0,
+        ),
+    )
+    min_score: float = field(
+        default=0.7,
+        metadata=about(
+            "Lowest score",
+            "Replace an object only where the model's IoU prediction is as high as this.",
+            least=0.0,
+            most=1.0,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """The answer for one object in one frame, and whether it takes its place."""
+
+    answer: Answer
+    before: Region
+    iou: float  # of the answer with the object as it was
+    kept: str = ""  # a sentence: why the object stays as it was
+
+    @property
+    def object_id(self) -> int:
+        """Its number."""
+        return self.answer.request.object_id
+
+
+def refine_objects(
+    objects: PromptSet,
+    stack: FrameStack,
+    predictor: Predictor,
+    cache: EmbeddingCache,
+    rules: RefineRules | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Refined]:
+    """Ask for each object by its mask, the box around it and the point deepest in it.
+
+    Close the generator to stop. Touches no session: any thread may do it.
+
+    Parameters
+    ----------
+    objects
+        By their masks, as :func:`prompts_of_labels` has them.
+    progress
+        Called as ``progress(done, total)`` in objects.
+    """
+    rules = rules or RefineRules()
+    fitted = objects.fitted(stack)
+    before = {
+        (each.object_id, stack.index(*each.at or ())): Region(*each.corner, each.mask)
+        for each in fitted.objects
+        if each.mask is not None
+    }
+    asked = PromptSet(tuple(as_asked(each, rules.loosen) for each in fitted.objects))
+    for answer in decode_prompts(asked.fitted(stack), stack, predictor, cache, progress):
+        region = before[answer.request.key]
+        # It is known by its mask: what the point drew is not the user's
+        request = replace(answer.request, prompts=Prompts(), drawings=(), base=answer.mask)
+        answer = replace(answer, request=request)
+        overlap = _iou(region, answer.mask)
+        yield Refined(answer, region, overlap, _why_kept(answer, overlap, rules))
+
+
+def as_asked(each: ObjectPrompts, loosen: float) -> ObjectPrompts:
+    """The prompts for an object with a mask, grown by a share of its diameter."""
+    if each.mask is None:
+        return each
+    top, left = each.corner
+    y, x = interior_point(each.mask) or (0.0, 0.0)
+    prompts = Prompts.from_points([(top + y, left + x)])
+    radius = loosen * 2 * float(np.sqrt(np.count_nonzero(each.mask) / np.pi))
+    margin = int(np.ceil(radius))
+    if not margin:
+        return replace(each, prompts=prompts)
+    away = ndimage.distance_transform_edt(~np.pad(each.mask, margin))
+    corner = (top - margin, left - margin)
+    return replace(each, mask=away <= radius, corner=corner, prompts=prompts)
+
+
+def _iou(region: Region, other: Region) -> float:
+    common = region.common(other).area
+    return common / (region.area + other.area - common) if region or other else 1.0
+
+
+def _why_kept(answer: Answer, overlap: float, rules: RefineRules) -> str:
+    if not answer.mask:
+        return "The model found nothing there."
+    if overlap < rules.min_iou:
+        return f"The model's answer is another object: their IoU is {overlap:.2f}."
+    if answer.iou_prediction < rules.min_score:
+        return f"The model is not sure of its answer: its score is {answer.iou_prediction:.2f}."
+    return ""
