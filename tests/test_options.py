@@ -31,7 +31,7 @@ from napari_sam.engine import (
     write_options,
 )
 from napari_sam.headless import stacks
-from napari_sam.stacks import LinkRules, PropagationOptions, plan
+from napari_sam.stacks import LinkRules, PropagationOptions, RefineRules, plan
 from napari_sam.training import EvaluationOptions, TrainingConfig, evaluate_model
 
 COMMANDS = typer.main.get_command(app).commands
@@ -43,6 +43,7 @@ CONFIGS = (
     GridRules,
     ImageChoice,
     PromptChoice,
+    RefineRules,
     EncodingChoice,
     TrainingConfig,
     EvaluationOptions,
@@ -86,7 +87,12 @@ def test_keywords_have_the_names_and_defaults_of_the_options(
         for each in (ImageChoice, ModelChoice)
         for name in ("segment", "propagate", "auto")
     ]
-    + [(AutomaticOptions, "auto"), (GridRules, "auto"), (PromptChoice, "segment")],
+    + [
+        (AutomaticOptions, "auto"),
+        (GridRules, "auto"),
+        (PromptChoice, "segment"),
+        (RefineRules, "refine"),
+    ],
     ids=lambda each: getattr(each, "__name__", each),
 )
 def test_a_command_has_the_options_of_its_job(config: type, command: str) -> None:

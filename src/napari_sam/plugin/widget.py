@@ -32,6 +32,7 @@ from .controllers.object_list import ObjectList
 from .controllers.prompting import Prompting
 from .controllers.propagation import Propagation
 from .controllers.recipes import Recipes
+from .controllers.refining import Refining
 from .controllers.review import Review
 from .controllers.review_states import ReviewStates
 from .controllers.series import SeriesChoice
@@ -170,6 +171,7 @@ class SamWidget(QWidget):
         )
         self.recipes = self._add(Recipes(window, self.recipe_panel, self.everything))
         self.prompting = self._add(Prompting(window, self.prompt_panel))
+        self.refining = self._add(Refining(window, self.prompt_panel))
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
         self.classes = self._add(ObjectClasses(window, self.class_panel, self.objects))
@@ -212,7 +214,8 @@ class SamWidget(QWidget):
 
     def _is_busy(self) -> bool:
         """Whether masks are on their way that nobody clicked for."""
-        return bool(self.propagation.runs) or self.automatic.is_busy or self.prompting.is_busy
+        bulk = (self.automatic, self.prompting, self.refining)
+        return bool(self.propagation.runs) or any(each.is_busy for each in bulk)
 
     def _bind_keys(self) -> None:
         self._keys: dict[str, Callable[[Any], None]] = {
@@ -288,6 +291,7 @@ class SamWidget(QWidget):
         self.answering.give_up()
         self.automatic.stop()
         self.prompting.stop()
+        self.refining.stop()
         self.classes.stop()
         self.measuring.stop()
         self.exporting.stop()

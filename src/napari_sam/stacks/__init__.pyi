@@ -11,6 +11,7 @@ from .options import IN_DEPTH as IN_DEPTH
 from .options import Direction as Direction
 from .options import LinkRules as LinkRules
 from .options import PropagationOptions as PropagationOptions
+from .options import RefineRules as RefineRules
 from .options import Through as Through
 from .planning import Plan as Plan
 from .planning import axis_along as axis_along
@@ -20,7 +21,6 @@ from .planning import plan as plan
 from .prompting import decode_prompts as decode_prompts
 from .propagation import propagate as propagate
 from .refining import Refined as Refined
-from .refining import RefineRules as RefineRules
 from .refining import refine_objects as refine_objects
 from .tracking import Tracks as Tracks
 from .tracking import find_tracks as find_tracks

@@ -121,3 +121,46 @@ class LinkRules:
 
 
 IN_DEPTH = LinkRules(reach=0.5, gap=1, division_reach=0.0)  # slices of one object lie on another
+
+
+@dataclass(frozen=True)
+class RefineRules:
+    """How an object is asked for, and when the answer takes its place.
+
+    Raises
+    ------
+    SamError
+        If a value is not allowed.
+    """
+
+    loosen: float = field(
+        default=0.0,
+        metadata=about(
+            "Loosen by",
+            "Grow each object by this share of its diameter before its mask is the prompt: 0.05 "
+            "for labels that are too small.",
+            least=0.0,
+            most=1.0,
+        ),
+    )
+    min_iou: float = field(
+        default=0.5,
+        metadata=about(
+            "Lowest agreement",
+            "Replace an object only where the IoU of the answer with it is as high as this.",
+            least=0.0,
+            most=1.0,
+        ),
+    )
+    min_score: float = field(
+        default=0.7,
+        metadata=about(
+            "Lowest score",
+            "Replace an object only where the model's IoU prediction is as high as this.",
+            least=0.0,
+            most=1.0,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -14,61 +14,17 @@ from napari_sam.engine import (
     ObjectPrompts,
     Prompts,
     PromptSet,
-    about,
-    check_options,
     interior_point,
 )
 from napari_sam.session import Answer, Region
 
+from .options import RefineRules
 from .prompting import decode_prompts
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Predictor
 
 Progress: TypeAlias = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class RefineRules:
-    """How an object is asked for, and when the answer takes its place.
-
-    Raises
-    ------
-    SamError
-        If a value is not allowed.
-    """
-
-    loosen: float = field(
-        default=0.0,
-        metadata=about(
-            "Loosen by",
-            "Grow each object by this share of its diameter before its mask is the prompt: 0.05 "
-            "for labels that are too small.",
-            least=0.0,
-            most=1.0,
-        ),
-    )
-    min_iou: float = field(
-        default=0.5,
-        metadata=about(
-            "Lowest agreement",
-            "Replace an object only where the IoU of the answer with it is as high as this.",
-            least=0.0,
-            most=1.0,
-        ),
-    )
-    min_score: float = field(
-        default=0.7,
-        metadata=about(
-            "Lowest score",
-            "Replace an object only where the model's IoU prediction is as high as this.",
-            least=0.0,
-            most=1.0,
-        ),
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True, eq=False)

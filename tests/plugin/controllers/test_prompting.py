@@ -198,10 +198,43 @@ def test_a_layer_that_is_removed_is_no_source_any_more(open_prompts) -> None:
     user = open_prompts()
     panel = user.widget.prompt_panel
     own = {panel.source.itemText(n) for n in range(panel.source.count())}
-    assert own == {"—", "A file …"}, "the annotation's own layers are none"
+    assert own == {"—", "A file …", "These labels, refined"}, "the annotation's own layers are none"
     user.viewer.add_points([(0, *CENTRES[0])], name="spots")
     choose(user, "spots")
     assert panel.run.isEnabled()
     user.viewer.layers.remove("spots")
     user.qtbot.waitUntil(lambda: panel.source.findText("spots") < 0, timeout=60_000)
     assert not panel.run.isEnabled()
+
+
+def test_labels_of_another_tool_are_refined_and_the_rest_is_listed(open_prompts) -> None:
+    user = open_prompts()
+    widget, labels = user.widget, np.zeros((3, SIDE, SIDE), np.uint16)
+    for n, (y, x) in enumerate(CENTRES, start=1):
+        labels[0, y - 2 : y + 3, x - 3 : x + 4] = 5 * n
+    labels[2, 24:32, 24:32] = 99  # nothing bright is there
+    user.viewer.add_labels(labels, name="theirs")
+    user.qtbot.waitUntil(lambda: widget.source.labels.findText("theirs") > 0, timeout=60_000)
+    index = widget.source.labels.findText("theirs")
+    widget.source.labels.setCurrentIndex(index)
+    widget.source.labels.activated.emit(index)
+    user.qtbot.waitUntil(lambda: widget.bridge.labels.name == "theirs", timeout=60_000)
+    user.ready()
+    user.click((0, 31, 31))  # an object of the user's own
+    user.ready()
+    choose(user, "These labels, refined")
+    panel, session = widget.prompt_panel, widget.bridge.session
+    panel.rules.control("min_iou").setValue(0.3)
+    assert panel.rules.isVisible()
+    user.qtbot.mouseClick(panel.run, LEFT)
+    user.qtbot.waitUntil(lambda: not widget.refining.is_busy, timeout=60_000)
+    user.ready()
+    assert panel.text.text() == "4 of 5 objects refined. 1 is kept as before: see Review."
+    assert [(session.labels[0] == 5 * n).sum() for n in (1, 2, 3, 4)] == [81] * 4
+    user.qtbot.waitUntil(lambda: bool(widget.review.entries), timeout=60_000)
+    (entry,) = widget.review.entries
+    assert entry.object_id == 99
+    assert entry.why.startswith("The model found nothing there")
+    widget.active.undo()
+    np.testing.assert_array_equal(session.labels[0] > 99, labels[0] > 99)
+    assert (session.labels[0] == 5).sum() == 35

@@ -10,6 +10,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam.engine import PromptChoice
+from napari_sam.stacks import RefineRules
 
 from .controls import Choice, ShortText
 from .forms import Form
@@ -18,7 +19,7 @@ HINT = (
     "Points, shapes or labels of another layer, or a file of another program, prompt many objects "
     "at once. Files can be dropped here."
 )
-NOTHING, FILE = "", "file"
+NOTHING, FILE, REFINE = "", "file", "refine"
 KINDS = (
     "Tables, GeoJSON, COCO, ROIs of ImageJ, spots of TrackMate, labels (*.csv *.tsv *.geojson "
     "*.json *.zip *.roi *.xml *.npy *.tif *.tiff *.png)"
@@ -32,6 +33,8 @@ class PromptPanel(QWidget):
     file_chosen = Signal(str)
     changed = Signal()
     run_clicked = Signal()
+    refine_chosen = Signal()
+    refine_clicked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,13 +42,15 @@ class PromptPanel(QWidget):
         self.source.activated.connect(self._on_source)
         self.form = Form(PromptChoice)
         self.form.changed.connect(self.changed)
+        self.rules = Form(RefineRules)
+        self.rules.hide()
         self.text = ShortText(3, HINT)
         self.run = QPushButton()
         self.run.setToolTip(
             "Segment an object for each prompt: one step of undo. What is annotated keeps its "
             "pixels as long as “Protect neighbours” is on"
         )
-        self.run.clicked.connect(self.run_clicked)
+        self.run.clicked.connect(self._on_run)
         rows = QFormLayout()
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -54,7 +59,7 @@ class PromptPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(rows)
-        for widget in (self.form, self.text, self.run):
+        for widget in (self.form, self.rules, self.run, self.text):
             layout.addWidget(widget)
         self.setAcceptDrops(True)
         self.show_layers([])
@@ -67,6 +72,7 @@ class PromptPanel(QWidget):
         for name in names:
             self.source.addItem(name, f"layer {name}")
         self.source.addItem("A file …", FILE)
+        self.source.addItem("These labels, refined", REFINE)
         at = self.source.findData(before) if before not in (None, FILE) else -1
         self.source.setCurrentIndex(max(0, at))
         if at < 0 and before not in (None, FILE):
@@ -74,6 +80,7 @@ class PromptPanel(QWidget):
 
     def show_file(self, path: Path) -> None:
         """A file is the source."""
+        self.rules.hide()
         at = self.source.findData(FILE)
         self.source.setItemText(at, path.name)
         self.source.setCurrentIndex(at)
@@ -86,6 +93,13 @@ class PromptPanel(QWidget):
         self.form.show_row("shape", shapes)
         self.form.show_row("min_score", scores)
 
+    def show_refining(self, text: str) -> None:
+        """The labels themselves are the source: what happens to them, or did."""
+        if self.source.currentData() == REFINE:
+            self.text.say(text)
+            self.run.setText("Refine the labels")
+            self.run.setEnabled(True)
+
     def choice(self) -> PromptChoice:
         """What the rows say."""
         chosen: PromptChoice = self.form.value()
@@ -93,6 +107,11 @@ class PromptPanel(QWidget):
 
     def _on_source(self) -> None:
         source = self.source.currentData()
+        self.rules.setVisible(source == REFINE)
+        if source == REFINE:
+            self.layer_chosen.emit("")
+            self.refine_chosen.emit()
+            return
         if source != FILE:
             self.layer_chosen.emit(source.removeprefix("layer "))
             return
@@ -102,6 +121,9 @@ class PromptPanel(QWidget):
         else:
             self.source.setCurrentIndex(0)
             self.layer_chosen.emit("")
+
+    def _on_run(self) -> None:
+        (self.refine_clicked if self.source.currentData() == REFINE else self.run_clicked).emit()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802 Qt's name
         """Whether what is dragged over the panel is a file."""

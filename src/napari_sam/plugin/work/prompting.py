@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.engine import FrameIndex, FrameStack, PromptChoice, PromptSet
-from napari_sam.session import Answer, read_frame
+from napari_sam.session import Answer, Key, read_frame
 from napari_sam.session.label_arrays import unique_ids
 
 from .jobs import Report
@@ -15,6 +15,7 @@ from .tasks import encoding
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Predictor
+    from napari_sam.stacks import Refined, RefineRules
 
 
 def read_file(path: Path, stack: FrameStack, image: str) -> PromptSet:
@@ -22,6 +23,27 @@ def read_file(path: Path, stack: FrameStack, image: str) -> PromptSet:
     from napari_sam.formats import read_prompt_file  # the window opens without the formats
 
     return read_prompt_file(path, stack, image=image)
+
+
+def refine(
+    labels: Any,
+    stack: FrameStack,
+    mine: Collection[Key],
+    rules: RefineRules,
+    cache: EmbeddingCache,
+    predictor: Predictor,
+    report: Report,
+) -> Iterator[Refined]:
+    """The answers for all objects of labels but those that are the user's own."""
+    from napari_sam.engine import prompts_of_labels
+    from napari_sam.stacks import refine_objects
+
+    report(0, 0)
+    found = prompts_of_labels(labels, stack).fitted(stack)
+    objects = found.with_objects(
+        each for each in found.objects if (each.object_id, stack.index(*each.at or ())) not in mine
+    )
+    yield from refine_objects(objects, stack, predictor, cache, rules, encoding(report))
 
 
 def look(
