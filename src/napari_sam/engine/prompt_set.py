@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from .choices import Shape
 from .errors import PromptError
 from .frames import FrameIndex, FrameStack
-from .images import as_ids
 from .masks import interior_point, windows_of
 from .prompts import Prompts
 
@@ -281,6 +280,8 @@ def prompts_of_labels(
     PromptError
         If they are of an image of another size.
     """
+    from .images import as_ids  # it brings zarr, and the window opens without it
+
     given = tuple(labels.shape)
     is_frame = len(given) == 2 < stack.ndim
     if given != (stack.frame_shape if is_frame else stack.shape):
