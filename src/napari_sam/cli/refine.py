@@ -13,7 +13,7 @@ import typer
 from napari_sam.engine import ImageChoice, ModelChoice
 from napari_sam.stacks import RefineRules
 
-from .embed import choose_frames, open_store, parse_frames
+from .embed import open_store
 from .options import (
     Frames,
     Json,
@@ -66,7 +66,13 @@ def refine(
     and the model is sure; all others stay as they were, and are counted. Numbers are kept.
     """
     from napari_sam.engine import EmbeddingCache, read_labels, write_labels
-    from napari_sam.headless import as_small_as_fits, blank_notices, example_session
+    from napari_sam.headless import (
+        as_small_as_fits,
+        blank_notices,
+        choose_frames,
+        example_session,
+        parse_frames,
+    )
     from napari_sam.headless import refining as headless
 
     check_outputs((image, labels, weights_file(choice.model)), out, review)
