@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameIndex, FrameStack, SamError, images_in
+from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.plugin.work.jobs import Report
 from napari_sam.session import SessionFile
 
@@ -40,6 +40,8 @@ def look_through(
 
     Runs in a worker's thread.
     """
+    from napari_sam.engine import images_in  # brings in zarr, which a new panel need not
+
     paths = images_in(folder)
     yield [FolderImage(path) for path in paths]
     for n, path in enumerate(paths):
