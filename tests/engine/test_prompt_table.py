@@ -97,6 +97,14 @@ READ_CASES = {
         "index,axis-0,axis-1,object_id\n0,30.0,40.5,7\n1,1.0,2.0,7\n",
         {(7, ()): POINT.with_point((1, 2))},
     ),
+    "rows without a number never become the object of another row": (
+        "object_id,y,x\n2,30,40.5\n,1,2\n,3,4\n",
+        {
+            (2, ()): POINT,
+            (1, ()): Prompts.from_points([(1, 2)]),
+            (3, ()): Prompts.from_points([(3, 4)]),
+        },
+    ),
 }
 
 

@@ -260,6 +260,17 @@ READ_CASES = (
         MOVIE,
     ),
     ReadCase(
+        "run lengths whose sum is larger than a number can be",
+        coco(
+            [
+                {"image_id": 1, "segmentation": {"size": [20, 30], "counts": [2**62] * 3}},
+                {"image_id": 1, "bbox": [2, 3, 4, 5]},
+            ]
+        ),
+        ((1, "box (2.5, 1.5, 7.5, 5.5)"),),
+        ("1 left out, annotation 0", "do not fit its image"),
+    ),
+    ReadCase(
         "x and y exchanged",
         write_text("t.csv", "y,x\n25,3\n28,4\n3,4\n"),
         ((3, "point (3, 4)"),),

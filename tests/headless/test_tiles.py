@@ -20,7 +20,9 @@ from napari_sam.engine import (
     read_labels,
     read_scales,
     to_labels,
+    write_labels,
 )
+from napari_sam.headless.automatic import Progress
 from napari_sam.headless.tiles import Source, Written, find_to_disk
 
 GRID = AutomaticOptions(method="grid", grid=GridRules(points_per_side=10), cell_size=40)
@@ -85,6 +87,26 @@ def test_other_options_begin_anew(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
         written(out, progress=stop)
     assert written(out, replace(GRID, min_area=30)).n_kept == 0
+
+
+def test_another_image_of_the_same_file_begins_anew(tmp_path: Path) -> None:
+    out, path = tmp_path / "labels.ome.zarr", tmp_path / "two.tif"
+    stack = source().stack
+    write_labels(path, np.zeros((2, *SHAPE), np.uint8))
+
+    def run(series: str, progress: Progress | None = None) -> Written:
+        given = Source.of_file(path, stack, "TYX", series)
+        frames = [stack.index(1)]
+        return find_to_disk(given, movies.predictor(), out, GRID, frames, progress=progress)
+
+    def stop(done: int, total: int) -> None:
+        if done >= total // 2:
+            raise InterruptedError
+
+    for series in ("0", "1"):
+        with pytest.raises(InterruptedError):
+            run(series, stop)
+    assert run("0").n_kept == 0
 
 
 def test_two_processes_do_not_write_one_result(tmp_path: Path) -> None:

@@ -107,9 +107,8 @@ def auto(
     predictor = open_predictor(choice)
     choose_method(options, predictor.model.network)
     if to_disk:
-        write_tiles(
-            Source.of_file(image, stack, names), predictor, out, options, wanted, as_json=as_json
-        )
+        source = Source.of_file(image, stack, names, reading.series)
+        write_tiles(source, predictor, out, options, wanted, as_json=as_json)
         return
     session = new_session(stack, highest_id=2**16)
     for notice in blank_notices(stack, wanted):

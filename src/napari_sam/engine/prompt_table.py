@@ -132,7 +132,7 @@ def read_prompt_set(path: str | Path) -> PromptSet:
     objects = (
         ObjectPrompts(
             Prompts(tuple(each.points), tuple(each.labels), each.box),
-            object_id=object_id,
+            object_id=max(0, object_id),
             at=at or None,
             class_name=each.class_name,
             score=each.score,
@@ -278,7 +278,7 @@ def _gather(
     """Add what a row says to the object and frame that it is of."""
     named = ("object_id",) if layout.has_kind else OWN_NUMBERS
     own = next((name for name in named if cells.get(name) or layout.has_kind), None)
-    object_id = checked_object_id(nth if own is None else _whole(cells, own))
+    object_id = -nth if own is None else checked_object_id(_whole(cells, own))  # below 0: none yet
     at = tuple(_position(cells, axis, layout.has_kind) for axis in layout.frame_axes)
     known = gathered.get((object_id, at), _Gathered(where, [], []))
     is_box = cells["kind"] == "box" if layout.has_kind else not cells.get(layout.yx[0])

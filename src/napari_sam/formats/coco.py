@@ -328,7 +328,8 @@ def _pixels(
         numbers = decode(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
         if list(shape.get("size", ())) != list(frame):
             raise ValueError(f"its size {shape.get('size')} is not that of its image")
-        if numbers.ndim != 1 or (numbers < 0).any() or numbers.sum() > frame[0] * frame[1]:
+        most = frame[0] * frame[1]  # each by itself as well: the sum of huge numbers overflows
+        if numbers.ndim != 1 or ((numbers < 0) | (numbers > most)).any() or numbers.sum() > most:
             raise ValueError("its run lengths do not fit its image")
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{path}: {what} cannot be read: {error}. Export it again.") from error

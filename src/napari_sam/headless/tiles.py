@@ -61,10 +61,13 @@ class Source:
     units: Sequence[str] | None = None
 
     @classmethod
-    def of_file(cls, path: Path, stack: FrameStack, axes: str | None) -> Source:
-        """An image file, with the size of a pixel that it tells."""
+    def of_file(
+        cls, path: Path, stack: FrameStack, axes: str | None, series: str | int | None = None
+    ) -> Source:
+        """One image of a file, with the size of a pixel that it tells."""
         scale, units = scales_of(read_scales(path), axes) or (None, None)
         name = f"{path.absolute()} of {path.stat().st_mtime_ns}" if path.exists() else str(path)
+        name += f", image {series}" * (series is not None)
         return cls(stack, name, axes, scale, units)
 
 
@@ -177,6 +180,7 @@ def _fingerprint(source: Source, predictor: Predictor, options: AutomaticOptions
     return {
         "image": source.name,
         "shape": list(source.stack.shape),
+        "axes": source.axes,
         "channels": list(source.stack.channels),
         "model": model.hash,
         "precision": model.precision,
