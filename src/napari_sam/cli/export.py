@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from napari_sam.engine import FrameStack, Labelled
     from napari_sam.formats import Canvas
 
+OTHER_EXPORTS = {  # by what one may write after `export`
+    "web": "page IMAGE --out page.html",
+    "onnx": "models onnx NAME --out FOLDER",
+    "features": "features IMAGE",
+}
+
 Source = Annotated[
     Path | None,
     typer.Argument(metavar="LABELS", help="Labels, or a saved session: IMAGE.napari-sam."),
@@ -58,6 +64,8 @@ def export(
         return
     if labels is None or out is None:
         raise SamError("Give labels, and --out with the path to be written; --list shows formats.")
+    if (other := OTHER_EXPORTS.get(str(labels))) and not labels.exists():
+        raise SamError(f"There are no labels {labels}. Did you mean `napari-sam {other}`?")
     chosen = find_format(to, out)
     check_outputs((labels, image), None, None if chosen.is_folder else out)
     check_export(chosen, out, has_image=image is not None)
