@@ -150,8 +150,8 @@ def label_image(array: np.ndarray, name: str = "given.tif") -> Callable[[Path], 
 
 SPOTS = (
     '<TrackMate version="7"><Model><AllSpots><SpotsInFrame frame="0">'
-    '<Spot ID="4" POSITION_X="5.5" POSITION_Y="{y}" POSITION_Z="0"/>'
-    '<Spot ID="5" POSITION_X="20.5" POSITION_Y="10.5" POSITION_Z="0"/>'
+    '<Spot ID="4" POSITION_X="5" POSITION_Y="{y}" POSITION_Z="0"/>'
+    '<Spot ID="5" POSITION_X="20" POSITION_Y="10" POSITION_Z="0"/>'
     "</SpotsInFrame></AllSpots></Model></TrackMate>"
 )
 BOX = {"image_id": 1, "bbox": [4, 2, 10, 6], "category_id": 3, "score": 0.75}
@@ -235,7 +235,7 @@ READ_CASES = (
     ),
     ReadCase(
         "spots",
-        write_text("spots.xml", SPOTS.format(y="7.5")),
+        write_text("spots.xml", SPOTS.format(y="7")),
         ((1, "point (7, 5)"), (2, "point (10, 20)")),
     ),
     ReadCase(

@@ -125,7 +125,8 @@ def test_trackmate_as_fiji_reads_it(tmp_path: Path) -> None:
     assert root.find("Model").attrib == {"spatialunits": "micron", "timeunits": "sec"}
     spots = {spot.get("ID"): spot for spot in root.iter("Spot")}
     spot = next(spot for spot in spots.values() if spot.get("name") == "9")
-    assert float(spot.get("POSITION_X")) == 3.25  # of the corner of the image
+    assert float(spot.get("POSITION_X")) == 3.0  # the centre of the first pixel is at 0
+    assert min(map(float, spot.text.split())) == -2.25  # 4 pixels and a half from the centre
     assert len(spot.text.split()) == 2 * int(spot.get("ROI_N_POINTS"))
     (track,) = root.find("Model/AllTracks")
     assert len(track) == 4

@@ -1,4 +1,8 @@
-"""TrackMate's XML: spots with their outlines, tracks, the calibration of the image."""
+"""TrackMate's XML: spots with their outlines, tracks, the calibration of the image.
+
+The centre of the first pixel is at 0, of spots and of their outlines: TrackMate subtracts half a
+pixel from the polygons of ImageJ (`MaskUtils`), and adds it where it draws (`SpotOverlay`).
+"""
 
 from __future__ import annotations
 
@@ -68,7 +72,7 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
         place = canvas.positions(t, z, f"{path}: spot {n}")
         ring = _ring(path, n, spot, size)
         if ring is None:
-            points.append((place, y - 0.5, x - 0.5))
+            points.append((place, y, x))
             radii.append(radius)
             dots.append(object_id)
         else:
@@ -96,7 +100,7 @@ def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
         at = canvas.positions(t, z, f"spot {n}")
         known: dict[str, Any] = {"at": at, "object_id": int(ids[n])}
         if ring is None:
-            yield ObjectPrompts(Prompts.from_points([(y - 0.5, x - 0.5)]), **known)
+            yield ObjectPrompts(Prompts.from_points([(y, x)]), **known)
         else:
             yield filled([ring], canvas.shape[-2:], **known)
 
@@ -130,10 +134,10 @@ def _rings(objects: Labelled) -> Iterator[tuple[tuple[int, int], Ring]]:
 def _spot(
     row: int, object_id: int, frame: int, tracks: Any, size: Mapping[str, float], ring: Ring | None
 ) -> str:
-    """A spot; places are of corners of pixels, as in ImageJ."""
-    centre = tracks.centres[row] + 0.5
+    """A spot with its outline, if it has one."""
+    centre = tracks.centres[row]
     *z, y, x = (centre * [size.get(axis, 1.0) for axis in "ZYX"[-len(centre) :]]).tolist()
-    depth = z[0] - 0.5 * size.get("Z", 1.0) if z else 0.0
+    depth = z[0] if z else 0.0
     area = int(tracks.areas[row]) * size["Y"] * size["X"]
     radius = math.cbrt(3 * area * size["Z"] / (4 * math.pi)) if z else math.sqrt(area / math.pi)
     when = frame * size.get("T", 1.0)
@@ -144,7 +148,7 @@ def _spot(
     )
     if ring is None:
         return said + "/>\n"
-    corners = (ring * [size["Y"], size["X"]] - [y, x])[:, ::-1]
+    corners = ((ring - 0.5) * [size["Y"], size["X"]] - [y, x])[:, ::-1]
     text = " ".join(f"{value:.6g}" for value in corners.ravel().tolist())
     return f'{said} ROI_N_POINTS="{len(ring)}">{text}</Spot>\n'
 
@@ -234,7 +238,7 @@ def _edges(path: Path, root: ElementTree.Element, rows: Mapping[str | None, int]
 def _place(
     path: Path, n: int, spot: ElementTree.Element, size: tuple[float, float, float]
 ) -> tuple[float, float, int, float]:
-    """y and x of corners of pixels, the slice, the radius in pixels."""
+    """y, x, the slice and the radius, in pixels."""
     what = f"spot {n}"
     y = _number(path, what, spot, "POSITION_Y") / size[1]
     x = _number(path, what, spot, "POSITION_X") / size[2]
@@ -256,4 +260,4 @@ def _ring(
     if not (np.abs(values) < FARTHEST).all():
         raise FrameError(f"{path}: the outline of spot {n} is nowhere in an image. {AGAIN}")
     centre = [_number(path, f"spot {n}", spot, f"POSITION_{a}") for a in "XY"]
-    return np.asarray(((values + centre) / [size[2], size[1]])[:, ::-1])
+    return np.asarray(((values + centre) / [size[2], size[1]])[:, ::-1] + 0.5)

@@ -159,3 +159,13 @@ def test_the_panel_closed_takes_the_strip_with_it(browse) -> None:
     user, widget = browse, browse.widget
     user.viewer.window.remove_dock_widget(widget)
     assert "Folder" not in user.viewer.window.dock_widgets
+
+
+def test_back_on_the_image_shown_while_another_one_is_read(browse, folder: Path) -> None:
+    user, widget = browse, browse.widget
+    widget.strip.image_chosen.emit(3)
+    widget.strip.image_chosen.emit(0)
+    user.qtbot.waitUntil(lambda: widget.downloads.idle, timeout=PATIENCE_MS)
+    user.ready()
+    assert source_of(widget.bridge.image) == folder / "cell1.tif"
+    assert "0 of 4 done" in widget.strip.text.text()

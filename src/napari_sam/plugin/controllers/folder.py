@@ -148,7 +148,11 @@ class FolderBrowser(Controller):
     def open(self, at: int) -> None:
         """Open an image in place of the one before, whose work is saved first."""
         path = self.images[at].path
-        if at == self.current or path == self._opening:
+        if at == self.current:
+            self._opening = None  # the one being read is not wanted any more
+            self._count()
+            return
+        if path == self._opening:
             return
         if self.is_busy():
             self._panel.show_current(self.current)
