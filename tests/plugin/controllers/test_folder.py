@@ -76,6 +76,7 @@ def test_one_after_the_other_and_back(browse, folder: Path) -> None:
     user.ready()
     n_pixels = np.count_nonzero(widget.bridge.labels.data)
     assert n_pixels
+    user.qtbot.waitUntil(lambda: texts(user)[0] == "cell1.tif\nannotated, 1 object")
     first = widget.bridge.image
     user.press(Qt.Key.Key_PageDown)
     on(user, "cell2.tif")

@@ -13,7 +13,7 @@ from napari_sam.engine import SamError
 from napari_sam.plugin.layers import LayerBridge, remove_layers
 from napari_sam.plugin.layers.network_input import stack_of
 from napari_sam.plugin.panels.folder import ALL, FolderPanel
-from napari_sam.plugin.sessions.folder import FolderImage, look_at, look_through
+from napari_sam.plugin.sessions.folder import FolderImage, look_at, look_at_session, look_through
 from napari_sam.plugin.sessions.images import new_image
 from napari_sam.plugin.sessions.places import source_of
 from napari_sam.plugin.work import tasks
@@ -219,6 +219,8 @@ class FolderBrowser(Controller):
     def attach(self, bridge: LayerBridge) -> None:
         """Mark the image in the strip, and read the next one ahead."""
         super().attach(bridge)
+        for signal in (bridge.session.landed, bridge.session.relabelled):
+            signal.connect(self._on_change)
         self._panel.show_current(self.current)
         if bridge.image in self._own:
             self._own.append(bridge.labels)
@@ -234,6 +236,9 @@ class FolderBrowser(Controller):
     def detach(self) -> None:
         """See how far the image that is left has come."""
         at = self.current
+        if self._bridge is not None:
+            for signal in (self._bridge.session.landed, self._bridge.session.relabelled):
+                signal.disconnect(self._on_change)
         super().detach()
         self._panel.show_current(None)
         self._worker.cancel(EMBED_AHEAD)
@@ -241,6 +246,15 @@ class FolderBrowser(Controller):
             path = self.images[at].path
             job = Job(path, lambda report: look_at(path), self._on_left, self._tell, priority=EMBED)
             self._reader.submit(job)
+
+    def _on_change(self, *_: object) -> None:
+        self._defer(self._show_work)
+
+    def _show_work(self) -> None:
+        """How far the image on screen has come."""
+        at, bridge = self.current, self._bridge
+        if at is not None and bridge is not None:
+            self._note(at, look_at_session(self.images[at].path, bridge.session))
 
     def _on_left(self, image: FolderImage) -> None:
         if (at := self._at(image.path)) is not None:

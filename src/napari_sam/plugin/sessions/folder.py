@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.plugin.work.jobs import Report
-from napari_sam.session import SessionFile
+from napari_sam.session import Annotation, Session, SessionFile
 
 from .places import image_of, sessions_of_file
 
@@ -66,6 +66,14 @@ def look_at(path: Path) -> FolderImage:
     return FolderImage(path, problem=problem)
 
 
+def look_at_session(path: Path, session: Session) -> FolderImage:
+    """How far the image on screen is."""
+    objects = [each for each in session.objects() if each.frames]
+    annotations = [each for _, each in session.annotations()]
+    status = _status(session.is_done, bool(objects), annotations)
+    return FolderImage(path, status, len(objects), session.shown)
+
+
 def thumbnail(path: Path, frame: FrameIndex | None = None) -> NDArray[np.uint8]:
     """A small picture of an image, (h, w, 3): of a frame, or the first one.
 
@@ -87,14 +95,18 @@ def thumbnail(path: Path, frame: FrameIndex | None = None) -> NDArray[np.uint8]:
 def _as_saved(path: Path, file: SessionFile) -> FolderImage:
     """What a session says of its image: finished, touched by the user, or only found."""
     ids = {int(each) for _, pixels in file.labels() for each in np.unique(pixels) if each}
-    has_own = found = False
-    for object_id, _, annotation in file.annotations():
-        if object_id in ids:
-            has_own |= annotation.is_anchor
-            found |= bool(annotation.found_by)
-    status: Status = "new"
-    if file.is_done:
-        status = "done"
-    elif ids:
-        status = "automatic" if found and not has_own else "annotated"
+    annotations = [each for object_id, _, each in file.annotations() if object_id in ids]
+    status = _status(file.is_done, bool(ids), annotations)
     return FolderImage(path, status, len(ids), file.shown, " ".join(file.problems))
+
+
+def _status(is_done: bool, has_objects: bool, annotations: Iterable[Annotation]) -> Status:
+    if is_done:
+        return "done"
+    if not has_objects:
+        return "new"
+    has_own = found = False
+    for annotation in annotations:
+        has_own |= annotation.is_anchor
+        found |= bool(annotation.found_by)
+    return "automatic" if found and not has_own else "annotated"
