@@ -62,7 +62,7 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def on_workers(folder: Path, n_workers: int) -> float:
-    with LocalCluster(n_workers, threads_per_worker=1, dashboard_address=":0") as running:
+    with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as running:
         recipe = recipe_of(folder, f"workers_{n_workers}")
         on = Cluster(scheduler=running.scheduler_address)
         first = next(outcomes := run_batch(recipe, on=on))  # the model is loaded
@@ -76,7 +76,7 @@ def many(folder: Path, n: int) -> tuple[float, float]:
         place = folder / "images" / f"{at:06d}"
         place.mkdir(parents=True)
         tifffile.imwrite(place / "tiny.tif", data.coins()[:TINY, :TINY])
-    with LocalCluster(1, threads_per_worker=1, dashboard_address=":0") as running:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as running:
         on = Cluster(scheduler=running.scheduler_address)
         outcomes = run_batch(recipe_of(folder, "results"), on=on)
         kept = [next(outcomes)]
