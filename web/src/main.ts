@@ -132,6 +132,7 @@ function listenForFiles(): void {
     void openFiles([...(input.files ?? [])]);
     input.value = "";
   });
+  if (input.files?.length) input.dispatchEvent(new Event("change")); // chosen before anyone listened
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     element("stage").classList.add("dropping");

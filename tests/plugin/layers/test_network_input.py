@@ -16,6 +16,7 @@ from napari.layers._source import layer_source
 
 from annotating import answer
 from napari_sam.engine import EmbeddingCache
+from napari_sam.engine.embeddings.cache import _Place
 from napari_sam.plugin.contributions import read_session
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.plugin.layers.network_input import (
@@ -156,6 +157,9 @@ def test_the_network_sees_what_was_chosen(given: NetworkInput, ends: Any) -> Non
     np.testing.assert_allclose(shown, ends, atol=2)
 
 
+WHOLE = _Place((None, None))
+
+
 def test_what_is_seen_is_part_of_the_key_of_an_embedding() -> None:
     viewer = ViewerModel()
     image = viewer.add_image(hot(), axis_labels=("c", "y", "x"), contrast_limits=(0, 198))
@@ -171,7 +175,7 @@ def test_what_is_seen_is_part_of_the_key_of_an_embedding() -> None:
         image.contrast_limits = limits
         for given, _ in INPUTS:
             bridge.give(given)
-            hashes.add(cache._key(Predictor(), bridge.session.stack, (None, None))[0].frame)
+            hashes.add(cache._key(Predictor(), bridge.session.stack, WHOLE)[0].frame)
     assert len(hashes) == len(INPUTS) + 1, "limits count where contrast is as shown"
 
 

@@ -17,6 +17,7 @@ from skimage import data
 
 from movies import DIVIDING, film, renumbered, same_tracks
 from napari_sam.engine import FrameIndex, FrameStack
+from napari_sam.engine.embeddings.cache import _Place
 from napari_sam.plugin.sessions.places import IMAGE_FILE
 from napari_sam.session import Propagated, Region, is_session, load, session_path
 from window_at_work import fingerprint
@@ -104,7 +105,7 @@ def test_scrub_annotate_undo_close_and_open_again(open_window, movie: Path, long
     before = (last[0] - 1, None, None)
 
     def is_embedded(index: FrameIndex) -> bool:
-        key, _ = widget.cache._key(widget.predictor, widget.bridge.session.stack, index)
+        key, _ = widget.cache._key(widget.predictor, widget.bridge.session.stack, _Place(index))
         return key in widget.cache._entries
 
     user.qtbot.waitUntil(lambda: is_embedded(before), timeout=120_000)
