@@ -67,6 +67,16 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def detector_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny detectors that are asked by words, by their kind."""
+    pytest.importorskip("transformers", reason="the extra text is not installed")
+    from text_detectors import SAVE
+
+    root = tmp_path_factory.mktemp("detectors")
+    return {kind: save(root / kind) for kind, save in SAVE.items()}
+
+
 @pytest.fixture(autouse=True)
 def _own_embeddings(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory

@@ -107,7 +107,7 @@ def serving_folder(server: FolderServer) -> Iterator[FolderServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = self.path.lstrip("/")
+            path = self.path.lstrip("/").partition("?")[0]
             server.asked.append(path)
             file = server.folder / path
             if path.endswith(server.refuses) or not file.is_file():

@@ -45,7 +45,7 @@ PAGES = [
 ]
 COINS = ((54, 45), (57, 100), (51, 156))
 SLOW = ("batch recipe.yaml --", "train", "evaluate", "bench", "demo", "page")
-SLOW += ("models get", "models add", "models onnx")
+SLOW += ("models get", "models add", "models onnx", "detectors get", "segment cells.tif --text")
 SLOW_LINES = tuple(f"napari-sam {command}" for command in SLOW)  # accepted, but not run
 
 
@@ -168,6 +168,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "sessions.md": names_of_sessions,
 }
 SLOW_PAGES = ("evaluate.md", "train.md")
+OWL = "google/owlv2-base-patch16-ensemble"
 QUICKER = {"train.md": ("minutes=10", "minutes=0.02")}
 
 
@@ -178,8 +179,11 @@ PYTHON_PAGES = [
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES)
-def test_python_runs(page: str, folder: Path) -> None:
+def test_python_runs(page: str, folder: Path, request: pytest.FixtureRequest) -> None:
     """All blocks of a page, one after the other, with what the page takes as given."""
+    if page == "prompts-from-anywhere.md":  # as if it were downloaded
+        owl = request.getfixturevalue("detector_folders")["owlv2"]
+        shutil.copytree(owl, folder / "models" / "detectors" / OWL)
     names = GIVEN.get(page, dict)()
     for block in blocks("python"):
         if block.page == page:

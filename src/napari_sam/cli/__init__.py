@@ -12,6 +12,7 @@ from .automatic import auto
 from .batch import batch
 from .bench import bench
 from .classify import classify
+from .detectors import app as detectors
 from .embed import embed, show_cache
 from .evaluate import evaluate
 from .export import export, import_
@@ -38,6 +39,7 @@ for command in (*at_work, features, batch, demo, evaluate, bench, train):
 app.command("import")(import_)
 app.command("cache")(show_cache)
 app.add_typer(models, name="models")
+app.add_typer(detectors, name="detectors")
 app.add_typer(sessions, name="session")
 
 

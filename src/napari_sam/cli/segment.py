@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.engine import ImageChoice, ModelChoice, PromptChoice
+from napari_sam.engine import ImageChoice, ModelChoice, PromptChoice, TextChoice
 
+from .detectors import find_by_words
 from .embed import open_store
 from .options import (
     LEFT_OUT,
@@ -91,6 +92,7 @@ def segment(
     box: Boxes = None,
     prompts: PromptFile = None,
     prompter: Detectors = None,
+    words: TextChoice,
     prompting: PromptChoice,
     each: Annotated[
         bool, typer.Option("--each", help="Make a separate object of each point and each box.")
@@ -102,7 +104,7 @@ def segment(
     overlay: Overlay = None,
     as_json: Json = False,
 ) -> None:
-    """Segment objects by points and boxes, and write them as labels.
+    """Segment objects by points, boxes or words, and write them as labels.
 
     Coordinates are y,x in pixels: row first, the centre of the first pixel is 0,0. --point, --box
     and --channel can be given several times.
@@ -119,15 +121,18 @@ def segment(
 
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
     boxes = [numbers("--box", text, "Y0,X0,Y1,X1", (4,)) for text in box or ()]
+    check_outputs((image, prompts, weights_file(choice.model)), out, overlay)
+    if overlay:
+        picture_format(overlay)
     stack, names = read_stack(image, reading)
     shown = stack.index(*[0] * (stack.ndim - 2) if frame is None else whole_numbers(frame))
     frames = [shown] if frame is not None else list(stack.indices())
     given = headless.group(clicks, boxes, each=each)
     read = read_all(stack, image, prompts, prompter, prompting, frames)
+    if words.text is not None:
+        found = find_by_words(stack, words, choice.device, frames, cell_size)
+        read = read.joined(found.at_least(prompting.min_score))
     wanted = gather(read.fitted(stack, shown), stack, shown, frames, given)
-    check_outputs((image, prompts, weights_file(choice.model)), out, overlay)
-    if overlay:
-        picture_format(overlay)
     predictor = open_predictor(choice)
     session = headless.new_session(stack, wanted.highest_id)
     prompted = (stack.index(*each.at or ()) for each in wanted.objects)
@@ -240,7 +245,7 @@ def gather(
         objects.append(ObjectPrompts(fitted, object_id=n, at=at, notes=notes))
     wanted = here.joined(PromptSet.of(objects))
     if not wanted:
-        why = " ".join(wanted.problems) or "Use --point, --box or --prompts."
+        why = " ".join(wanted.problems) or "Use --point, --box, --prompts or --text."
         raise PromptError(f"No prompt was given for this frame. {why}")
     return wanted
 
@@ -287,6 +292,7 @@ def print_results(results: list[Segmented]) -> None:
         (
             str(r.object_id),
             ",".join(str(i) for i in r.frame if i is not None),
+            r.class_name,
             describe(r.prompts),
             f"{r.iou_prediction:.2f}",
             f"{r.stability_score:.2f}",
@@ -295,5 +301,5 @@ def print_results(results: list[Segmented]) -> None:
         )
         for r in results
     ]
-    header = ("object", "frame", "prompt", "IoU prediction", "stability", "area", "ms")
+    header = ("object", "frame", "class", "prompt", "IoU prediction", "stability", "area", "ms")
     print_table(header, rows)

@@ -33,6 +33,7 @@ from .choices import ImageChoice as ImageChoice
 from .choices import ModelChoice as ModelChoice
 from .choices import PromptChoice as PromptChoice
 from .choices import Shape as Shape
+from .choices import TextChoice as TextChoice
 from .classifier import propose_classes as propose_classes
 from .contrast import resize_longest_side as resize_longest_side
 from .crop import Box as Box
@@ -139,6 +140,19 @@ from .where_to_look import crop_on_screen as crop_on_screen
 from .where_to_look import crops_beside as crops_beside
 from .where_to_look import look as look
 from .where_to_look import where_to_look as where_to_look
+from .words.catalogue import DETECTORS as DETECTORS
+from .words.catalogue import DetectorEntry as DetectorEntry
+from .words.catalogue import DetectorState as DetectorState
+from .words.catalogue import detector_folder as detector_folder
+from .words.catalogue import detector_state as detector_state
+from .words.catalogue import find_detector as find_detector
+from .words.catalogue import known_detectors as known_detectors
+from .words.detector import TextDetector as TextDetector
+from .words.detector import load_text_detector as load_text_detector
+from .words.hub import Offer as Offer
+from .words.hub import ask_hub as ask_hub
+from .words.hub import fetch_detector as fetch_detector
+from .words.looking import detect_by_words as detect_by_words
 from .writing import alone as alone
 from .writing import check_name as check_name
 from .writing import fitting_name as fitting_name

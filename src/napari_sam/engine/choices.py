@@ -86,6 +86,50 @@ class PromptChoice:
 
 
 @dataclass(frozen=True)
+class TextChoice:
+    """What is looked for by words, with which detector.
+
+    Raises
+    ------
+    SamError
+        If a value is not allowed.
+    """
+
+    text: tuple[str, ...] | None = field(
+        default=None,
+        metadata=about(
+            "Look for",
+            'What to look for, in a word or a few: "nucleus". Its boxes are prompts, and the words '
+            "their class. Several: give it several times.",
+            metavar="WORDS",
+        ),
+    )
+    detector: str = field(
+        default="owlv2-base",
+        metadata=about(
+            "Detector",
+            "What finds them: a name of `napari-sam detectors list`, OWNER/NAME of huggingface.co, "
+            "or a folder.",
+            metavar="NAME",
+        ),
+    )
+    text_threshold: float | None = field(
+        default=None,
+        metadata=about(
+            "Threshold",
+            "Leave out what the detector gave a lower score, 0 to 1; by default 0.1 for OWLv2, "
+            "0.25 for Grounding DINO.",
+            least=0.0,
+            most=1.0,
+            unset="the detector's own",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
 class ModelChoice:
     """Which model runs, on which device, in which precision.
 

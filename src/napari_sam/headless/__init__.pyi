@@ -8,6 +8,9 @@ from .automatic import link_everything as link_everything
 from .chosen_frames import Chosen as Chosen
 from .chosen_frames import choose_frames as choose_frames
 from .chosen_frames import parse_frames as parse_frames
+from .features import Features as Features
+from .features import object_features as object_features
+from .features import write_features as write_features
 from .image import Segmented as Segmented
 from .image import as_row as as_row
 from .image import blank_notices as blank_notices

@@ -46,6 +46,7 @@ class Segmented:
     box: tuple[float, float, float, float] | None  # y0, x0, y1, x1 around them; None: no pixel
     milliseconds: float  # from prompts to labels, the frame being encoded already
     notes: tuple[str, ...]  # what of the prompts was left out or changed
+    class_name: str = ""  # as the source of its prompts calls it
 
 
 def group(
@@ -200,6 +201,7 @@ def segment_prompts(
                 each.prompts.with_mask(each.mask),
                 1000 * (perf_counter() - start),
                 each.notes,
+                each.class_name,
             )
             landed |= {object_id} if result.area else set()
             yield result
@@ -210,7 +212,12 @@ def segment_prompts(
 
 
 def _segmented(
-    session: Session, key: Key, prompts: Prompts, milliseconds: float, notes: tuple[str, ...]
+    session: Session,
+    key: Key,
+    prompts: Prompts,
+    milliseconds: float,
+    notes: tuple[str, ...],
+    class_name: str = "",
 ) -> Segmented:
     landed = session.annotation(*key)
     return Segmented(
@@ -223,6 +230,7 @@ def _segmented(
         box=_box(landed.footprint.landed),
         milliseconds=milliseconds,
         notes=notes if landed.footprint.landed else (*notes, NOTHING_LANDED),
+        class_name=class_name,
     )
 
 
@@ -271,6 +279,7 @@ def as_row(result: Segmented) -> dict[str, Any]:
     return {
         "object_id": result.object_id,
         "frame": [i for i in result.frame if i is not None],
+        "class": result.class_name,
         "prompts": describe(result.prompts),
         "iou_prediction": round(result.iou_prediction, 4),
         "stability_score": round(result.stability_score, 4),

@@ -36,7 +36,7 @@ class Download:
 
     url: str
     target: Path
-    hash: str  # "sha256:…" or "xxh128:…"
+    hash: str  # "sha256:…", "xxh128:…" or "git:…"
     size_bytes: int  # approximate, until the server says
     by_hand: str  # what to do without this download, shown at the end of an error
 

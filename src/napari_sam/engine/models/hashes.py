@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from pathlib import Path
 
@@ -19,7 +20,11 @@ def user_folder() -> Path:
 
 
 def content_hash(path: Path, algorithm: str = "sha256") -> str:
-    """Hash of a file's bytes as "sha256:…" or "xxh128:…"."""
+    """Hash of a file's bytes as "sha256:…", "xxh128:…", or "git:…", by which git names it."""
+    if algorithm == "git":
+        content = path.read_bytes()
+        named = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+        return f"git:{named.hexdigest()}"
     return f"{algorithm}:{pooch.file_hash(str(path), alg=algorithm)}"
 
 

@@ -1,0 +1,1 @@
+"""Objects found by words: detectors of the library transformers, whose boxes are prompts."""
