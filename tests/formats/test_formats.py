@@ -298,6 +298,12 @@ def coco(**record: object) -> str:
     return json.dumps({**ONE_IMAGE, "annotations": [{"image_id": 1, **record}]})
 
 
+def coco_of(odd: object) -> str:
+    """Three annotations, the middle one odd."""
+    others = [{"image_id": 1, "segmentation": [[x, 5, x + 2, 5, x + 2, 7, x, 7]]} for x in (1, 5)]
+    return json.dumps({**ONE_IMAGE, "annotations": [others[0], odd, others[1]]})
+
+
 def features(*given: object) -> str:
     return json.dumps({"type": "FeatureCollection", "features": list(given)})
 
@@ -310,6 +316,10 @@ def square(**more: object) -> dict:
     return feature(coordinates=[[[0, 0], [0, 2], [2, 2], [2, 0]]], **more)
 
 
+def other() -> dict:
+    return feature(coordinates=[[[4, 4], [4, 6], [6, 6], [6, 4]]])
+
+
 FAR = [[[0, 1e99], [1, 1], [0, 1]]]
 NAMED = {**square(), "properties": {"name": "4"}}
 DAMAGED: tuple[tuple[str, str, str, str], ...] = (
@@ -317,14 +327,14 @@ DAMAGED: tuple[tuple[str, str, str, str], ...] = (
     ("foreign", "a.geojson", '{"type": "Topology"}', "FeatureCollection is wanted"),
     ("not text", "a.geojson", "\udcff\udcfe", "UTF-8"),
     ("nested", "a.geojson", "[" * 100_000, "nested"),
-    ("NaN", "a.geojson", features(feature(coordinates=BAD_NUMBER)), "NaN"),
+    ("NaN", "a.geojson", features(feature(coordinates=BAD_NUMBER)), "x 0, y nan"),
     ("far away", "a.geojson", features(feature(coordinates=FAR)), "point 0"),
     ("no points", "a.geojson", features(feature(coordinates=[["a"]])), "no list of points"),
     ("no ring", "a.geojson", features(feature(coordinates=["a"])), "no list of points"),
     ("a number", "a.geojson", features(3), "feature 0"),
     ("another plane", "a.geojson", features(square(plane={"t": 9})), "does not have"),
     ("half a plane", "a.geojson", features(square(plane={"t": 0.5})), "whole number"),
-    ("twice", "a.geojson", features(NAMED, NAMED), "objects 0 and 1"),
+    ("thrice", "a.geojson", features(NAMED, NAMED, NAMED), "the same number"),
     ("no images", "a.json", '{"annotations": []}', "'images'"),
     ("no image", "a.json", '{"images": [], "annotations": []}', "0 sizes"),
     ("another image", "a.json", coco(image_id=2), "which is not in the file"),
@@ -366,7 +376,7 @@ def rois(**entries: bytes) -> Callable[[Path], None]:
 TRIANGLE = roifile.ImagejRoi.frompoints([[0, 0], [1, 1], [2, 0]]).tobytes()
 BAD_ZIPS = (
     ("a bomb", rois(a_roi=bytes(50_000_000)), "unfolds to 50 MB"),
-    ("another file", rois(a_roi=b"x" * 100), "'a.roi' is damaged"),
+    ("another file", rois(a_roi=b"x" * 100), "ROI 'a.roi'"),
     ("cut off", rois(a_roi=TRIANGLE[:70]), "'a.roi'"),
     ("no ROI", rois(a_txt=b"roi"), "holds no ROI"),
 )
@@ -378,6 +388,47 @@ def test_damaged_zips(case: tuple[str, Callable[[Path], None], str], tmp_path: P
     case[1](path)
     with pytest.raises(FrameError, match=case[2]):
         import_objects(path, canvas=Canvas((8, 9), "YX"))
+
+
+def bad_checksum(path: Path) -> None:
+    """A zip of which one ROI is not what its checksum says."""
+    triangles = [roifile.ImagejRoi.frompoints([[n, 0], [n + 4, 0], [n, 4]]) for n in (0, 3, 5)]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+        for name, roi in zip("abc", triangles, strict=True):
+            file.writestr(f"{name}.roi", roi.tobytes())
+    content = bytearray(path.read_bytes())
+    content[content.index(b"Iout", content.index(b"b.roi")) + 70] ^= 0xFF
+    path.write_bytes(content)
+
+
+SQUARE = {"segmentation": [[1, 1, 3, 1, 3, 3, 1, 3]]}
+ODD: tuple[tuple[str, Callable[[Path], object] | str, int, str], ...] = (
+    ("a.json", coco_of({**SQUARE, "image_id": [1]}), 2, "annotation 1: annotation 1 is of the"),
+    ("a.json", coco_of({**SQUARE, "image_id": 7}), 2, "of the image 7, which is not in the file"),
+    ("a.json", coco_of(SQUARE), 3, ""),
+    ("a.json", coco_of({**SQUARE, "image_id": 1, "category_id": {}}), 3, ""),
+    ("a.json", coco_of("text"), 2, "1 left out, annotation 1: annotation 1 is str"),
+    ("a.json", coco_of({**SQUARE, "image_id": 1, "object_id": "x"}), 2, "the number of annotation"),
+    ("a.json", coco_of({"image_id": 1, "bbox": [1, 2, 3, 4]}), 2, "the segmentation of annotat"),
+    ("a.geojson", features(square(), {"geometry": 3}, other()), 2, "1 left out, feature 1"),
+    ("a.geojson", features(square(), feature(coordinates=BAD_NUMBER), other()), 2, "feature 1"),
+    ("a.geojson", features(NAMED, other(), NAMED), 2, "feature 2: an object before it has"),
+    ("a.zip", bad_checksum, 2, "1 left out, ROI 'b.roi': it could not be read: BadZipFile"),
+)
+
+
+@pytest.mark.parametrize(("name", "made", "n", "says"), ODD)
+def test_one_odd_record_does_not_end_the_file(
+    name: str, made: Callable[[Path], object] | str, n: int, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    _ = path.write_text(made) if isinstance(made, str) else made(path)
+    found = import_objects(path, canvas=Canvas((8, 9), "YX"))
+    assert len(np.unique(found.labels)) - 1 == n
+    said = [each for each in found.problems if "are of several objects" not in each]
+    assert len(said) == (1 if says else 0)
+    assert says in "".join(said)
+    assert "".join(said).startswith(name if says else "")
 
 
 def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:

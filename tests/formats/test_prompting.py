@@ -231,7 +231,7 @@ READ_CASES = (
             roi([[2, 3], [8, 9]], roifile.ROI_TYPE.LINE),
         ),
         ((12, "mask"), (1, "box (2.5, 1.5, 8.5, 7.5)"), (2, "point (4, 5)"), (3, "point (8, 9)")),
-        ("ROI 3: a line or a text, neither an area nor a point",),
+        ("a line or a text, neither an area nor a point",),
     ),
     ReadCase(
         "spots",
@@ -243,6 +243,18 @@ READ_CASES = (
         write_text("spots.xml", SPOTS.format(y="NaN")),
         ((2, "point (10, 20)"),),
         ("spot 0: the POSITION_Y of spot 0 is 'NaN'",),
+    ),
+    ReadCase(
+        "spots of one ID",
+        write_text("a.xml", SPOTS.format(y="7").replace('"5"', '"4"')),
+        ((1, "point (7, 4)"),),
+        ("1 left out, spot 1: a spot before it has the same ID '4'",),
+    ),
+    ReadCase(
+        "an annotation of an image that is not in the file",
+        coco([{**BOX, "image_id": "x"}, BOX, {**BOX, "image_id": {}}]),
+        ((1, "box (1.5, 3.5, 7.5, 13.5)"),),
+        ("annotation 0: annotation 0 is of the image 'x'", "annotation 2 is of the image {}"),
     ),
     ReadCase("an array of labels", label_image(SQUARE * 5, "given.npy"), ((5, "mask"),)),
     ReadCase(
@@ -346,10 +358,6 @@ REFUSED = {
     "a zip bomb": (zip_bomb, "larger than ROIs are"),
     "no zip": (write_text("a.zip", "PK"), "is no zip of ROIs, or damaged"),
     "foreign XML": (write_text("a.xml", "<html/>"), "XML of html, not of TrackMate"),
-    "spots of one ID": (
-        write_text("a.xml", SPOTS.format(y="7").replace('"5"', '"4"')),
-        "two spots have one ID",
-    ),
     "labels of another image": (label_image(RING), r"labels of shape \(11, 10\) do not fit"),
     "an image for labels": (
         label_image(np.random.default_rng(0).integers(0, 250, (20, 30)).astype(np.uint8)),

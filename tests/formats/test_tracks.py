@@ -140,7 +140,7 @@ def test_points_of_others(tmp_path: Path) -> None:
     again = import_objects(path, canvas=Canvas((2, 20, 30), "TYX"))
     assert np.unique(again.labels).tolist() == [0, 4]
     assert again.labels[1, 10, 15] == 4
-    assert "drawn as discs" in again.problems[0]
+    assert "each object becomes a disc, 10 pixels across" in again.problems[0]
     assert "1 points" in again.problems[1]
 
 
@@ -158,22 +158,14 @@ DAMAGED = (
     ("no column", "a.csv", "id,frame,y\n", "no column 'x'"),
     ("text", "a.csv", HEAD + "1,0,2,x\n", "x of line 2 is 'x'"),
     ("NaN", "a.csv", HEAD + "1,0,2,nan\n", "x of line 2 is 'nan'"),
-    ("half an id", "a.csv", HEAD + "1,0,2,2\n1.5,0,2,2\n", "id of line 3"),
     ("short", "a.csv", HEAD + "1,0\n", "y of line 2"),
     ("a frame too late", "a.csv", HEAD + "1,9,2,2\n", "line 2 is in the plane t 9"),
     ("cut off", "a.xml", "<TrackMate><Model>", "ends too early"),
     ("foreign", "a.xml", "<html/>", "XML of html"),
     ("entities", "a.xml", '<!DOCTYPE a [<!ENTITY b "c">]><TrackMate/>', "defines entities"),
     ("no size", "a.xml", "<TrackMate/>", "--like"),
-    ("two of one ID", "a.xml", xml(SPOT + "/>" + SPOT + "/>"), "one ID"),
     ("nowhere", "a.xml", xml(SPOT + ' RADIUS="inf"/>'), "RADIUS of spot 0"),
     ("no outline", "a.xml", xml(SPOT + ' ROI_N_POINTS="2">1 2 3</Spot>'), "no list of points"),
-    (
-        "backwards",
-        "a.xml",
-        xml(SPOT + "/>", '<Edge SPOT_SOURCE_ID="1" SPOT_TARGET_ID="1"/>'),
-        "not forward",
-    ),
     ("no spot", "a.xml", xml("", '<Edge SPOT_SOURCE_ID="1" SPOT_TARGET_ID="2"/>'), "not there"),
 )
 
@@ -189,7 +181,60 @@ def test_damaged_files(case: tuple[str, str, str, str], tmp_path: Path) -> None:
     assert name in str(caught.value)
 
 
-TABLES = ("1 0 1", "1 0 1 0\n1 0 1 0", "1 2 1 0", "1 0 1 1", "a 0 1 0")
+ODD = (
+    ("a.csv", HEAD + "1,0,2,2\n1.5,0,2,2\n2,1,6,6", 2, "1 left out, line 3: the id of line 3"),
+    ("a.csv", HEAD + "1,0,2,2\n2,9,2,2\n2,1,6,6", 2, "line 3: line 3 is in the plane t 9"),
+    ("a.csv", HEAD + "1,0,2,2\n2\n2,1,6,6", 2, "line 3: the frame of line 3"),
+    ("a.xml", xml(SPOT + "/>" + SPOT + "/>"), 1, "1 left out, spot 1: a spot before it has"),
+    ("a.xml", xml(SPOT + '/><Spot ID="2" POSITION_X="a"/>'), 1, "POSITION_Y of spot 1 is None"),
+    (
+        "a.xml",
+        xml(SPOT + "/>", '<Edge SPOT_SOURCE_ID="1" SPOT_TARGET_ID="1"/>'),
+        1,
+        "1 left out, edge 0: it goes from frame 0 to frame 0, not forward",
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "text", "n", "says"), ODD)
+def test_one_odd_record_does_not_end_the_file(
+    name: str, text: str, n: int, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    canvas = None if name.endswith("xml") else Canvas((2, 8, 9), "TYX")
+    found = import_objects(tmp_path / name, canvas=canvas)
+    assert len(np.unique(found.labels)) - 1 == n
+    assert found.problems[0].startswith(name)
+    assert says in found.problems[0]
+
+
+def test_a_node_that_is_nowhere_is_left_out(tmp_path: Path) -> None:
+    path, canvas = tmp_path / "a.geff", Canvas.of(divided())
+    export(divided(), path)
+    places = zarr.open_array(path / "nodes/props/x/values", mode="a")
+    places[0] = np.nan
+    found = import_objects(path, canvas=canvas)
+    assert "1 left out, node 0: it is at y" in found.problems[0]
+    assert len(np.unique(found.labels)) == len(np.unique(divided().labels))
+
+
+def test_a_time_point_that_cannot_be_read_is_an_empty_frame(tmp_path: Path) -> None:
+    path = tmp_path / "01_RES"
+    export(divided(), path)
+    path.joinpath("mask001.tif").write_bytes(b"II*")
+    path.joinpath("mask003.tif").unlink()
+    table = path / "res_track.txt"
+    table.write_text(table.read_text() + "7 9 1 0\n")
+    found = import_objects(path)
+    assert found.shape == divided().shape
+    assert [bool(frame.any()) for frame in found.labels] == [True, False, False, False, True]
+    assert "mask001.tif" in found.problems[0]
+    assert "time point 3: it has no mask. Its frame is empty" in found.problems[1]
+    assert "line 6: it ends before it begins" in found.problems[2]
+    assert found.parents == {10: (1,), 2: (10,), 3: (10,)}
+
+
+TABLES = ("1 0 1", "1 2 1 0", "1 0 1 1", "a 0 1 0")
 
 
 @pytest.fixture(scope="module")

@@ -79,6 +79,8 @@ from .images import tiff_axes as tiff_axes
 from .images import write_labels as write_labels
 from .labelled import Facts as Facts
 from .labelled import Labelled as Labelled
+from .left_out import LeftOut as LeftOut
+from .left_out import sentences_of as sentences_of
 from .masks import colour_of as colour_of
 from .masks import interior_point as interior_point
 from .masks import iou as iou
@@ -115,8 +117,9 @@ from .parts import is_blank as is_blank
 from .prediction import Prediction as Prediction
 from .predictor import Embedding as Embedding
 from .predictor import Predictor as Predictor
+from .prompt_set import MOSTLY as MOSTLY
 from .prompt_set import OUTSIDE as OUTSIDE
-from .prompt_set import LeftOut as LeftOut
+from .prompt_set import TWICE as TWICE
 from .prompt_set import ObjectPrompts as ObjectPrompts
 from .prompt_set import PromptSet as PromptSet
 from .prompt_set import prompts_of_labels as prompts_of_labels

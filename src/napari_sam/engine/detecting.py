@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from .errors import PromptError, SamError
 from .frames import FrameIndex, FrameStack
 from .guard import running
-from .prompt_set import LeftOut, ObjectPrompts
+from .left_out import LeftOut
+from .prompt_set import ObjectPrompts
 
 PROMPTERS = "napari_sam.prompters"  # a group of entry points
 

@@ -18,24 +18,15 @@ from numpy.typing import NDArray
 from .choices import Shape
 from .errors import PromptError
 from .frames import FrameIndex, FrameStack
+from .left_out import LeftOut, sentences_of
 from .masks import interior_point, windows_of
 from .prompts import Prompts
 
-MOST_NAMED = 5  # of what is left out for one reason; more are counted
-MOST_REASONS = 20
 NO_PIXEL = "it covers no pixel of the image"
 OUTSIDE = "outside the image"
 TWICE = "an object before it has the same number in this frame. Give each its own"
 NO_PROMPTS = Prompts()
 MOSTLY = 0.5  # of all, outside the image: then something is wrong with all of them
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """What could not be used of a source, and why."""
-
-    where: str  # "line 3", "annotation 7"
-    reason: str  # as in "line 3: y is 'nan'. Write a number."; the same for all alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,17 +236,8 @@ class PromptSet:
     @property
     def problems(self) -> tuple[str, ...]:
         """What was left out, a sentence a reason, and what may be wrong with all of it."""
-        by_reason: dict[str, list[str]] = {}
-        for each in self.left_out:
-            by_reason.setdefault(each.reason.rstrip("."), []).append(each.where)
         prefix = f"{self.source}: " if self.source else ""
-        reasons = list(by_reason.items())
-        said = [
-            f"{prefix}{len(places)} left out, {_named(places)}: {reason}."
-            for reason, places in reasons[:MOST_REASONS]
-        ]
-        if more := sum(len(places) for _, places in reasons[MOST_REASONS:]):
-            said.append(f"{prefix}{more} more are left out for other reasons.")
+        said = sentences_of(self.left_out, self.source)
         return (*said, *([prefix + self.hint] if self.hint else []))
 
     def with_objects(self, objects: Iterable[ObjectPrompts]) -> PromptSet:
@@ -356,8 +338,3 @@ def _kinds(each: ObjectPrompts) -> Iterator[str]:
 def _counted(n: int, name: str) -> str:
     plurals = {"box": "boxes", "frame axis": "frame axes"}
     return f"{n} {name if n == 1 else plurals.get(name, name + 's')}"
-
-
-def _named(places: Sequence[str]) -> str:
-    more = len(places) - MOST_NAMED
-    return ", ".join(places[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -47,7 +47,8 @@ from typing import TypeAlias
 from .crop import Box
 from .errors import PromptError
 from .frames import round_half_up
-from .prompt_set import LeftOut, ObjectPrompts, PromptSet
+from .left_out import LeftOut
+from .prompt_set import ObjectPrompts, PromptSet
 from .prompts import Point, Prompts, checked_object_id
 from .writing import write_table
 

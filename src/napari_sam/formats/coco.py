@@ -30,7 +30,8 @@ from napari_sam.engine import (
 from . import geojson
 from .canvas import Canvas
 from .filling import fill, filled
-from .reading import entry, expect, one_by_one, overlapped, read_json, unique_ids, vertices, whole
+from .reading import AGAIN, entry, expect, overlapped, read_json, vertices, whole
+from .records import Found, counted, keep, one_by_one
 
 NO_CLASS = "object"
 MOST_PIXELS = 2**33  # of all frames
@@ -67,32 +68,35 @@ def write(objects: Labelled, path: Path) -> None:
 
 def read(path: Path, canvas: Canvas | None) -> Labelled:
     """Masks of all images, which have one size; of several, a stack in their order."""
-    content = expect(path, "the file", read_json(path), dict)
+    content = expect(path, "the file", read_json(path, with_nan=True), dict)
     listed = entry(path, "the file", content, "images", list)
     images = [expect(path, f"image {n}", each, dict) for n, each in enumerate(listed)]
-    records = [
-        expect(path, f"annotation {n}", each, dict)
-        for n, each in enumerate(entry(path, "the file", content, "annotations", list))
-    ]
     shape = _shape(path, images)
-    frames = {each.get("id"): n for n, each in enumerate(images)}
+    frames = {_key(each.get("id")): n for n, each in enumerate(images)}
     names = _categories(content)
-    wanted = [_place(path, n, each, frames) for n, each in enumerate(records)]
-    ids = unique_ids(path, wanted)
-    canvas = _canvas(shape, len(images), canvas)
-    labels = canvas.empty(max(ids, default=0))
-    by_frame = labels.reshape(-1, *shape)
-    lost, classes, reviews = 0, {}, {}
-    for n, (record, object_id, (_, (frame,))) in enumerate(zip(records, ids, wanted, strict=True)):
-        lost += _land(path, n, record, by_frame[frame], object_id)
-        name = names.get(record.get("category_id"), NO_CLASS)
-        if name != NO_CLASS:
-            classes[object_id] = name
+
+    def objects(what: str, record: Any) -> Iterator[Found]:
+        record = expect(path, what, record, dict)
         attributes = record.get("attributes")
-        if isinstance(attributes, dict) and (review := read_review(attributes)):
-            reviews[object_id] = review
-    problems = overlapped(path, lost)
-    return canvas.labelled(labels, classes=classes, reviews=reviews, problems=problems)
+        at = (_frame(path, what, record, frames),)
+        yield Found(
+            _mask(path, what, record, shape),
+            _number(path, what, record),
+            at,
+            _class_of(record, names),
+            read_review(attributes) if isinstance(attributes, dict) else None,
+        )
+
+    records = entry(path, "the file", content, "annotations", list)
+    kept = keep(path, one_by_one(path, counted("annotation", records), objects))
+    canvas = _canvas(shape, len(images), canvas)
+    labels = canvas.empty(kept.highest_id)
+    by_frame = labels.reshape(-1, *shape)
+    lost = sum(
+        _land(by_frame[each.at[0]], each.shape, object_id)
+        for each, object_id in zip(kept.objects, kept.ids, strict=True)
+    )
+    return kept.labelled(canvas, labels, *overlapped(path, lost))
 
 
 def prompts(path: Path, canvas: Canvas, image: str = "") -> Iterator[ObjectPrompts | LeftOut]:
@@ -108,50 +112,55 @@ def prompts(path: Path, canvas: Canvas, image: str = "") -> Iterator[ObjectPromp
         content = {"annotations": content}
     elif content.get("type") in ("FeatureCollection", "Feature"):
         return geojson.prompts_in(path, content, canvas)
+    images = {
+        _key(each.get("id")): n
+        for n, each in enumerate(content.get("images", ()))
+        if isinstance(each, dict)
+    }
     places = _places(path, content, canvas, image)
     names = _categories(content)
     shape = canvas.shape[-2:]
 
-    def prompts_of(n: int, record: Any) -> Iterator[ObjectPrompts]:
-        what = f"annotation {n}"
+    def prompts_of(what: str, record: Any) -> Iterator[ObjectPrompts]:
         record = expect(path, what, record, dict)
-        at, size = places.get(record.get("image_id"), (None, None)) if places else ((None, shape))
+        of_image = _key(record.get("image_id"))
+        if images:
+            _frame(path, what, record, images)
+        at, size = places.get(of_image, (None, None)) if images else (None, shape)
         if size is None:
             return  # of another image
         if size != shape:
             raise FrameError(
                 f"its image has {size[0]} × {size[1]} pixels, this one {shape[0]} × {shape[1]}"
             )
-        number = record.get("object_id", record.get("track_id"))
-        name, score = names.get(record.get("category_id"), NO_CLASS), record.get("score")
+        score = record.get("score")
         yield replace(
             _prompted(path, what, record, shape),
-            object_id=0 if number is None else whole(path, f"the number of {what}", number, 1),
+            object_id=_number(path, what, record) or 0,
             at=at,
-            class_name="" if name == NO_CLASS else name,
+            class_name=_class_of(record, names),
             score=score if isinstance(score, int | float) else None,
         )
 
     records = entry(path, "the file", content, "annotations", list)
-    return one_by_one(path, "annotation", records, prompts_of)
+    return one_by_one(path, counted("annotation", records), prompts_of)
 
 
 def _prompted(
     path: Path, what: str, record: Mapping[str, Any], frame: tuple[int, ...]
 ) -> ObjectPrompts:
     """The pixels of an annotation, or its box."""
-    shape = record.get("segmentation")
-    if isinstance(shape, dict):
-        rows, columns = np.divmod(_pixels(path, what, shape, frame), frame[1])
+    if record.get("segmentation"):
+        mask_of = _mask(path, what, record, frame)
+        if isinstance(mask_of, list):
+            return filled(mask_of, frame)
+        rows, columns = np.divmod(_pixels(mask_of, frame), frame[1])
         if not len(rows):
             raise PromptError("it has no pixel")
         top, left = int(rows.min()), int(columns.min())
         mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), bool)
         mask[rows - top, columns - left] = True
         return ObjectPrompts.of_mask(mask, top, left)
-    if shape:
-        rings = expect(path, f"the segmentation of {what}", shape, list)
-        return filled([vertices(path, what, _pairs(ring))[:, ::-1] for ring in rings], frame)
     box = entry(path, what, record, "bbox", list)
     if len(box) != 4:
         raise FrameError(f"its box has {len(box)} numbers. Wanted are x, y, width, height")
@@ -185,13 +194,13 @@ def _places(
         height = whole(path, f"the height of image {n}", each.get("height"), 1)
         width = whole(path, f"the width of image {n}", each.get("width"), 1)
         at = tuple(int(i) for i in np.unravel_index(n, sizes)) if in_order else None
-        places[each.get("id")] = (at, (height, width))
+        places[_key(each.get("id"))] = (at, (height, width))
     return places
 
 
 def _categories(content: Mapping[str, Any]) -> dict[Any, str]:
     return {
-        each.get("id"): str(each.get("name", NO_CLASS))
+        _key(each.get("id")): str(each.get("name", NO_CLASS))
         for each in content.get("categories", ())
         if isinstance(each, dict)
     }
@@ -280,37 +289,60 @@ def decode(text: str) -> NDArray[np.int64]:
     return numbers
 
 
-def _place(
-    path: Path, n: int, record: Mapping[str, Any], frames: Mapping[Any, int]
-) -> tuple[int | None, tuple[int, ...]]:
-    """The object's own number, if it has one, and its frame."""
+def _key(value: Any) -> int | str | None:
+    """The id of an image or a category."""
+    return value if isinstance(value, int | str) else None
+
+
+def _class_of(record: Mapping[str, Any], names: Mapping[Any, str]) -> str:
+    name = names.get(_key(record.get("category_id")), NO_CLASS)
+    return "" if name == NO_CLASS else name
+
+
+def _number(path: Path, what: str, record: Mapping[str, Any]) -> int | None:
+    """The object's own number, if it has one."""
+    number = record.get("object_id", record.get("track_id"))
+    return None if number is None else whole(path, f"the number of {what}", number, 1)
+
+
+def _frame(path: Path, what: str, record: Mapping[str, Any], frames: Mapping[Any, int]) -> int:
+    """The number of its image; without an image's id that of the only one."""
     image = record.get("image_id")
-    if not isinstance(image, int | str) or image not in frames:
+    if image is None and len(frames) == 1:
+        return next(iter(frames.values()))
+    if image is None or _key(image) not in frames:
         raise FrameError(
-            f"{path}: annotation {n} is of the image {image!r}, which is not in the file. Export "
+            f"{path}: {what} is of the image {image!r}, which is not in the file. Export "
             "it again with its images."
         )
-    number = record.get("object_id", record.get("track_id"))
-    own = None if number is None else whole(path, f"the number of annotation {n}", number, 1)
-    return own, (frames[image],)
+    return frames[_key(image)]
 
 
-def _land(
-    path: Path, n: int, record: Mapping[str, Any], frame: NDArray[Any], object_id: int
-) -> int:
+def _land(frame: NDArray[Any], mask: NDArray[np.int64] | list[NDArray[Any]], object_id: int) -> int:
     """Write one mask; how many of its pixels another object had."""
-    shape, what = record.get("segmentation"), f"annotation {n}"
+    if isinstance(mask, list):
+        return fill(frame, mask, [object_id] * len(mask))
+    places = _pixels(mask, frame.shape)
+    flat = frame.reshape(-1)
+    free = places[flat[places] == 0]
+    flat[free] = object_id
+    return len(places) - len(free)
+
+
+def _mask(
+    path: Path, what: str, record: Mapping[str, Any], frame: tuple[int, ...]
+) -> NDArray[np.int64] | list[NDArray[Any]]:
+    """The run lengths of a mask, or its rings."""
+    shape = record.get("segmentation")
     if isinstance(shape, dict):
-        places = _pixels(path, what, shape, frame.shape)
-        flat = frame.reshape(-1)
-        free = places[flat[places] == 0]
-        flat[free] = object_id
-        return len(places) - len(free)
-    rings = [
-        vertices(path, what, _pairs(ring))[:, ::-1]
-        for ring in expect(path, f"the segmentation of {what}", shape, list)
-    ]
-    return fill(frame, rings, [object_id] * len(rings))
+        return _run_lengths(path, what, shape, frame)
+    rings = expect(path, f"the segmentation of {what}", shape, list)
+    if not rings:
+        raise FrameError(
+            f"{path}: the segmentation of {what} is empty. Use its box as a prompt: napari-sam "
+            "segment --prompts."
+        )
+    return [vertices(path, what, _pairs(ring))[:, ::-1] for ring in rings]
 
 
 def _pairs(ring: Any) -> Any:
@@ -319,10 +351,10 @@ def _pairs(ring: Any) -> Any:
     return [ring[n : n + 2] for n in range(0, len(ring), 2)] if is_flat else ring
 
 
-def _pixels(
+def _run_lengths(
     path: Path, what: str, shape: Mapping[str, Any], frame: tuple[int, ...]
 ) -> NDArray[np.int64]:
-    """The places of a mask's pixels, counted along the rows of its frame."""
+    """How many pixels in turn are outside and inside, down the columns of its frame."""
     counts = shape.get("counts")
     try:
         numbers = decode(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
@@ -332,7 +364,12 @@ def _pixels(
         if numbers.ndim != 1 or ((numbers < 0) | (numbers > most)).any() or numbers.sum() > most:
             raise ValueError("its run lengths do not fit its image")
     except (ValueError, TypeError, OverflowError) as error:
-        raise FrameError(f"{path}: {what} cannot be read: {error}. Export it again.") from error
+        raise FrameError(f"{path}: {what} cannot be read: {error}. {AGAIN}") from error
+    return numbers
+
+
+def _pixels(numbers: NDArray[np.int64], frame: tuple[int, ...]) -> NDArray[np.int64]:
+    """The places of a mask's pixels, counted along the rows of its frame."""
     stops, inside = np.cumsum(numbers)[1::2], numbers[1::2]
     within = np.arange(inside.sum()) - np.repeat(np.cumsum(inside) - inside, inside)
     x, y = np.divmod(np.repeat(stops - inside, inside) + within, frame[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam.engine import FrameError, Labelled, read_labels
+from napari_sam.engine import FrameError, Labelled, LeftOut, read_labels, sentences_of
 
 from .canvas import Canvas
 from .lineage import lineage
 from .reading import AGAIN, read_bytes, whole
+from .records import refuse_most, tried
 
 MASKS = re.compile(r"(?:mask|man_track)(\d+)\.tif", re.IGNORECASE)
 TABLES = ("res_track.txt", "man_track.txt")
@@ -61,17 +63,46 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
             f"{path} is no folder of the Cell Tracking Challenge: mask000.tif and {TABLES[0]} are "
             "wanted in it. Choose another format with --from."
         )
-    frames = [np.asarray(read_labels(found[t])[0][...]) for t in sorted(found)]
-    if len({each.shape for each in frames}) > 1:
-        raise FrameError(f"The masks in {path} have different sizes. {AGAIN}")
-    labels = np.stack(frames)
+    parents, wrong = _parents(table)
+    labels, damaged = _frames(path, found)
     axes = "TYX" if labels.ndim == 3 else "TZYX"
-    parents = _parents(table)
+    known: dict[str, Any] = {
+        "parents": parents,
+        "problems": (*sentences_of(damaged, path.name), *sentences_of(wrong, table.name)),
+    }
     if canvas is not None and canvas.shape == labels.shape:
-        return canvas.labelled(labels, parents=parents)
+        return canvas.labelled(labels, **known)
     if labels.shape[0] == 1 and canvas is not None and canvas.shape == labels.shape[1:]:
-        return canvas.labelled(labels[0], parents=parents)
-    return Labelled.of(labels, axes=axes, parents=parents)
+        return canvas.labelled(labels[0], **known)
+    return Labelled.of(labels, axes=axes, **known)
+
+
+def _frames(path: Path, found: Mapping[int, Path]) -> tuple[NDArray[Any], list[LeftOut]]:
+    """The masks of all time points from first to last; those that are damaged stay empty."""
+    read = tried(
+        path,
+        ((file.name, (t, file)) for t, file in sorted(found.items())),
+        lambda _, at: (at[0], np.asarray(read_labels(at[1])[0][...])),
+    )
+    frames: dict[int, NDArray[Any]] = {}
+    left_out: list[LeftOut] = []
+    for each in read:
+        if isinstance(each, LeftOut):
+            left_out.append(LeftOut(each.where, f"{each.reason.rstrip('.')}. Its frame is empty"))
+        else:
+            t, mask = each[1]
+            frames[t] = mask
+    refuse_most(path, left_out, len(found))
+    if len({each.shape for each in frames.values()}) > 1:
+        raise FrameError(f"The masks in {path} have different sizes. {AGAIN}")
+    times = range(min(found), max(found) + 1)
+    left_out += [
+        LeftOut(f"time point {t}", "it has no mask. Its frame is empty")
+        for t in times
+        if t not in found
+    ]
+    empty = np.zeros_like(next(iter(frames.values())))
+    return np.stack([frames.get(t, empty) for t in times]), left_out
 
 
 def _write_masks(objects: Labelled, path: Path, segments: dict[tuple[int, int], int]) -> None:
@@ -91,26 +122,26 @@ def _write_masks(objects: Labelled, path: Path, segments: dict[tuple[int, int], 
         tifffile.imwrite(path / name, mask, photometric="minisblack", compression="zlib")
 
 
-def _parents(table: Path) -> dict[int, tuple[int, ...]]:
-    """Mothers by the table of tracks."""
-    parents: dict[int, tuple[int, ...]] = {}
+def _parents(table: Path) -> tuple[dict[int, tuple[int, ...]], list[LeftOut]]:
+    """Mothers by the table of tracks; lines that are wrong are left out."""
+    lines = read_bytes(table).decode("utf-8", "replace").splitlines()
+    rows = [(f"line {n}", line.split()) for n, line in enumerate(lines, 1) if line.strip()]
     seen: set[int] = set()
-    for n, line in enumerate(read_bytes(table).decode("utf-8", "replace").splitlines(), 1):
-        cells = line.split()
-        if not cells:
-            continue
+    parents: dict[int, tuple[int, ...]] = {}
+
+    def read(what: str, cells: list[str]) -> None:
         if len(cells) != 4:
             raise FrameError(
-                f"{table}: line {n} has {len(cells)} numbers. Wanted are four: track, first frame, "
-                f"last frame, mother. {AGAIN}"
+                f"it has {len(cells)} numbers. Wanted are four: track, first frame, last frame, "
+                "mother"
             )
-        number, first, last, mother = (whole(table, f"a number of line {n}", c) for c in cells)
+        number, first, last, mother = (whole(table, "a number of it", cell) for cell in cells)
         if number in seen or first > last or number == mother:
-            raise FrameError(
-                f"{table}: line {n} is no track: {line.strip()!r} ends before it begins, is its "
-                f"own mother, or is there twice. {AGAIN}"
-            )
+            raise FrameError("it ends before it begins, is its own mother, or is there twice")
         seen.add(number)
         if mother:
             parents[number] = (mother,)
-    return parents
+
+    wrong = [each for each in tried(table, rows, read) if isinstance(each, LeftOut)]
+    refuse_most(table, wrong, len(rows))
+    return parents, wrong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from napari_sam.engine import FrameError, Labelled, read_review
 from napari_sam.engine.images.codecs import checked
 
 from .canvas import Canvas
-from .lineage import USUAL_RADIUS, discs, drawn, lineage, named, scaled, texts_of
+from .lineage import USUAL_RADIUS, draw, forward, lineage, named, scaled, texts_of
 from .reading import FARTHEST
+from .records import Found, keep, one_by_one
 
 UNITS = {"um": "micrometer", "µm": "micrometer", "nm": "nanometer", "s": "second"}
 
@@ -66,29 +69,27 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     size = dict(zip(names, said, strict=False))
     nodes = list(graph.nodes)
     rows = {node: row for row, node in enumerate(nodes)}
-    at = {
-        name: np.array([graph.nodes[n][name] for n in nodes], float) / size[name] for name in names
-    }
-    if any(not (np.abs(values) < FARTHEST).all() for values in at.values()):
-        raise FrameError(f"{path} has nodes that are nowhere in an image. Export it again.")
-    edges = np.array([(rows[a], rows[b]) for a, b in graph.edges], np.int64).reshape(-1, 2)
-    frames = np.rint(at["t"]).astype(int).tolist()
-    ids, parents = named(path, frames, edges)
-    z = np.rint(at["z"]).astype(int).tolist() if "z" in at else [0] * len(nodes)
-    places = [
-        (canvas.positions(t, z[n], f"{path}: node {nodes[n]}"), at["y"][n], at["x"][n])
-        for n, t in enumerate(frames)
-    ]
-    labels = canvas.empty(int(ids.max(initial=0)))
-    radii = [_radius(graph.nodes[node], size["x"]) for node in nodes]
-    outside = discs(labels, canvas, ids.tolist(), places, radii)
-    of_nodes = [(int(i), graph.nodes[n]) for n, i in zip(nodes, ids, strict=True)]
-    known: dict[str, Any] = {
-        "parents": parents,
-        "classes": {i: str(node["class"]) for i, node in of_nodes if node.get("class")},
-        "reviews": {i: review for i, node in of_nodes if (review := read_review(_texts(node)))},
-    }
-    return canvas.labelled(labels, **known, problems=drawn(path, outside))
+    times = np.array([graph.nodes[node]["t"] for node in nodes], float) / size["t"]
+    frames = np.rint(np.where(np.abs(times) < FARTHEST, times, -1)).astype(int).tolist()
+    edges, backwards = forward([(rows[a], rows[b]) for a, b in graph.edges], frames)
+    ids, parents = named(frames, edges)
+
+    def points(what: str, row: int) -> Iterator[Found]:
+        node = graph.nodes[nodes[row]]
+        z, y, x = (float(node.get(name, 0)) / size.get(name, 1.0) for name in "zyx")
+        if not all(abs(place) < FARTHEST for place in (z, y, x)):
+            raise FrameError(f"it is at y {y:g}, x {x:g}, which is nowhere in an image")
+        yield Found(
+            (y, x, _radius(node, size["x"])),
+            int(ids[row]),
+            canvas.positions(frames[row], round(z), f"{path}: {what}"),
+            str(node.get("class", "")),
+            read_review(_texts(node)),
+        )
+
+    named_rows = ((f"node {node}", row) for node, row in rows.items())
+    kept = keep(path, chain(one_by_one(path, named_rows, points), backwards))
+    return draw(path, kept, canvas, parents=parents)
 
 
 def _texts(node: Any) -> dict[str, Any]:

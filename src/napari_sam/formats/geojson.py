@@ -27,9 +27,11 @@ from napari_sam.measurements import MeasureOptions, measure_frames
 from .canvas import Canvas, plane
 from .filling import Vertices, fill_frames, filled
 from .outlines import Piece, Ring, by_object, outlines
-from .reading import entry, expect, one_by_one, overlapped, read_json, unique_ids, vertices, whole
+from .reading import entry, expect, overlapped, read_json, vertices, whole
+from .records import Found, counted, keep, one_by_one
 
 NOT_MEASURED = ("object_id", "box_", "at_border", "centroid_", "class", "model")
+AREAS = ("Polygon", "MultiPolygon")
 NAMESPACE = uuid.UUID("5ab1e0de-5e55-4a00-8000-000000000000")
 
 
@@ -50,29 +52,24 @@ def write(objects: Labelled, path: Path) -> None:
 
 def read(path: Path, canvas: Canvas) -> Labelled:
     """All polygons; other geometries are told and left out."""
-    content = expect(path, "the file", read_json(path), dict | list)
+    content = expect(path, "the file", read_json(path, with_nan=True), dict | list)
     features = content if isinstance(content, list) else _features(path, content)
-    shapes = [_shape(path, n, each) for n, each in enumerate(features)]
-    kept = [(n, each) for n, each in enumerate(shapes) if each is not None]
-    places = [_place(path, n, features[n], canvas) for n, _ in kept]
-    ids = unique_ids(path, places)
-    labels = canvas.empty(max(ids, default=0))
-    lost = fill_frames(labels, [rings for _, rings in kept], ids, [at for _, at in places])
-    classes = {
-        object_id: name
-        for (n, _), object_id in zip(kept, ids, strict=True)
-        if (name := _class_of(features[n]))
-    }
-    reviews = {
-        object_id: review
-        for (n, _), object_id in zip(kept, ids, strict=True)
-        if (review := _review_of(features[n]))
-    }
-    left = len(shapes) - len(kept)
-    problems = overlapped(path, lost)
-    if left:
+
+    def objects(what: str, feature: Any) -> Iterator[Found]:
+        rings = _shape(path, what, feature)
+        if rings is None:
+            raise FrameError(f"{path}: {what} has no geometry")
+        number, at = _place(path, what, feature, canvas)
+        yield Found(rings, number, at, _class_of(feature), _review_of(feature))
+
+    areas = [each for each in counted("feature", features) if not _is_other(each[1])]
+    kept = keep(path, one_by_one(path, areas, objects))
+    labels = canvas.empty(kept.highest_id)
+    shapes, places = [each.shape for each in kept.objects], [each.at for each in kept.objects]
+    problems = overlapped(path, fill_frames(labels, shapes, kept.ids, places))
+    if left := len(features) - len(areas):
         problems += (f"{left} features of {path.name} are no polygons; they are left out.",)
-    return canvas.labelled(labels, classes=classes, reviews=reviews, problems=problems)
+    return kept.labelled(canvas, labels, *problems)
 
 
 def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
@@ -85,11 +82,11 @@ def prompts_in(path: Path, content: Any, canvas: Canvas) -> Iterator[ObjectPromp
     content = expect(path, "the file", content, dict | list)
     features = content if isinstance(content, list) else _features(path, content)
 
-    def prompts_of(n: int, feature: Any) -> Iterator[ObjectPrompts]:
-        rings, points = _shape(path, n, feature), _points(path, n, feature)
+    def prompts_of(what: str, feature: Any) -> Iterator[ObjectPrompts]:
+        rings, points = _shape(path, what, feature), _points(path, what, feature)
         if rings is None and not len(points):
             raise FrameError("neither a polygon nor a point")
-        number, at = _place(path, n, feature, canvas)
+        number, at = _place(path, what, feature, canvas)
         known: dict[str, Any] = {"at": at, "class_name": _class_of(feature)}
         if rings is not None or len(points) == 1:
             known["object_id"] = number or 0
@@ -98,17 +95,24 @@ def prompts_in(path: Path, content: Any, canvas: Canvas) -> Iterator[ObjectPromp
         for point in points:
             yield ObjectPrompts(Prompts.from_points([point]), **known)
 
-    return one_by_one(path, "feature", features, prompts_of)
+    return one_by_one(path, counted("feature", features), prompts_of)
 
 
-def _points(path: Path, n: int, feature: Any) -> NDArray[np.float64]:
+def _is_other(feature: Any) -> bool:
+    """Whether its geometry is a point, a line or the like, and no area."""
+    geometry = feature.get("geometry") if isinstance(feature, dict) else None
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    return isinstance(kind, str) and kind not in AREAS
+
+
+def _points(path: Path, what: str, feature: Any) -> NDArray[np.float64]:
     """Points ``(N, 2)`` yx, of centres of pixels; none of other geometries."""
-    geometry = expect(path, f"feature {n}", feature, dict).get("geometry")
+    geometry = expect(path, what, feature, dict).get("geometry")
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     if not isinstance(geometry, dict) or kind not in ("Point", "MultiPoint"):
         return np.zeros((0, 2))
-    found = entry(path, f"the geometry of feature {n}", geometry, "coordinates", list)
-    return vertices(path, f"feature {n}", [found] if kind == "Point" else found)[:, ::-1] - 0.5
+    found = entry(path, f"the geometry of {what}", geometry, "coordinates", list)
+    return vertices(path, what, [found] if kind == "Point" else found)[:, ::-1] - 0.5
 
 
 def _measured(table: Any) -> dict[int, dict[str, float]]:
@@ -178,12 +182,11 @@ def _features(path: Path, content: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def _shape(path: Path, n: int, feature: Any) -> list[Vertices] | None:
+def _shape(path: Path, what: str, feature: Any) -> list[Vertices] | None:
     """The rings of a polygon, or of several; ``None`` for anything else."""
-    geometry = expect(path, f"feature {n}", feature, dict).get("geometry")
-    if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
+    geometry = expect(path, what, feature, dict).get("geometry")
+    if not isinstance(geometry, dict) or geometry.get("type") not in AREAS:
         return None
-    what = f"feature {n}"
     polygons = entry(path, f"the geometry of {what}", geometry, "coordinates", list)
     if geometry["type"] == "Polygon":
         polygons = [polygons]
@@ -195,14 +198,13 @@ def _shape(path: Path, n: int, feature: Any) -> list[Vertices] | None:
 
 
 def _place(
-    path: Path, n: int, feature: Mapping[str, Any], canvas: Canvas
+    path: Path, what: str, feature: Mapping[str, Any], canvas: Canvas
 ) -> tuple[int | None, tuple[int, ...]]:
     """The number in its name, if there is one, and its frame."""
     properties = feature.get("properties")
     name = properties.get("name") if isinstance(properties, dict) else None
     number = int(name) if isinstance(name, str) and name.isdecimal() and len(name) < 11 else None
     on = feature["geometry"].get("plane") or {}
-    what = f"feature {n}"
     plane_of = f"the plane of {what}"
     on = expect(path, plane_of, on, dict)
     t, z = (whole(path, plane_of, on.get(axis, 0)) for axis in "tz")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prompts
 
 from .canvas import Canvas, plane
-from .filling import fill_frames, filled
+from .filling import Vertices, fill_frames, filled
 from .outlines import Piece, by_object, outlines
-from .reading import AGAIN, one_by_one, overlapped, read_bytes, unique_ids, vertices
+from .reading import AGAIN, overlapped, read_bytes, vertices
+from .records import Found, keep, one_by_one, tried
 
 MOST_ROIS, LARGEST_ROI, LARGEST_ALL = 2_000_000, 64 * 2**20, 2**31
 MOST_GAIN = 200  # of a deflated ROI: more is no outline
@@ -42,43 +45,31 @@ def write(objects: Labelled, path: Path) -> None:
 
 def read(path: Path, canvas: Canvas) -> Labelled:
     """All areas; lines, points and texts are told and left out."""
-    rois = _rois(path)
-    shapes, places = [], []
-    for name, roi in rois:
-        if not _is_area(roi):
-            continue
-        what = f"ROI {name!r}"
-        parts = roi.coordinates(multi=True)
-        shapes.append([vertices(path, what, part)[:, ::-1] for part in parts])
-        places.append((_number(roi), _place(path, what, roi, canvas)))
-    ids = unique_ids(path, _told_apart(places))
-    labels = canvas.empty(max(ids, default=0))
-    lost = fill_frames(labels, shapes, ids, [at for _, at in places])
-    problems = overlapped(path, lost)
-    if left := len(rois) - len(shapes):
+    rois, damaged = _rois(path)
+    areas = [(what, roi) for what, roi in rois if _is_area(roi)]
+    numbers = dict(zip([what for what, _ in areas], _numbers(roi for _, roi in areas), strict=True))
+
+    def objects(what: str, roi: ImagejRoi) -> Iterator[Found]:
+        yield Found(_rings(path, what, roi), numbers[what], _place(path, what, roi, canvas))
+
+    kept = keep(path, chain(one_by_one(path, areas, objects), damaged))
+    labels = canvas.empty(kept.highest_id)
+    shapes, places = [each.shape for each in kept.objects], [each.at for each in kept.objects]
+    problems = overlapped(path, fill_frames(labels, shapes, kept.ids, places))
+    if left := len(rois) - len(areas):
         problems += (
             f"{left} ROIs of {path.name} are lines, points or texts, not areas; they are left out.",
         )
-    return canvas.labelled(labels, problems=problems)
+    return kept.labelled(canvas, labels, *problems)
 
 
 def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
     """Rectangles as boxes, other areas as masks, each point as an object; lines are left out."""
-    rois: list[tuple[str, ImagejRoi]] = []
-    damaged = []
-    for name, content in _contents(path):
-        try:
-            rois.append((name, _parsed(path, name, content)))
-        except FrameError as error:
-            damaged.append(LeftOut(f"ROI {name!r}", str(error).removeprefix(f"{path}: ")))
-    numbers = _told_apart(
-        [(_number(roi), (roi.t_position, roi.z_position, roi.position)) for _, roi in rois]
-    )
+    rois, damaged = _rois(path)
+    numbers = dict(zip([what for what, _ in rois], _numbers(roi for _, roi in rois), strict=True))
 
-    def prompts_of(n: int, named: tuple[str, ImagejRoi]) -> Iterator[ObjectPrompts]:
-        name, roi = named
-        what = f"ROI {name!r}"
-        known: dict[str, Any] = {"object_id": numbers[n][0] or 0}
+    def prompts_of(what: str, roi: ImagejRoi) -> Iterator[ObjectPrompts]:
+        known: dict[str, Any] = {"object_id": numbers[what] or 0}
         if roi.roitype == ROI_TYPE.POINT:
             points = vertices(path, what, roi.coordinates())[:, ::-1]
             known["object_id"] *= len(points) == 1
@@ -93,12 +84,14 @@ def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
             box = (roi.top - 0.5, roi.left - 0.5, roi.bottom - 0.5, roi.right - 0.5)
             yield ObjectPrompts(Prompts.from_box(box), **known)
         else:
-            parts = roi.coordinates(multi=True)
-            rings = [vertices(path, what, part)[:, ::-1] for part in parts]
-            yield filled(rings, canvas.shape[-2:], **known)
+            yield filled(_rings(path, what, roi), canvas.shape[-2:], **known)
 
-    yield from one_by_one(path, "ROI", rois, prompts_of)
+    yield from one_by_one(path, rois, prompts_of)
     yield from damaged
+
+
+def _rings(path: Path, what: str, roi: ImagejRoi) -> list[Vertices]:
+    return [vertices(path, what, part)[:, ::-1] for part in roi.coordinates(multi=True)]
 
 
 def _roi(pieces: Sequence[Piece]) -> ImagejRoi:
@@ -122,15 +115,17 @@ def _roi(pieces: Sequence[Piece]) -> ImagejRoi:
     return roi
 
 
-def _rois(path: Path) -> list[tuple[str, ImagejRoi]]:
-    """The ROIs of a zip, or one of a file."""
-    return [(name, _parsed(path, name, content)) for name, content in _contents(path)]
+def _rois(path: Path) -> tuple[list[tuple[str, ImagejRoi]], list[LeftOut]]:
+    """The ROIs of a zip, or one of a file, each with its place; and those that are damaged."""
+    found = list(tried(path, _contents(path), lambda what, read: ImagejRoi.frombytes(read())))
+    damaged = [each for each in found if isinstance(each, LeftOut)]
+    return [each for each in found if not isinstance(each, LeftOut)], damaged
 
 
-def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The names and bytes of ROIs, each read as far as a ROI can be large."""
+def _contents(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The places of ROIs, and what reads each, as far as a ROI can be large."""
     if path.suffix.lower() == ".roi":
-        yield path.stem, read_bytes(path)
+        yield f"ROI {path.stem!r}", partial(read_bytes, path)
         return
     try:
         with zipfile.ZipFile(path) as file:
@@ -139,7 +134,7 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
                 raise FrameError(f"{path} holds no ROI. In Fiji: ROI Manager → More → Save….")
             _check(path, infos)
             for info in infos:
-                yield info.filename, file.read(info)
+                yield f"ROI {info.filename!r}", partial(file.read, info)
     except zipfile.BadZipFile as error:
         raise FrameError(f"{path} is no zip of ROIs, or damaged: {error}. {AGAIN}") from error
 
@@ -156,13 +151,6 @@ def _check(path: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
         )
 
 
-def _parsed(path: Path, name: str, content: bytes) -> ImagejRoi:
-    try:
-        return ImagejRoi.frombytes(content)
-    except Exception as error:
-        raise FrameError(f"{path}: ROI {name!r} is damaged: {error}. {AGAIN}") from error
-
-
 def _is_area(roi: ImagejRoi) -> bool:
     plain = roi.subtype in (ROI_SUBTYPE.UNDEFINED, ROI_SUBTYPE.UNKNOWN)
     return plain and (roi.composite or roi.roitype in AREAS)
@@ -174,14 +162,12 @@ def _number(roi: ImagejRoi) -> int | None:
     return int(name) if name.isdecimal() and len(name) < 11 and int(name) else None
 
 
-def _told_apart(
-    places: Sequence[tuple[int | None, tuple[int, ...]]],
-) -> list[tuple[int | None, tuple[int, ...]]]:
+def _numbers(rois: Iterable[ImagejRoi]) -> list[int | None]:
     """Names of ROIs are mostly no numbers of objects: where two of a frame are equal, all go."""
+    places = [(_number(roi), roi.t_position, roi.z_position, roi.position) for roi in rois]
     named = [place for place in places if place[0] is not None]
-    if len(set(named)) == len(named):
-        return list(places)
-    return [(None, at) for _, at in places]
+    is_unique = len(set(named)) == len(named)
+    return [number if is_unique else None for number, *_ in places]
 
 
 def _place(path: Path, what: str, roi: ImagejRoi, canvas: Canvas) -> tuple[int, ...]:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import REVIEW_COLUMNS, FrameError, Labelled
+from napari_sam.engine import REVIEW_COLUMNS, FrameError, Labelled, LeftOut
 from napari_sam.stacks import Tracks, find_tracks
 
 from .canvas import Canvas
-from .reading import AGAIN
+from .records import Kept
 
 Edges = NDArray[np.int64]
 """``(E, 2)`` rows of nodes: before, after."""
@@ -48,23 +48,28 @@ def lineage(objects: Labelled) -> tuple[Tracks, Edges]:
     return tracks, np.array(edges, np.int64).reshape(-1, 2)
 
 
+def forward(edges: Sequence[tuple[int, int]], frames: Sequence[int]) -> tuple[Edges, list[LeftOut]]:
+    """The edges that go forward in time, and the others."""
+    pairs = np.array(edges, np.int64).reshape(-1, 2)
+    at = np.asarray(frames, np.int64)
+    is_forward = at[pairs[:, 0]] < at[pairs[:, 1]]
+    wrong = [
+        LeftOut(f"edge {n}", f"it goes from frame {a} to frame {b}, not forward in time")
+        for n, (a, b) in zip(
+            np.flatnonzero(~is_forward).tolist(), at[pairs[~is_forward]].tolist(), strict=True
+        )
+    ]
+    return pairs[is_forward], wrong
+
+
 def named(
-    path: Path, frames: Sequence[int], edges: Edges
+    frames: Sequence[int], edges: Edges
 ) -> tuple[NDArray[np.int64], dict[int, tuple[int, ...]]]:
     """A number for each node, one as long as nothing divides or merges; and mothers.
 
-    Raises
-    ------
-    FrameError
-        If an edge does not go forward in time.
+    Edges go forward in time.
     """
     at = np.asarray(frames)
-    wrong = np.flatnonzero(at[edges[:, 0]] >= at[edges[:, 1]]) if len(edges) else np.zeros(0, int)
-    if len(wrong):
-        raise FrameError(
-            f"{path}: edge {int(wrong[0])} goes from frame {at[edges[wrong[0], 0]]} to frame "
-            f"{at[edges[wrong[0], 1]]}, not forward in time. {AGAIN}"
-        )
     after: dict[int, list[int]] = {}
     before: dict[int, list[int]] = {}
     for one, other in edges.tolist():
@@ -85,43 +90,44 @@ def named(
     return ids, parents
 
 
-def discs(
-    labels: NDArray[Any],
-    canvas: Canvas,
-    ids: Sequence[int],
-    places: Sequence[tuple[tuple[int, ...], float, float]],
-    radii: Sequence[float],
-) -> int:
-    """Draw points as discs, each in its frame; how many are outside of the image.
+def draw(path: Path, kept: Kept, canvas: Canvas, **known: Any) -> Labelled:
+    """Points ``(y, x, radius)`` become discs, each in its frame; the first of two keeps a pixel.
 
-    Parameters
-    ----------
-    places
-        Position on the leading axes, y, x; in pixels, the centre of the first one at 0.
+    Places are in pixels, the centre of the first one at 0.
     """
+    labels = canvas.empty(kept.highest_id)
+    return kept.labelled(canvas, labels, *discs(path, kept, canvas, labels), **known)
+
+
+def discs(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> tuple[str, ...]:
+    """Draw points into labels; what to say of that."""
     height, width = canvas.shape[-2:]
-    outside = 0
-    for object_id, (frame, y, x), radius in zip(ids, places, radii, strict=True):
+    outside, radii = 0, []
+    for object_id, each in zip(kept.ids, kept.objects, strict=True):
+        y, x, radius = each.shape
         reach = min(max(radius, 0.5), float(max(height, width)))
         y0, y1 = max(math.ceil(y - reach), 0), min(math.floor(y + reach) + 1, height)
         x0, x1 = max(math.ceil(x - reach), 0), min(math.floor(x + reach) + 1, width)
         if y0 >= y1 or x0 >= x1:
             outside += 1
             continue
-        where: tuple[Any, ...] = (*frame, slice(y0, y1), slice(x0, x1))
+        radii.append(reach)
+        where: tuple[Any, ...] = (*each.at, slice(y0, y1), slice(x0, x1))
         part = labels[where]
         rows, columns = np.ogrid[y0:y1, x0:x1]
         inside = (rows - y) ** 2 + (columns - x) ** 2 <= reach**2
         part[inside & (part == 0)] = object_id
-    return outside
-
-
-def drawn(path: Path, n_outside: int) -> tuple[str, ...]:
-    """What to say of points that became discs."""
-    said = f"{path.name} has points, not pixels: they are drawn as discs in one slice."
-    if n_outside:
-        return (said, f"{n_outside} points of {path.name} are outside of the image: left out.")
-    return (said,)
+    said = []
+    if radii:
+        sizes = sorted({round(2 * least) for least in (min(radii), max(radii))})
+        across = " to ".join(map(str, sizes))
+        said.append(
+            f"{path.name} has positions only: each object becomes a disc, {across} pixels across, "
+            "in one slice."
+        )
+    if outside:
+        said.append(f"{outside} points of {path.name} are outside of the image: left out.")
+    return tuple(said)
 
 
 def roots(n_nodes: int, edges: Edges) -> NDArray[np.int64]:

@@ -12,16 +12,21 @@ import zarr
 
 from napari_sam.engine import (
     Labelled,
+    LeftOut,
+    Review,
     colour_of,
     read_labels,
     read_review,
     read_scales,
     scales_of,
+    sentences_of,
     write_text,
 )
 
 from . import tiff
 from .canvas import Canvas
+from .reading import whole
+from .records import counted, tried
 
 CHUNK, SMALLEST, MOST_LEVELS = 1024, 256, 8
 MOST_COLOURED = 50_000  # objects; the colours of more take longer to read than the image
@@ -97,10 +102,19 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
     scale, units = scales_of(read_scales(path), axes) or (None, None)
     node: Any = zarr.open_group(path, mode="r")
     about = node.attrs.get("ome", node.attrs).get("image-label", {})
-    properties = about.get("properties", ())
-    classes = {int(e["label-value"]): str(e["class"]) for e in properties if "class" in e}
-    reviews = {int(e["label-value"]): review for e in properties if (review := read_review(e))}
-    known: dict[str, Any] = {"classes": classes, "reviews": reviews}
+    properties = about.get("properties") or ()
+
+    def facts_of(what: str, record: Any) -> tuple[int, str, Review | None]:
+        number = whole(path, f"the label of {what}", record["label-value"], 1)
+        return number, str(record.get("class", "")), read_review(record)
+
+    found = list(tried(path, counted("property", properties), facts_of))
+    facts = [each[1] for each in found if not isinstance(each, LeftOut)]
+    known: dict[str, Any] = {
+        "classes": {number: name for number, name, _ in facts if name},
+        "reviews": {number: review for number, _, review in facts if review},
+        "problems": sentences_of((e for e in found if isinstance(e, LeftOut)), path.name),
+    }
     return Labelled.of(labels, axes=axes, scale=scale, units=units, **known)
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import HIGHEST_ID, FrameError, LeftOut, ObjectPrompts, SamError
+from napari_sam.engine import HIGHEST_ID, FrameError
 
 LARGEST_TEXT = 2**31  # bytes
 FARTHEST = 1e7  # pixels
-Record = TypeVar("Record")
 
 AGAIN = "Export it again from the program that wrote it."
 
@@ -137,30 +135,6 @@ def whole(path: Path, what: str, value: Any, low: int = 0, high: int = HIGHEST_I
     return int(number)
 
 
-def one_by_one(
-    path: Path,
-    kind: str,
-    records: Iterable[Record],
-    prompts_of: Callable[[int, Record], Iterable[ObjectPrompts]],
-) -> Iterator[ObjectPrompts | LeftOut]:
-    """The prompts that each record of a file holds; one that is wrong does not end it.
-
-    Parameters
-    ----------
-    kind
-        "annotation": what a record is called.
-    prompts_of
-        Gives the prompts of a record and its number, or raises a SamError.
-    """
-    for n, record in enumerate(records):
-        where = f"{kind} {n}"
-        try:
-            for each in prompts_of(n, record):
-                yield replace(each, where=where)
-        except SamError as error:
-            yield LeftOut(where, str(error).removeprefix(f"{path}: ").removesuffix(AGAIN).strip())
-
-
 def overlapped(path: Path, n_pixels: int) -> tuple[str, ...]:
     """What to say of pixels that several objects wanted."""
     if not n_pixels:
@@ -169,29 +143,3 @@ def overlapped(path: Path, n_pixels: int) -> tuple[str, ...]:
         f"{n_pixels} pixels of {path.name} are of several objects. Labels hold one a pixel: the "
         "first object keeps them.",
     )
-
-
-def unique_ids(path: Path, wanted: Sequence[tuple[int | None, tuple[int, ...]]]) -> list[int]:
-    """A number for each object: its own where it has one, else the next that is free.
-
-    Raises
-    ------
-    FrameError
-        If two objects of one frame have the same.
-    """
-    seen: dict[tuple[int, tuple[int, ...]], int] = {}
-    taken = {number for number, _ in wanted if number is not None}
-    free, found = 0, []
-    for row, (number, frame) in enumerate(wanted):
-        if number is None:
-            free = next(n for n in range(free + 1, len(wanted) + len(taken) + 2) if n not in taken)
-            found.append(free)
-            continue
-        if (number, frame) in seen:
-            raise FrameError(
-                f"{path}: objects {seen[number, frame]} and {row}, counted from 0, both have the "
-                f"number {number} in one frame. Give each its own."
-            )
-        seen[number, frame] = row
-        found.append(number)
-    return found

@@ -7,7 +7,9 @@ pixel from the polygons of ImageJ (`MaskUtils`), and adds it where it draws (`Sp
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,9 +21,10 @@ from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prom
 
 from .canvas import Canvas
 from .filling import Vertices, fill_frames, filled
-from .lineage import Edges, discs, drawn, lineage, named, roots, scaled
+from .lineage import Edges, discs, forward, lineage, named, roots, scaled
 from .outlines import Ring, by_object, outlines
-from .reading import AGAIN, FARTHEST, one_by_one, overlapped, read_bytes
+from .reading import AGAIN, FARTHEST, overlapped, read_bytes
+from .records import Found, counted, keep, one_by_one
 
 VERSION = "7.11.1"
 NAMES = {"micrometer": "micron", "um": "micron", "µm": "micron", "second": "sec", "s": "sec"}
@@ -59,68 +62,101 @@ def write(objects: Labelled, path: Path) -> None:
 def read(path: Path, canvas: Canvas | None) -> Labelled:
     """Outlines are filled; spots without one become discs."""
     root = _parsed(path)
-    spots = _spots(root)
     data = next(root.iter("ImageData"), None)
     canvas = canvas or _canvas(path, data)
+    graph = _graph(path, root)
     size = _sizes(path, data)
-    edges = _edges(path, root, _rows(path, spots))
-    ids, parents = named(path, [frame for frame, _ in spots], edges)
-    labels = canvas.empty(int(ids.max(initial=0)))
-    shapes, owners, at, points, radii, dots = [], [], [], [], [], []
-    for n, ((t, spot), object_id) in enumerate(zip(spots, ids.tolist(), strict=True)):
-        y, x, z, radius = _place(path, n, spot, size)
-        place = canvas.positions(t, z, f"{path}: spot {n}")
-        ring = _ring(path, n, spot, size)
-        if ring is None:
-            points.append((place, y, x))
-            radii.append(radius)
-            dots.append(object_id)
-        else:
-            shapes.append([ring])
-            owners.append(object_id)
-            at.append(place)
-    problems = overlapped(path, fill_frames(labels, shapes, owners, at))
-    if dots:
-        problems += drawn(path, discs(labels, canvas, dots, points, radii))
-    return canvas.labelled(labels, parents=parents, problems=problems)
+
+    def objects(what: str, spot: Spot) -> Iterator[Found]:
+        y, x, z, radius = _place(path, what, spot.element, size)
+        ring = _ring(path, what, spot.element, size)
+        at = canvas.positions(spot.frame, z, f"{path}: {what}")
+        yield Found((y, x, radius) if ring is None else [ring], spot.number, at)
+
+    kept = keep(path, chain(one_by_one(path, graph.spots, objects), graph.left_out))
+    labels = canvas.empty(kept.highest_id)
+    outlined = [n for n, each in enumerate(kept.objects) if isinstance(each.shape, list)]
+    drawn = kept.only(outlined)
+    shapes, places = [each.shape for each in drawn.objects], [each.at for each in drawn.objects]
+    problems = overlapped(path, fill_frames(labels, shapes, drawn.ids, places))
+    points = kept.only(sorted(set(range(len(kept.objects))) - set(outlined)))
+    problems += discs(path, points, canvas, labels)
+    return kept.labelled(canvas, labels, *problems, parents=graph.parents)
 
 
 def prompts(path: Path, canvas: Canvas) -> Iterator[ObjectPrompts | LeftOut]:
     """Spots with an outline as masks, others as points; a track is one object in its frames."""
     root = _parsed(path)
-    spots = _spots(root)
+    graph = _graph(path, root)
     size = _sizes(path, next(root.iter("ImageData"), None))
-    rows = _rows(path, spots)
-    ids, _ = named(path, [frame for frame, _ in spots], _edges(path, root, rows))
 
-    def prompts_of(n: int, spot: tuple[int, ElementTree.Element]) -> Iterator[ObjectPrompts]:
-        t, element = spot
-        y, x, z, _ = _place(path, n, element, size)
-        ring = _ring(path, n, element, size)
-        at = canvas.positions(t, z, f"spot {n}")
-        known: dict[str, Any] = {"at": at, "object_id": int(ids[n])}
+    def prompts_of(what: str, spot: Spot) -> Iterator[ObjectPrompts]:
+        y, x, z, _ = _place(path, what, spot.element, size)
+        ring = _ring(path, what, spot.element, size)
+        at = canvas.positions(spot.frame, z, what)
+        known: dict[str, Any] = {"at": at, "object_id": spot.number}
         if ring is None:
             yield ObjectPrompts(Prompts.from_points([(y, x)]), **known)
         else:
             yield filled([ring], canvas.shape[-2:], **known)
 
-    return one_by_one(path, "spot", spots, prompts_of)
+    yield from one_by_one(path, graph.spots, prompts_of)
+    yield from graph.left_out
 
 
-def _spots(root: ElementTree.Element) -> list[tuple[int, ElementTree.Element]]:
-    """All spots, each with its frame."""
-    return [
-        (int(frame.get("frame", 0)), spot)
-        for frame in root.iter("SpotsInFrame")
-        for spot in frame.iter("Spot")
-    ]
+@dataclass(frozen=True)
+class Spot:
+    """A spot in its frame, with the number of its object."""
+
+    frame: int
+    element: ElementTree.Element
+    number: int
 
 
-def _rows(path: Path, spots: Sequence[tuple[int, ElementTree.Element]]) -> dict[str | None, int]:
-    rows = {spot.get("ID"): row for row, (_, spot) in enumerate(spots)}
-    if len(rows) != len(spots):
-        raise FrameError(f"{path}: two spots have one ID. {AGAIN}")
-    return rows
+@dataclass(frozen=True)
+class Graph:
+    """The spots of a file, each with its place, and what of it cannot be used."""
+
+    spots: tuple[tuple[str, Spot], ...]
+    parents: Mapping[int, tuple[int, ...]]
+    left_out: tuple[LeftOut, ...]
+
+
+def _graph(path: Path, root: ElementTree.Element) -> Graph:
+    """Spots, numbered by the edges between them."""
+    left_out: list[LeftOut] = []
+    elements: list[ElementTree.Element] = []
+    frames: list[int] = []
+    rows: dict[str | None, int] = {}
+    for n, frame in enumerate(root.iter("SpotsInFrame")):
+        t = _whole(frame.get("frame", "0"))
+        for spot in frame.iter("Spot"):
+            where = f"spot {len(elements) + len(left_out)}"
+            if t is None:
+                said = f"the number of its frame is {frame.get('frame')!r}, the {n}. in the file"
+                left_out.append(LeftOut(where, said))
+            elif rows.setdefault(spot.get("ID"), len(elements)) < len(elements):
+                said = f"a spot before it has the same ID {spot.get('ID')!r}"
+                left_out.append(LeftOut(where, said))
+            else:
+                elements.append(spot)
+                frames.append(t)
+    pairs: list[tuple[int, int]] = []
+    for n, edge in enumerate(root.iter("Edge")):
+        one, other = (rows.get(edge.get(f"SPOT_{end}_ID")) for end in ("SOURCE", "TARGET"))
+        if one is None or other is None:
+            left_out.append(LeftOut(f"edge {n}", "it goes to a spot that is not there"))
+        else:
+            pairs.append((one, other))
+    edges, backwards = forward(pairs, frames)
+    ids, parents = named(frames, edges)
+    each = zip(frames, elements, ids.tolist(), strict=True)
+    spots = tuple(counted("spot", (Spot(*known) for known in each)))
+    return Graph(spots, parents, (*left_out, *backwards))
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
 
 
 def _rings(objects: Labelled) -> Iterator[tuple[tuple[int, int], Ring]]:
@@ -225,21 +261,10 @@ def _canvas(path: Path, data: ElementTree.Element | None) -> Canvas:
     return Canvas((z, y, x), "ZYX") if z > 1 else Canvas((y, x), "YX")
 
 
-def _edges(path: Path, root: ElementTree.Element, rows: Mapping[str | None, int]) -> Edges:
-    edges = []
-    for n, edge in enumerate(root.iter("Edge")):
-        ends = [rows.get(edge.get(name)) for name in ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")]
-        if None in ends:
-            raise FrameError(f"{path}: edge {n} goes to a spot that is not there. {AGAIN}")
-        edges.append(ends)
-    return np.array(edges, np.int64).reshape(-1, 2)
-
-
 def _place(
-    path: Path, n: int, spot: ElementTree.Element, size: tuple[float, float, float]
+    path: Path, what: str, spot: ElementTree.Element, size: tuple[float, float, float]
 ) -> tuple[float, float, int, float]:
     """y, x, the slice and the radius, in pixels."""
-    what = f"spot {n}"
     y = _number(path, what, spot, "POSITION_Y") / size[1]
     x = _number(path, what, spot, "POSITION_X") / size[2]
     z = round(_number(path, what, spot, "POSITION_Z", 0.0) / size[0])
@@ -247,7 +272,7 @@ def _place(
 
 
 def _ring(
-    path: Path, n: int, spot: ElementTree.Element, size: tuple[float, float, float]
+    path: Path, what: str, spot: ElementTree.Element, size: tuple[float, float, float]
 ) -> Vertices | None:
     """The outline of a spot, in corners of pixels."""
     if spot.get("ROI_N_POINTS") is None or not (spot.text or "").strip():
@@ -255,9 +280,9 @@ def _ring(
     try:
         values = np.array((spot.text or "").split(), np.float64).reshape(-1, 2)
     except ValueError as error:
-        said = f"{path}: the outline of spot {n} is no list of points. {AGAIN}"
+        said = f"{path}: the outline of {what} is no list of points. {AGAIN}"
         raise FrameError(said) from error
     if not (np.abs(values) < FARTHEST).all():
-        raise FrameError(f"{path}: the outline of spot {n} is nowhere in an image. {AGAIN}")
-    centre = [_number(path, f"spot {n}", spot, f"POSITION_{a}") for a in "XY"]
+        raise FrameError(f"{path}: the outline of {what} is nowhere in an image. {AGAIN}")
+    centre = [_number(path, what, spot, f"POSITION_{a}") for a in "XY"]
     return np.asarray(((values + centre) / [size[2], size[1]])[:, ::-1] + 0.5)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from napari_sam.engine import FrameError, Labelled, Review, read_review
+from napari_sam.engine import FrameError, Labelled, read_review
 
 from .canvas import Canvas
-from .lineage import USUAL_RADIUS, discs, drawn, lineage, texts_of
+from .lineage import USUAL_RADIUS, draw, lineage, texts_of
 from .reading import AGAIN, FARTHEST, read_bytes, whole
+from .records import Found, keep, one_by_one
 
 NAMES = {"id": ("id", "track_id", "trackid", "track"), "frame": ("frame", "t", "time")}
 MOST_ROWS = 5_000_000
+Row = TypeVar("Row")
 
 
 def write(objects: Labelled, path: Path) -> None:
@@ -37,31 +40,34 @@ def read(path: Path, canvas: Canvas) -> Labelled:
             f"{path} has no column {missing[0]!r}. Wanted are id, frame, y and x, and perhaps z, "
             "parent and area."
         )
-    ids, places, radii = [], [], []
-    parents: dict[int, tuple[int, ...]] = {}
-    classes: dict[int, str] = {}
-    reviews: dict[int, Review] = {}
-    for n, row in enumerate(rows, 2):
-        if n > MOST_ROWS:
+    id_name, frame_name = str(columns["id"]), str(columns["frame"])
+
+    def points(what: str, row: dict[str, str]) -> Iterator[Found]:
+        of = f"the %s of {what}"
+        number = whole(path, of % "id", row[id_name], 1)
+        t = whole(path, of % "frame", row[frame_name])
+        z = round(_number(path, of % "z", row.get("z") or "0"))
+        y, x = (_number(path, of % name, row[name]) for name in "yx")
+        area = _number(path, of % "area", row.get("area") or "0")
+        yield Found(
+            (y, x, math.sqrt(area / math.pi) if area > 0 else USUAL_RADIUS),
+            number,
+            canvas.positions(t, z, f"{path}: {what}"),
+            row.get("class") or "",
+            read_review(row),
+            tuple(whole(path, of % "parent", m, 1) for m in str(row.get("parent") or "").split()),
+        )
+
+    numbered = ((f"line {n}", row) for n, row in enumerate(_at_most(path, rows), 2))
+    kept = keep(path, one_by_one(path, numbered, points), once=False)
+    return draw(path, kept, canvas)
+
+
+def _at_most(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
+    for n, row in enumerate(rows):
+        if n >= MOST_ROWS:
             raise FrameError(f"{path} has over {MOST_ROWS} rows. Import it in parts.")
-        what = f"the %s of line {n}"
-        ids.append(whole(path, what % "id", row[columns["id"] or ""], 1))
-        t = whole(path, what % "frame", row[columns["frame"] or ""])
-        z = round(_number(path, what % "z", row.get("z") or "0"))
-        y, x = (_number(path, what % name, row[name]) for name in "yx")
-        places.append((canvas.positions(t, z, f"{path}: line {n}"), y, x))
-        area = _number(path, what % "area", row.get("area") or "0")
-        radii.append(math.sqrt(area / math.pi) if area > 0 else USUAL_RADIUS)
-        if mothers := str(row.get("parent") or "").split():
-            parents[ids[-1]] = tuple(whole(path, what % "parent", m, 1) for m in mothers)
-        if name := row.get("class"):
-            classes[ids[-1]] = name
-        if review := read_review(row):
-            reviews[ids[-1]] = review
-    labels = canvas.empty(max(ids, default=0))
-    outside = discs(labels, canvas, ids, places, radii)
-    known: dict[str, Any] = {"parents": parents, "classes": classes, "reviews": reviews}
-    return canvas.labelled(labels, **known, problems=drawn(path, outside))
+        yield row
 
 
 def _number(path: Path, what: str, text: str | None) -> float:
