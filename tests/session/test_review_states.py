@@ -11,7 +11,7 @@ from napari_sam.engine import REVIEW_STATES, FrameStack, Review, SamError, read_
 from napari_sam.headless import open_labelled
 from napari_sam.measurements import measure
 from napari_sam.session import Session, load, objects, save
-from napari_sam.session.review_states import set_review, take_reviews
+from napari_sam.session.review_states import set_review
 
 FRAME = (0, None, None)
 
@@ -67,9 +67,9 @@ def test_what_is_none(session: Session) -> None:
     ("change", "after"),
     [
         (lambda s: objects.delete(s, [1], FRAME, "everywhere"), {2: "unclear"}),
-        (lambda s: objects.delete(s, [1], FRAME, "here"), {1: "approved", 2: "unclear"}),
+        (lambda s: objects.delete(s, [1], FRAME, "here"), {1: "to check", 2: "unclear"}),
         (lambda s: objects.merge(s, 2, [1], FRAME, "everywhere"), {2: "unclear"}),
-        (lambda s: objects.merge(s, 3, [1], FRAME, "everywhere"), {2: "unclear", 3: "approved"}),
+        (lambda s: objects.merge(s, 3, [1], FRAME, "everywhere"), {2: "unclear", 3: "to check"}),
     ],
     ids=["deleted", "deleted in one frame", "merged into another", "merged into one of none"],
 )
@@ -98,12 +98,62 @@ def test_saved_and_measured(session: Session, tmp_path: Path) -> None:
     assert set(table[table["object_id"] == 2]["review"]) == {""}
 
 
-def test_taken_from_a_file(session: Session) -> None:
-    set_review(session, [1], "approved")
-    take_reviews(session, {2: Review("unclear", "john")})
-    assert states(session) == {1: "approved", 2: "unclear"}
+def painted(session: Session) -> None:
+    """A stroke of the brush on object 1."""
+    where = (np.array([0]), np.array([3]), np.array([1]))
+    before = session.labels[where].copy()
+    session.labels[where] = 1
+    session.note_stroke([(where, before, np.array([1]))])
+
+
+def swallowed(session: Session) -> None:
+    """Object 2 takes a pixel of object 1."""
+    where = (np.array([0]), np.array([1]), np.array([1]))
+    before = session.labels[where].copy()
+    session.labels[where] = 2
+    session.note_stroke([(where, before, np.array([2]))])
+
+
+@pytest.mark.parametrize(
+    ("change", "falls"),
+    [
+        (painted, True),
+        (swallowed, True),
+        (lambda s: objects.delete(s, [1], FRAME, "here"), True),
+        (lambda s: objects.merge(s, 1, [3], FRAME, "everywhere"), True),
+        (lambda s: objects.swap(s, 1, 2, FRAME), False),
+        (lambda s: objects.merge(s, 2, [3], FRAME, "everywhere"), False),
+        (lambda s: set_review(s, [2], "approved"), False),
+    ],
+    ids=["painted", "loses a pixel", "deleted in a frame", "merged", "swapped", "another", "other"],
+)
+def test_what_was_approved_is_to_be_checked_once_it_is_changed(session, change, falls) -> None:
+    set_review(session, [1], "approved", by="mary", note="round")
+    approved = session.reviews[1]
+    when = approved.at[:16].replace("T", " ")
+    change(session)
+    after = {each.state: each for each in session.reviews.values() if each.note}
+    if falls:
+        assert list(after) == ["to check"]
+        assert after["to check"].note == f"Changed after approval by mary, {when}.\nround"
+        assert after["to check"].at >= approved.at
+    else:
+        assert after["approved"].note == "round"
     session.undo()
-    assert states(session) == {1: "approved"}
+    assert session.reviews == {1: approved}
+    session.redo()
+    assert {each.state for each in session.reviews.values() if each.note} == set(after)
+
+
+def test_approved_and_changed_again_and_again(session: Session) -> None:
+    set_review(session, [1], "approved", by="mary", note="round")
+    painted(session)
+    set_review(session, [1], "approved", by="john")
+    assert session.reviews[1].note.startswith("Changed after approval by mary")
+    swallowed(session)
+    first, *rest = session.reviews[1].note.splitlines()
+    assert first.startswith("Changed after approval by john")
+    assert rest == ["round"]
 
 
 @pytest.mark.parametrize("state", REVIEW_STATES)

@@ -12,6 +12,7 @@ ReviewState: TypeAlias = Literal["to check", "approved", "unclear"]
 
 REVIEW_STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 REVIEW_COLUMNS = ("review", "reviewed_by", "reviewed_at", "review_note")
+REOPENED = "Changed after approval"
 LONGEST = {"by": 200, "at": 40, "note": 2000}  # characters
 
 
@@ -53,6 +54,20 @@ class Review:
         """As a row of a table has it; a name of :data:`REVIEW_COLUMNS` → text."""
         values = (self.state, self.by, self.at, self.note)
         return dict(zip(REVIEW_COLUMNS, values, strict=True))
+
+    def reopened(self, at: str) -> Review:
+        """To be checked again, as the object was changed; the note says who approved it and when.
+
+        Parameters
+        ----------
+        at
+            The time of the change, in ISO 8601.
+        """
+        who = f" by {self.by}" if self.by else ""
+        when = f", {self.at[:16].replace('T', ' ')}" if self.at else ""
+        own = [line for line in self.note.splitlines() if not line.startswith(REOPENED)]
+        note = "\n".join([f"{REOPENED}{who}{when}.", *own])
+        return Review("to check", "", at, note[: LONGEST["note"]])
 
     @property
     def text(self) -> str:

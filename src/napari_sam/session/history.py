@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -35,6 +35,28 @@ class Change:
     classes_after: Classes | None = None
     reviews_before: Reviews | None = None  # None: they did not change
     reviews_after: Reviews | None = None
+    keeps_masks: bool = False  # whether objects only get other ids, in all their frames
+
+    def reopening(self, reviews: Reviews, at: str) -> Change:
+        """The same, and what was approved is to be checked again where its mask changes.
+
+        Parameters
+        ----------
+        reviews
+            As they are before it.
+        at
+            When it is made, in ISO 8601.
+        """
+        after = reviews if self.reviews_after is None else self.reviews_after
+        approved = {i for i, each in after.items() if each.state == "approved"}
+        if self.keeps_masks or not approved:
+            return self
+        parts = (part for edit in self.edits for part in (edit.before, edit.values))
+        changed = approved.intersection(i for part in parts for i in np.unique(part).tolist())
+        if not changed:
+            return self
+        after = {**after, **{i: after[i].reopened(at) for i in changed}}
+        return replace(self, reviews_before=reviews, reviews_after=after)
 
     @property
     def nbytes(self) -> int:
@@ -70,6 +92,7 @@ class Change:
             self.classes_before,
             self.reviews_after,
             self.reviews_before,
+            self.keeps_masks,
         )
 
     def is_apart_from(self, other: Change) -> bool:

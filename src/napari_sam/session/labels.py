@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from psygnal import Signal
@@ -282,6 +283,7 @@ class AnnotatedLabels:
                 ) from error
 
     def _record(self, change: Change, run: int | None = None) -> None:
+        change = change.reopening(self.reviews, datetime.now(UTC).isoformat(timespec="seconds"))
         self._history.add(change, self.new_run() if run is None else run)
         self._set_common(change)
         self._mark_edits(change.edits)

@@ -37,6 +37,9 @@ def renaming(
     across = (n for n, i in zip(session.stack.shape, frames[0], strict=True) if i is not None)
     is_everywhere = len(frames) >= math.prod(across)
     gone = [old for old, new in ids.items() if is_everywhere and not new]
+    is_free = all(new in ids or new > session.highest_id for new in ids.values())
+    if is_everywhere and is_free and len(set(ids.values())) == len(ids):
+        change = replace(change, keeps_masks=True)
     change = with_classes(session, change, session.classes.renumbered(ids, gone))
     reviews = _renumbered(session.reviews, ids, gone)
     if reviews == session.reviews:

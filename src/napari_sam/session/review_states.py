@@ -55,11 +55,6 @@ def set_review(
     _make(session, after, f"review of {names_of(sorted(object_ids))}", run)
 
 
-def take_reviews(session: Session, reviews: Mapping[int, Review]) -> None:
-    """Take over the review states that a file has, beside those that there are."""
-    _make(session, {**session.reviews, **reviews}, "import of review states")
-
-
 def user_name() -> str:
     """The name that the user has on this computer; "" if it has none."""
     try:
