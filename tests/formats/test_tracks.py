@@ -257,3 +257,48 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
         import_objects(tmp_path / "a_RES")
     with pytest.raises(FrameError, match="no objects over time"):
         export(replace(movie(), axes="CYX"), tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("name", ["tracks-csv", "geff"])
+def test_positions_take_the_pixels_of_given_labels(name: str, tmp_path: Path) -> None:
+    """Holes and pieces, too; numbers, mothers, classes are of the file."""
+    objects = replace(divided(), classes={9: "ring"})
+    export(objects, tmp_path / NAMES[name], name)
+    segments = np.where(objects.labels > 0, objects.labels % 7 + 20, 0)
+    segments[0, -1, -1] = 99
+    if name == "geff":  # nodes say which number they have in the labels: here other ones
+        seg_ids = zarr.open_array(tmp_path / "a.geff/nodes/props/seg_id/values", mode="a")
+        seg_ids[:] = seg_ids[:] % 7 + 20
+    canvas = replace(Canvas.of(objects), segments=segments)
+    again = import_objects(tmp_path / NAMES[name], canvas=canvas)
+    np.testing.assert_array_equal(again.labels[...] > 0, objects.labels > 0)
+    assert families(again) == families(objects)
+    assert list(again.classes.values()) == ["ring"]
+    (problem,) = again.problems
+    assert problem == f"1 objects of the labels have no position in {NAMES[name]}: left out."
+
+
+def test_positions_beside_the_objects_of_given_labels_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "spots.csv"
+    path.write_text("id,frame,z,y,x\n4,0,0,2,2\n5,0,1,3,3\n6,0,0,9,9\n7,0,0,99,9\n")
+    segments = np.zeros((2, 12, 12), np.uint16)
+    segments[:, 1:5, 1:5] = 3
+    canvas = Canvas(segments.shape, "ZYX", segments=segments)
+    found = import_objects(path, canvas=canvas)
+    np.testing.assert_array_equal(found.labels, np.where(segments, 4, 0))
+    assert found.problems == (
+        "spots.csv: 1 left out, line 3: another point has the same object in the labels.",
+        "spots.csv: 2 left out, line 4, line 5: no object is there in the labels.",
+    )
+
+
+def test_geff_names_its_labels(tmp_path: Path) -> None:
+    objects = divided()
+    export(objects, tmp_path / "a.geff")
+    export(objects, tmp_path / "labels.zarr")
+    about = zarr.open_group(tmp_path / "a.geff", mode="a")
+    named = {"type": "labels", "path": "../labels.zarr", "node_prop": "seg_id"}
+    about.attrs["geff"] = {**about.attrs["geff"], "related_objects": [named]}
+    again = import_objects(tmp_path / "a.geff", canvas=Canvas.of(objects))
+    np.testing.assert_array_equal(again.labels[...] > 0, objects.labels > 0)
+    assert again.problems == ()

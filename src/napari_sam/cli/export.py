@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .measure import PixelSize, Unit, sized, tell_problems
-from .options import Axes, LabelsOut, SeriesName, check_outputs
+from .options import LEFT_OUT, Axes, LabelsOut, SeriesName, check_outputs
 from .printing import print_table, tell
 
 if TYPE_CHECKING:
-    from napari_sam.engine import FrameStack, Labelled
+    from napari_sam.engine import FrameStack, LabelFile, Labelled
     from napari_sam.formats import Canvas
 
 OTHER_EXPORTS = {  # by what one may write after `export`
@@ -102,29 +103,41 @@ def import_(
             help="The image, or labels of its size, for formats that do not say how large it is.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS",
+            help="Labels whose pixels objects take that have positions only, such as those of GEFF "
+            "and of tables of tracks; without them each becomes a disc.",
+        ),
+    ] = None,
     axes: Axes = None,
 ) -> None:
     """Read objects from a file of another program, and write them as labels.
 
-    Exit code 3 if something had to be left out: it is printed.
+    Labels as .zarr keep classes and review states. What had to be left out or changed is printed
+    before it is written; the exit code is 3 then.
     """
-    from napari_sam.engine import write_labels
     from napari_sam.formats import import_objects
     from napari_sam.session import is_packed
 
-    check_outputs((file, like), out)
+    check_outputs((file, like, labels), out)
     if source is None and is_packed(file):
         objects = _of_session(file)
     else:
-        canvas = None if like is None else canvas_of(like, axes)
+        canvas = canvas_of(place, axes) if (place := like or labels) else None
+        if canvas is not None and labels is not None:
+            canvas = replace(canvas, segments=segments_of(labels, canvas, axes))
         objects = import_objects(file, source, canvas=canvas)
-    known = None if "Q" in objects.axes else objects.axes
-    write_labels(out, objects.labels[...], known)
+    for problem in objects.problems:
+        tell(problem)
+    _write_imported(out, objects)
     shape = " × ".join(map(str, objects.shape))
     typer.echo(f"labels of {shape} ({objects.axes}) written to {out}")
     for name, n in sorted(_classes(objects).items()):
         typer.echo(f"class {name}: {n} object{'' if n == 1 else 's'}")
-    tell_problems(objects)
+    if objects.problems:
+        raise typer.Exit(LEFT_OUT)
 
 
 def list_formats() -> None:
@@ -172,6 +185,34 @@ def canvas_of(like: Path, axes: str | None) -> Canvas:
     letters = stack.letters or "Q" * (stack.ndim - 2) + "YX"
     scale, units = scales_of(read_scales(like), letters) or ((), ())
     return Canvas(stack.shape, letters, scale, units)
+
+
+def segments_of(labels: Path, canvas: Canvas, axes: str | None) -> LabelFile:
+    """Labels as large as an image."""
+    from napari_sam.engine import FrameError, read_labels
+
+    found, _ = read_labels(labels, axes=axes)
+    if found.shape != canvas.shape:
+        raise FrameError(
+            f"{labels} has the shape {found.shape}, the image {canvas.shape}. Give labels of this "
+            "image."
+        )
+    return found
+
+
+def _write_imported(out: Path, objects: Labelled) -> None:
+    """OME-Zarr keeps what is known of objects; of other labels it is said what they lose."""
+    from napari_sam.engine import write_labels
+    from napari_sam.formats import check_export, find_format, write_objects
+
+    if out.suffix.lower() == ".zarr":
+        chosen = find_format("ome-zarr", out)
+        check_export(chosen, out)
+        write_objects(objects, out, chosen)
+        return
+    if objects.classes or objects.reviews:
+        tell("Classes and review states are not kept in this file. Write --out labels.zarr.")
+    write_labels(out, objects.labels[...], None if "Q" in objects.axes else objects.axes)
 
 
 def _of_session(archive: Path) -> Labelled:

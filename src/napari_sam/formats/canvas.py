@@ -23,6 +23,7 @@ class Canvas:
     axes: str
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
+    segments: Any = None  # labels of it, whose pixels objects take that have positions only
 
     @classmethod
     def of(cls, objects: Labelled) -> Canvas:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from geff import GeffMetadata
 from geff import read as read_graph
 from geff.core_io import write_arrays
 
-from napari_sam.engine import FrameError, Labelled, read_review
+from napari_sam.engine import FrameError, Labelled, read_labels, read_review
 from napari_sam.engine.images.codecs import checked
 
 from .canvas import Canvas
-from .lineage import USUAL_RADIUS, draw, forward, lineage, named, scaled, texts_of
+from .lineage import USUAL_RADIUS, Point, draw, forward, lineage, named, scaled, texts_of
 from .reading import FARTHEST
 from .records import Found, keep, one_by_one
 
@@ -56,7 +57,8 @@ def write(objects: Labelled, path: Path) -> None:
 
 
 def read(path: Path, canvas: Canvas) -> Labelled:
-    """Points become discs of their area or radius, or of a usual size."""
+    """The pixels of the labels that are given, or that the graph names; else discs of their area or
+    radius, or of a usual size."""
     _check(path)
     graph, about = read_graph(path)
     names = [axis.name for axis in about.axes or ()]
@@ -69,18 +71,19 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     size = dict(zip(names, said, strict=False))
     nodes = list(graph.nodes)
     rows = {node: row for row, node in enumerate(nodes)}
+    canvas, segment_of = _segments(path, about, canvas)
     times = np.array([graph.nodes[node]["t"] for node in nodes], float) / size["t"]
     frames = np.rint(np.where(np.abs(times) < FARTHEST, times, -1)).astype(int).tolist()
     edges, backwards = forward([(rows[a], rows[b]) for a, b in graph.edges], frames)
     ids, parents = named(frames, edges)
 
-    def points(what: str, row: int) -> Iterator[Found]:
+    def point(what: str, row: int) -> Iterator[Found]:
         node = graph.nodes[nodes[row]]
         z, y, x = (float(node.get(name, 0)) / size.get(name, 1.0) for name in "zyx")
         if not all(abs(place) < FARTHEST for place in (z, y, x)):
             raise FrameError(f"it is at y {y:g}, x {x:g}, which is nowhere in an image")
         yield Found(
-            (y, x, _radius(node, size["x"])),
+            Point(y, x, _radius(node, size["x"]), int(node.get(segment_of, 0))),
             int(ids[row]),
             canvas.positions(frames[row], round(z), f"{path}: {what}"),
             str(node.get("class", "")),
@@ -88,8 +91,23 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         )
 
     named_rows = ((f"node {node}", row) for node, row in rows.items())
-    kept = keep(path, chain(one_by_one(path, named_rows, points), backwards))
+    kept = keep(path, chain(one_by_one(path, named_rows, point), backwards))
     return draw(path, kept, canvas, parents=parents)
+
+
+def _segments(path: Path, about: GeffMetadata, canvas: Canvas) -> tuple[Canvas, str]:
+    """The image with the labels that the graph names, where these are there; and the property of
+    its nodes that has their numbers in it."""
+    related = next((each for each in about.related_objects or () if each.type == "labels"), None)
+    said = {} if related is None else related.model_dump()
+    name = said.get("node_prop") or said.get("label_prop") or "seg_id"
+    if related is None or canvas.segments is not None:
+        return canvas, name
+    place = (path / related.path).resolve()
+    if not place.exists():
+        return canvas, name
+    labels, _ = read_labels(place)
+    return (replace(canvas, segments=labels) if labels.shape == canvas.shape else canvas), name
 
 
 def _texts(node: Any) -> dict[str, Any]:

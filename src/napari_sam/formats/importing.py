@@ -20,7 +20,8 @@ def import_objects(
     source
         A name of :data:`FORMATS`; by default the one that the path's ending tells.
     canvas
-        The image that the objects are of, for formats that do not say how large it is.
+        The image that the objects are of, for formats that do not say how large it is; with labels,
+        whose pixels objects take that have positions only.
 
     Returns
     -------

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import REVIEW_COLUMNS, FrameError, Labelled, LeftOut
+from napari_sam.engine import (
+    REVIEW_COLUMNS,
+    FrameError,
+    Labelled,
+    LeftOut,
+    as_ids,
+    sentences_of,
+)
 from napari_sam.stacks import Tracks, find_tracks
 
-from .canvas import Canvas
+from .canvas import Canvas, depth_axis
 from .records import Kept
 
 Edges = NDArray[np.int64]
@@ -90,44 +97,95 @@ def named(
     return ids, parents
 
 
+class Point(NamedTuple):
+    """Where an object is, in pixels, the centre of the first one at 0; it says no pixels."""
+
+    y: float
+    x: float
+    radius: float = USUAL_RADIUS
+    segment: int = 0  # its number in the labels that it was found in; 0: nobody says it
+
+
 def draw(path: Path, kept: Kept, canvas: Canvas, **known: Any) -> Labelled:
-    """Points ``(y, x, radius)`` become discs, each in its frame; the first of two keeps a pixel.
-
-    Places are in pixels, the centre of the first one at 0.
-    """
+    """Points take the pixels of the canvas' segments; without these they become discs."""
     labels = canvas.empty(kept.highest_id)
-    return kept.labelled(canvas, labels, *discs(path, kept, canvas, labels), **known)
+    return kept.labelled(canvas, labels, *points(path, kept, canvas, labels), **known)
 
 
-def discs(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> tuple[str, ...]:
+def points(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> tuple[str, ...]:
     """Draw points into labels; what to say of that."""
+    if not kept.objects:
+        return ()
+    made = _discs if canvas.segments is None else _segments
+    return tuple(made(path, kept, canvas, labels))
+
+
+def _discs(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> Iterator[str]:
+    """Each in its frame; the first of two keeps a pixel."""
     height, width = canvas.shape[-2:]
-    outside, radii = 0, []
+    outside, across = 0, set()
     for object_id, each in zip(kept.ids, kept.objects, strict=True):
-        y, x, radius = each.shape
+        y, x, radius, _ = each.shape
         reach = min(max(radius, 0.5), float(max(height, width)))
         y0, y1 = max(math.ceil(y - reach), 0), min(math.floor(y + reach) + 1, height)
         x0, x1 = max(math.ceil(x - reach), 0), min(math.floor(x + reach) + 1, width)
         if y0 >= y1 or x0 >= x1:
             outside += 1
             continue
-        radii.append(reach)
+        across.add(round(2 * reach))
         where: tuple[Any, ...] = (*each.at, slice(y0, y1), slice(x0, x1))
         part = labels[where]
         rows, columns = np.ogrid[y0:y1, x0:x1]
         inside = (rows - y) ** 2 + (columns - x) ** 2 <= reach**2
         part[inside & (part == 0)] = object_id
-    said = []
-    if radii:
-        sizes = sorted({round(2 * least) for least in (min(radii), max(radii))})
-        across = " to ".join(map(str, sizes))
-        said.append(
-            f"{path.name} has positions only: each object becomes a disc, {across} pixels across, "
-            "in one slice."
+    if across:
+        size = " to ".join(str(each) for each in sorted({min(across), max(across)}))
+        yield (
+            f"{path.name} has positions only: each object becomes a disc, {size} pixels across, in "
+            "one slice. If there are labels of these objects, give them with --labels."
         )
     if outside:
-        said.append(f"{outside} points of {path.name} are outside of the image: left out.")
-    return tuple(said)
+        yield f"{outside} points of {path.name} are outside of the image: left out."
+
+
+def _segments(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> Iterator[str]:
+    """The object of the segments that a point names, or is on, is its own, in all its slices."""
+    depth = depth_axis(canvas.axes)
+    members: dict[tuple[int | None, ...], list[int]] = {}
+    for n, each in enumerate(kept.objects):
+        at = tuple(None if axis == depth else i for axis, i in enumerate(each.at))
+        members.setdefault(at, []).append(n)
+    missed: list[LeftOut] = []
+    n_unnamed = 0
+    for at, here in members.items():
+        where = tuple(slice(None) if i is None else i for i in at) or ...
+        pixels = as_ids(canvas.segments[where])
+        ids, places = np.unique(pixels, return_inverse=True)
+        there = set(ids.tolist()) - {0}
+        owners: dict[int, int] = {}
+        for n in here:
+            each = kept.objects[n]
+            z = () if depth is None else (each.at[depth],)
+            found = each.shape.segment if each.shape.segment in there else 0
+            found = found or _under(pixels, (*z, each.shape.y, each.shape.x))
+            if not found or found in owners:
+                said = "another point has the same object" if found else "no object is there"
+                missed.append(LeftOut(each.where, f"{said} in the labels"))
+            else:
+                owners[found] = kept.ids[n]
+        n_unnamed += len(there - owners.keys())
+        values = np.array([owners.get(i, 0) for i in ids.tolist()], labels.dtype)
+        labels[where] = values[places].reshape(pixels.shape)
+    yield from sentences_of(missed, path.name)
+    if n_unnamed:
+        yield f"{n_unnamed} objects of the labels have no position in {path.name}: left out."
+
+
+def _under(pixels: NDArray[Any], place: tuple[float, ...]) -> int:
+    """What is at a place; 0 outside of the image."""
+    at = tuple(math.floor(position + 0.5) for position in place)
+    inside = all(0 <= i < size for i, size in zip(at, pixels.shape, strict=True))
+    return int(pixels[at]) if inside else 0
 
 
 def roots(n_nodes: int, edges: Edges) -> NDArray[np.int64]:

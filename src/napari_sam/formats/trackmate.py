@@ -21,7 +21,7 @@ from napari_sam.engine import FrameError, Labelled, LeftOut, ObjectPrompts, Prom
 
 from .canvas import Canvas
 from .filling import Vertices, fill_frames, filled
-from .lineage import Edges, discs, forward, lineage, named, roots, scaled
+from .lineage import Edges, Point, forward, lineage, named, points, roots, scaled
 from .outlines import Ring, by_object, outlines
 from .reading import AGAIN, FARTHEST, overlapped, read_bytes
 from .records import Found, counted, keep, one_by_one
@@ -60,7 +60,7 @@ def write(objects: Labelled, path: Path) -> None:
 
 
 def read(path: Path, canvas: Canvas | None) -> Labelled:
-    """Outlines are filled; spots without one become discs."""
+    """Outlines are filled; spots without one take the pixels of given labels, or become discs."""
     root = _parsed(path)
     data = next(root.iter("ImageData"), None)
     canvas = canvas or _canvas(path, data)
@@ -71,16 +71,16 @@ def read(path: Path, canvas: Canvas | None) -> Labelled:
         y, x, z, radius = _place(path, what, spot.element, size)
         ring = _ring(path, what, spot.element, size)
         at = canvas.positions(spot.frame, z, f"{path}: {what}")
-        yield Found((y, x, radius) if ring is None else [ring], spot.number, at)
+        yield Found(Point(y, x, radius) if ring is None else [ring], spot.number, at)
 
     kept = keep(path, chain(one_by_one(path, graph.spots, objects), graph.left_out))
     labels = canvas.empty(kept.highest_id)
-    outlined = [n for n, each in enumerate(kept.objects) if isinstance(each.shape, list)]
+    outlined = [n for n, each in enumerate(kept.objects) if not isinstance(each.shape, Point)]
     drawn = kept.only(outlined)
     shapes, places = [each.shape for each in drawn.objects], [each.at for each in drawn.objects]
     problems = overlapped(path, fill_frames(labels, shapes, drawn.ids, places))
-    points = kept.only(sorted(set(range(len(kept.objects))) - set(outlined)))
-    problems += discs(path, points, canvas, labels)
+    dots = kept.only(sorted(set(range(len(kept.objects))) - set(outlined)))
+    problems += points(path, dots, canvas, labels)
     return kept.labelled(canvas, labels, *problems, parents=graph.parents)
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from napari_sam.engine import FrameError, Labelled, read_review
 
 from .canvas import Canvas
-from .lineage import USUAL_RADIUS, draw, lineage, texts_of
+from .lineage import USUAL_RADIUS, Point, draw, lineage, texts_of
 from .reading import AGAIN, FARTHEST, read_bytes, whole
 from .records import Found, keep, one_by_one
 
@@ -27,7 +27,7 @@ def write(objects: Labelled, path: Path) -> None:
 
 
 def read(path: Path, canvas: Canvas) -> Labelled:
-    """Points become discs of their area, or of a usual size."""
+    """Positions only: discs of their area, or of a usual size, where no labels are given."""
     text = read_bytes(path).decode("utf-8-sig", "replace")
     rows = csv.DictReader(io.StringIO(text))
     header = [str(name).strip().lower() for name in rows.fieldnames or ()]
@@ -42,7 +42,7 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         )
     id_name, frame_name = str(columns["id"]), str(columns["frame"])
 
-    def points(what: str, row: dict[str, str]) -> Iterator[Found]:
+    def point(what: str, row: dict[str, str]) -> Iterator[Found]:
         of = f"the %s of {what}"
         number = whole(path, of % "id", row[id_name], 1)
         t = whole(path, of % "frame", row[frame_name])
@@ -50,7 +50,7 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         y, x = (_number(path, of % name, row[name]) for name in "yx")
         area = _number(path, of % "area", row.get("area") or "0")
         yield Found(
-            (y, x, math.sqrt(area / math.pi) if area > 0 else USUAL_RADIUS),
+            Point(y, x, math.sqrt(area / math.pi) if area > 0 else USUAL_RADIUS),
             number,
             canvas.positions(t, z, f"{path}: {what}"),
             row.get("class") or "",
@@ -59,7 +59,7 @@ def read(path: Path, canvas: Canvas) -> Labelled:
         )
 
     numbered = ((f"line {n}", row) for n, row in enumerate(_at_most(path, rows), 2))
-    kept = keep(path, one_by_one(path, numbered, points), once=False)
+    kept = keep(path, one_by_one(path, numbered, point), once=False)
     return draw(path, kept, canvas)
 
 

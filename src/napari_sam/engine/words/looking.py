@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.detecting import detect
 from napari_sam.engine.frames import FrameIndex, FrameStack
-from napari_sam.engine.prompt_set import LeftOut, ObjectPrompts
+from napari_sam.engine.left_out import LeftOut
+from napari_sam.engine.prompt_set import ObjectPrompts
 from napari_sam.engine.tiles import Tile, Tiling, Window, fits_at_once, reduction_for
 
 from .detector import Found, TextDetector
