@@ -1,10 +1,11 @@
-"""Contributions named in napari.yaml: sample data from scikit-image, and saved sessions."""
+"""Contributions named in napari.yaml: sample data, saved sessions, an entry of napari's menu."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import napari
 import numpy as np
 from napari.utils.notifications import show_warning
 from skimage import data
@@ -16,6 +17,7 @@ from napari_sam.plugin.sessions.images import IMAGE_READER, PLACE, read_again
 from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of
 from napari_sam.session import SessionFile, empty_labels, is_packed, is_session, unpack
 
+WIDGET = ("napari-sam-annotator", "Segment Anything")
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -32,6 +34,16 @@ def coins() -> list[LayerData]:
 def immunohistochemistry() -> list[LayerData]:
     """Colon tissue, brown stain and blue nuclei, (512, 512, 3) uint8."""
     return [_sample("immunohistochemistry", rgb=True)]
+
+
+def use_as_prompts(viewer: napari.Viewer) -> None:
+    """Prompt with the active layer: the widget is opened, if need be, and shows what it holds."""
+    layer = viewer.layers.selection.active
+    if layer is None:
+        show_warning("Choose a layer of points, shapes or labels first.")
+        return
+    _, widget = viewer.window.add_plugin_dock_widget(*WIDGET)
+    widget.use_as_prompts(layer.name)
 
 
 def session_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:

@@ -38,6 +38,7 @@ from .controllers.review_states import ReviewStates
 from .controllers.series import SeriesChoice
 from .controllers.tools import ToolChoice
 from .controllers.tracks import TracksView
+from .controllers.words import Words
 from .layers import LayerBridge
 from .panels.automatic import AutomaticPanel
 from .panels.classes import ClassPanel
@@ -171,6 +172,7 @@ class SamWidget(QWidget):
         )
         self.recipes = self._add(Recipes(window, self.recipe_panel, self.everything))
         self.prompting = self._add(Prompting(window, self.prompt_panel))
+        self.words = self._add(Words(window, self.prompt_panel, self.downloads, self.prompting))
         self.refining = self._add(Refining(window, self.prompt_panel))
         self.review = self._add(Review(window, self.review_panel, self.propagation))
         self.object_actions = self._add(ObjectActions(window, self.objects, self.stack.chosen_axis))
@@ -290,6 +292,7 @@ class SamWidget(QWidget):
         self.downloads.cancel()
         self.answering.give_up()
         self.automatic.stop()
+        self.words.stop()
         self.prompting.stop()
         self.refining.stop()
         self.classes.stop()
@@ -307,6 +310,11 @@ class SamWidget(QWidget):
         """What was found automatically is reviewed in a single frame as well."""
         self.pages.allow(self.review_page, "" if n else self._why_not)
         self.pages.rename(self.review_page, f"Review ({n})" if n else "Review")
+
+    def use_as_prompts(self, name: str) -> None:
+        """Show what a layer would prompt, on the page where it can be segmented."""
+        self.pages.tabs.setCurrentIndex(self.automatic_page)
+        self.prompting.choose(name)
 
     def _show_folder(self, folder: str) -> None:
         """Show the images of a folder below the image."""

@@ -238,3 +238,40 @@ def test_labels_of_another_tool_are_refined_and_the_rest_is_listed(open_prompts)
     widget.active.undo()
     np.testing.assert_array_equal(session.labels[0] > 99, labels[0] > 99)
     assert (session.labels[0] == 5).sum() == 35
+
+
+def menu_entry(viewer):
+    """“Use as prompts” in the menu Layers → Annotate, as napari shows it now."""
+    menu = viewer.window.layers_menu
+    menu.aboutToShow.emit()
+    annotate = next(each.menu() for each in menu.actions() if each.text() == "Annotate")
+    return annotate.findAction("napari-sam-annotator.use_as_prompts")
+
+
+def test_a_layer_is_used_as_prompts_from_the_menu_of_layers(open_prompts) -> None:
+    user = open_prompts()
+    viewer, panel = user.viewer, user.widget.prompt_panel
+    user.widget.pages.tabs.setCurrentIndex(0)
+    viewer.add_points([(0, *CENTRES[0]), (0, *CENTRES[1])], name="spots")
+    viewer.layers.selection.active = user.widget.bridge.image
+    assert not menu_entry(viewer).isVisible()
+    viewer.layers.selection.active = viewer.layers["spots"]
+    assert menu_entry(viewer).isVisible()
+    menu_entry(viewer).trigger()
+    looked_at(user)
+    assert user.widget.pages.tabs.currentIndex() == user.widget.automatic_page
+    assert panel.source.currentText() == "spots"
+    assert panel.run.text() == "Segment 2 objects"
+    viewer.layers.selection.active = user.widget.bridge.labels
+    menu_entry(viewer).trigger()
+    assert "is what is annotated here" in user.widget.status.text.text()
+
+
+def test_the_menu_opens_the_widget_where_it_is_not_open(make_napari_viewer, qtbot) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(movie()[0])
+    viewer.add_points([CENTRES[0]], name="spots")
+    menu_entry(viewer).trigger()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator")
+    qtbot.waitUntil(lambda: widget.prompt_panel.run.text() == "Segment 1 object", timeout=60_000)
+    assert widget.prompt_panel.source.currentText() == "spots"

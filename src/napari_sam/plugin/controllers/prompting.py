@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Points, Shapes
 
-from napari_sam.engine import FrameIndex, PromptSet, SamError
+from napari_sam.engine import FrameIndex, PromptError, PromptSet, SamError
 from napari_sam.plugin.layers.as_prompts import PromptLayer, read_layer
 from napari_sam.plugin.panels.prompting import PromptPanel
 from napari_sam.plugin.work import prompting as tasks
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 LOOK, DECODE = "look at prompts", "decode prompts"  # job slots
+IS_ANNOTATED = (
+    "is what is annotated here. To prompt with it, choose other labels under Labels; to correct "
+    "its outlines, choose “These labels, refined”."
+)
 NO_MODEL = "No model is loaded yet. Wait for it, or choose one above."
 
 
@@ -60,6 +64,7 @@ class Prompting(Controller):
         self.run: Run | None = None
         self.found = PromptSet()  # what would be decoded
         self._given: PromptSet | None = None  # what the source holds
+        self._awaited = ""  # the layer to be used once an image is there
         self._panel = panel
         panel.layer_chosen.connect(self._use_layer)
         panel.file_chosen.connect(self._use_file)
@@ -80,6 +85,7 @@ class Prompting(Controller):
         for event in (events.inserted, events.removed):
             event.connect(self._list_later)
         self._list_layers()
+        self._choose_awaited()
 
     def detach(self) -> None:
         """Let go of the image; what has landed stays."""
@@ -119,6 +125,26 @@ class Prompting(Controller):
             and not any(layer is each for each in shown)
         }
 
+    def choose(self, name: str) -> None:
+        """Make a layer the source of prompts, now or when an image is annotated."""
+        self._awaited = name
+        self._choose_awaited()
+
+    def _choose_awaited(self) -> None:
+        name, self._awaited = self._awaited, "" if self._bridge is not None else self._awaited
+        if not name or self._bridge is None:
+            return
+        self._list_layers()
+        if name in self._layers():
+            self._panel.choose_layer(name)
+        else:
+            self._tell(PromptError(f"{name} {IS_ANNOTATED}"))
+
+    def offer(self, prompts: PromptSet, min_score: float) -> None:
+        """Show prompts that a detector has found; those with lower scores are left out at first."""
+        self._panel.show_min_score(min_score)
+        self._look(lambda: lambda: prompts)
+
     def _list_layers(self) -> None:
         self._panel.show_layers(list(self._layers()))
 
@@ -156,7 +182,7 @@ class Prompting(Controller):
         self._panel.show_found("Reading …", 0)
         job = Job(
             LOOK,
-            partial(tasks.look, read, bridge.session.stack, self._frame, choice),
+            partial(tasks.look, read, bridge.session.stack, self.frame, choice),
             done=self._on_looked,
             failed=self._on_not_read,
             priority=BULK,
@@ -174,7 +200,7 @@ class Prompting(Controller):
             self._look_again()
 
     @property
-    def _frame(self) -> FrameIndex | None:
+    def frame(self) -> FrameIndex | None:
         """The frame shown, if it is one that prompts can name."""
         bridge = self._bridge
         if bridge is None or bridge.frame is None:
@@ -194,12 +220,15 @@ class Prompting(Controller):
     def _show(self, outcome: str = "") -> None:
         """How many there are of what kind, and what is left out."""
         given = () if self._given is None else self._given.objects
-        said = " ".join((f"{self.found.summary}.", *self.found.problems)) if given else ""
+        scores = [each.score for each in given if each.score is not None]
+        extent = [f"Scores from {min(scores):.2f} to {max(scores):.2f}."] if scores else []
+        counted = (f"{self.found.summary}.", *extent, *self.found.problems)
+        said = " ".join(counted) if given else ""
         self._panel.show_found(
             outcome or said,
             len(self.found),
             shapes=any(each.mask is not None for each in given),
-            scores=any(each.score is not None for each in given),
+            scores=bool(scores),
         )
 
     # Decoding
@@ -222,7 +251,7 @@ class Prompting(Controller):
             partial(
                 tasks.decode,
                 given,
-                self._frame,
+                self.frame,
                 self._panel.choice(),
                 session.labels,
                 cache,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -14,12 +14,13 @@ from napari_sam.stacks import RefineRules
 
 from .controls import Choice, ShortText
 from .forms import Form
+from .words import WordsPanel
 
 HINT = (
     "Points, shapes or labels of another layer, or a file of another program, prompt many objects "
     "at once. Files can be dropped here."
 )
-NOTHING, FILE, REFINE = "", "file", "refine"
+NOTHING, FILE, WORDS, REFINE = "", "file", "words", "refine"
 KINDS = (
     "Tables, GeoJSON, COCO, ROIs of ImageJ, spots of TrackMate, labels (*.csv *.tsv *.geojson "
     "*.json *.zip *.roi *.xml *.npy *.tif *.tiff *.png)"
@@ -33,6 +34,7 @@ class PromptPanel(QWidget):
     file_chosen = Signal(str)
     changed = Signal()
     run_clicked = Signal()
+    words_chosen = Signal()
     refine_chosen = Signal()
     refine_clicked = Signal()
 
@@ -44,6 +46,8 @@ class PromptPanel(QWidget):
         self.form.changed.connect(self.changed)
         self.rules = Form(RefineRules)
         self.rules.hide()
+        self.words = WordsPanel()
+        self.words.hide()
         self.text = ShortText(3, HINT)
         self.run = QPushButton()
         self.run.setToolTip(
@@ -59,7 +63,7 @@ class PromptPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(rows)
-        for widget in (self.form, self.rules, self.run, self.text):
+        for widget in (self.words, self.form, self.rules, self.run, self.text):
             layout.addWidget(widget)
         self.setAcceptDrops(True)
         self.show_layers([])
@@ -72,15 +76,22 @@ class PromptPanel(QWidget):
         for name in names:
             self.source.addItem(name, f"layer {name}")
         self.source.addItem("A file …", FILE)
+        self.source.addItem("Words …", WORDS)
         self.source.addItem("These labels, refined", REFINE)
         at = self.source.findData(before) if before not in (None, FILE) else -1
         self.source.setCurrentIndex(max(0, at))
         if at < 0 and before not in (None, FILE):
             self.layer_chosen.emit("")
 
+    def choose_layer(self, name: str) -> None:
+        """Make one of the layers listed the source."""
+        self.source.setCurrentIndex(self.source.findData(f"layer {name}"))
+        self._on_source()
+
     def show_file(self, path: Path) -> None:
         """A file is the source."""
         self.rules.hide()
+        self.words.hide()
         at = self.source.findData(FILE)
         self.source.setItemText(at, path.name)
         self.source.setCurrentIndex(at)
@@ -100,6 +111,11 @@ class PromptPanel(QWidget):
             self.run.setText("Refine the labels")
             self.run.setEnabled(True)
 
+    def show_min_score(self, score: float) -> None:
+        """Fill in the lowest score."""
+        with QSignalBlocker(self.form):
+            self.form.control("min_score").setValue(score)
+
     def choice(self) -> PromptChoice:
         """What the rows say."""
         chosen: PromptChoice = self.form.value()
@@ -108,6 +124,11 @@ class PromptPanel(QWidget):
     def _on_source(self) -> None:
         source = self.source.currentData()
         self.rules.setVisible(source == REFINE)
+        self.words.setVisible(source == WORDS)
+        if source == WORDS:
+            self.layer_chosen.emit("")
+            self.words_chosen.emit()
+            return
         if source == REFINE:
             self.layer_chosen.emit("")
             self.refine_chosen.emit()
