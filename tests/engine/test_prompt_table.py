@@ -151,7 +151,7 @@ WRONG_CASES = {
     "a point without x": (HEADER + "1,0,point,3\n", "line 2: x is missing. Write a number"),
     "a word for y": (HEADER + "1,0,point,three,4\n", "line 2: y is 'three'"),
     "NaN": (HEADER + "1,0,point,nan,4\n", "line 2: y is 'nan'"),
-    "label 2": (HEADER + "1,0,point,3,4,2\n", "line 2: The labels .* are not all 0 or 1"),
+    "label 2": (HEADER + "1,0,point,3,4,2\n", "line 2: the label is 2"),
     "half a label": (HEADER + "1,0,point,3,4,0.5\n", "line 2: label is 0.5"),
     "half a box": (HEADER + "1,0,box,,,,3,4\n", "line 2: y1 is missing"),
     "two boxes": (

@@ -280,6 +280,7 @@ def test_losses_are_told() -> None:
     assert "came from which" in told["coco"]
     assert "in time is lost" in told["coco"]
     assert "classes" in told["tiff"]
+    assert [name for name in told if "numbered anew" in told[name]] == ["yolo", "trackmate"]
     assert "size of a pixel" in told["geojson"]
     assert losses(Labelled.of(np.ones((4, 4), np.uint8)), FORMATS["geojson"]) == []
 

@@ -266,7 +266,7 @@ def _cells(header: Sequence[str], row: Sequence[str], separator: str) -> dict[st
         )
     if separator != ",":
         row = [re.sub(r"^([+-]?\d*),(\d+)$", r"\1.\2", cell) for cell in row]
-    return dict(itertools.zip_longest(header, row[: len(header)], fillvalue=""))
+    return dict(zip(header, [*row, *[""] * (len(header) - len(row))], strict=False))
 
 
 def _gather(
@@ -281,7 +281,7 @@ def _gather(
     own = next((name for name in named if cells.get(name) or layout.has_kind), None)
     object_id = -nth if own is None else checked_object_id(_whole(cells, own))  # below 0: none yet
     at = tuple(_position(cells, axis, layout.has_kind) for axis in layout.frame_axes)
-    known = gathered.get((object_id, at), _Gathered(where, [], []))
+    known = gathered.get((object_id, at)) or _Gathered(where, [], [])
     is_box = cells["kind"] == "box" if layout.has_kind else not cells.get(layout.yx[0])
     if layout.has_kind and cells["kind"] not in ("box", "point"):
         raise PromptError(f"the kind is {cells['kind']!r}. Write point or box.")
@@ -291,12 +291,13 @@ def _gather(
         )
     score = _number(cells, "score") if cells.get("score") else known.score
     if is_box:
-        known.box = Prompts.from_box([_number(cells, column) for column in BOX_COLUMNS]).box
+        y0, x0, y1, x1 = (_number(cells, column) for column in BOX_COLUMNS)
+        known.box = (y0, x0, y1, x1)
     else:
         counts = layout.has_kind and cells.get("label")
-        label = _whole(cells, "label", at_least=0) if counts else 1
-        y, x = (_number(cells, column) for column in layout.yx)
-        known.points += Prompts.from_points([(y, x)], [label]).points
+        label = _label(cells) if counts else 1
+        y, x = layout.yx
+        known.points.append((_number(cells, y), _number(cells, x)))
         known.labels.append(label)
     known.score, known.class_name = score, cells.get("class") or known.class_name
     gathered[object_id, at] = known
@@ -310,6 +311,15 @@ def _position(cells: Mapping[str, str], axis: str, is_whole: bool) -> int:
     if position < 0:
         raise PromptError(f"the point is before the first frame, at {position}.")
     return position
+
+
+def _label(cells: Mapping[str, str]) -> int:
+    label = _whole(cells, "label", at_least=0)
+    if label > 1:
+        raise PromptError(
+            f"the label is {label}. Write 1 for the object, 0 for what does not belong to it."
+        )
+    return label
 
 
 def _whole(cells: Mapping[str, str], column: str, at_least: int | None = None) -> int:

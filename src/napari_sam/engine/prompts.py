@@ -347,7 +347,7 @@ def _array(given: ArrayLike, what: str, wanted: str, dtype: Any = None) -> NDArr
 
 def _numbers(given: Sequence[float], count: int, what: str, wanted: str) -> tuple[float, ...]:
     try:
-        numbers = tuple(float(number) for number in given)
+        numbers = tuple(map(float, given))
     except (TypeError, ValueError, OverflowError):  # or a whole number beyond all floats
         numbers = ()
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
