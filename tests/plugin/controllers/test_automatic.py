@@ -314,6 +314,7 @@ def test_all_buttons_are_in_sight_in_a_low_window(open_page) -> None:
     for button in (panel.run, panel.discard, panel.accept_chosen, panel.unfold):
         assert not button.visibleRegion().isEmpty(), button.text()
         assert button.visibleRegion().boundingRect() == button.rect(), button.text()
+    assert panel.outcome.visibleRegion().boundingRect() == panel.outcome.rect()
     assert not panel.filters.isVisible()
     page.press(panel.unfold)
     assert panel.filters.isVisible()

@@ -69,6 +69,7 @@ def test_one_after_the_other_and_back(browse, folder: Path) -> None:
     ]
     assert "0 of 4 done" in widget.strip.text.text()
     assert widget.strip.strip.currentRow() == 0
+    assert widget.bridge.image.contrast_limits == [0, 201]  # of the data, not of all bytes
 
     # An object, then the next image by its key: nothing of the first one stays in the window
     user.refit()

@@ -14,7 +14,7 @@ from napari_sam.plugin.layers import LayerBridge, remove_layers
 from napari_sam.plugin.layers.network_input import stack_of
 from napari_sam.plugin.panels.folder import ALL, FolderPanel
 from napari_sam.plugin.sessions.folder import FolderImage, look_at, look_at_session, look_through
-from napari_sam.plugin.sessions.images import new_image
+from napari_sam.plugin.sessions.images import limits_in, new_image
 from napari_sam.plugin.sessions.places import source_of
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, EMBED, PREFETCH, Job, Worker
@@ -183,7 +183,7 @@ class FolderBrowser(Controller):
                 return at
         return None
 
-    def _on_read(self, path: Path, found: tuple[Any, str | None]) -> None:
+    def _on_read(self, path: Path, found: tuple[Any, Any, Any]) -> None:
         if path == self._opening:
             self._show(path, new_image(path, *found))
 
@@ -260,7 +260,7 @@ class FolderBrowser(Controller):
         if (at := self._at(image.path)) is not None:
             self._note(at, image)
 
-    def _on_read_ahead(self, image: FolderImage, found: tuple[Any, str | None]) -> None:
+    def _on_read_ahead(self, image: FolderImage, found: tuple[Any, Any, Any]) -> None:
         """Keep the next image, and embed the frame it will be continued in."""
         if self._bridge is None or self._at(image.path) != self._neighbour(1):
             return
@@ -281,7 +281,8 @@ class FolderBrowser(Controller):
         return next((n for n, each in enumerate(self.images) if each.path == path), None)
 
 
-def _read(path: Path, report: object) -> tuple[Any, str | None]:
+def _read(path: Path, report: object) -> tuple[Any, str | None, tuple[int, int] | None]:
     from napari_sam.engine import read_image  # brings in zarr, which a new panel need not
 
-    return read_image(path)
+    data, axes = read_image(path)
+    return data, axes, limits_in(data, axes)

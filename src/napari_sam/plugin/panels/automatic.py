@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 from napari_sam.engine import AlikeOptions, AutomaticOptions, Axis, GridRules, SamError, about
 
 from .controls import ShortText
+from .dock import bring_into_view
 from .forms import Form
 
 LIKENESS = ("min_likeness",)
@@ -248,8 +249,11 @@ class AutomaticPanel(QWidget):
         self.unfold.setText(UNFOLDED if on else FOLDED)
 
     def show_outcome(self, text: str) -> None:
-        """What was found."""
+        """What was found; the first word of it comes into view in a low window."""
+        is_first = bool(text) and not self.outcome.text()
         self.outcome.say(text)
+        if is_first:
+            bring_into_view(self.outcome)
 
     def allow_decisions(self, some: bool) -> None:
         """Whether there is anything to accept or to discard."""

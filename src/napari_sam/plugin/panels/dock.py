@@ -74,6 +74,15 @@ class TallScrollArea(QScrollArea):
         return super().eventFilter(watched, event)
 
 
+def bring_into_view(widget: QWidget) -> None:
+    """Scroll as far as is needed to see a widget, where it is on the page shown."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QScrollArea):
+        parent = parent.parentWidget()
+    if isinstance(parent, QScrollArea) and widget.isVisible():
+        parent.ensureWidgetVisible(widget, 0, 0)
+
+
 def leave_keys_to(canvas: QWidget, dock: QWidget) -> None:
     """A click in the dock gives the keys to the canvas, except where a number is typed."""
     for control in dock.findChildren(QWidget):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import npe2
+import numpy as np
 from napari.layers import Image
 
 from napari_sam.engine import FrameStack, SamError
@@ -75,26 +76,55 @@ def read_again(file: SessionFile) -> tuple[Path, Any, dict[str, Any]]:
     return alike
 
 
-def new_image(file: Path, data: Any, axes: str | None, *, series: int = 0) -> Image:
+def limits_in(data: Any, axes: str | None) -> tuple[int, int] | None:
+    """The darkest and the brightest value of an image of bytes: napari would show 0 to 255.
+
+    Of stacks the first, middle and last frame are looked at, of pyramids the coarsest level.
+    ``None`` of colours, where napari finds them by itself, or all values are the same.
+    """
+    level = data[-1] if isinstance(data, list) else data
+    if level.dtype != np.uint8 or (axes and axes.endswith("S")):
+        return None
+    leading = level.shape[:-2]
+    frames = [tuple(int(share * (n - 1)) for n in leading) for share in (0.0, 0.5, 1.0)]
+    seen = [np.asarray(level[at or ...]) for at in dict.fromkeys(frames)]
+    darkest, brightest = min(int(f.min()) for f in seen), max(int(f.max()) for f in seen)
+    return (darkest, brightest) if darkest < brightest else None
+
+
+def new_image(
+    file: Path,
+    data: Any,
+    axes: str | None,
+    limits: tuple[int, int] | None = None,
+    *,
+    series: int = 0,
+) -> Image:
     """A layer of what was read of a file.
 
     Parameters
     ----------
     data, axes
         As `read_image` returns them.
+    limits
+        Of its contrast; by default napari's.
     series
         Which image of the file it is.
     """
     rgb = bool(axes and axes.endswith("S"))
     letters = (axes or "")[: -1 if rgb else None]
-    about = {"axis_labels": tuple(letters.lower())} if len(set(letters)) == len(letters) else {}
+    about: dict[str, Any] = {}
+    if letters and len(set(letters)) == len(letters):
+        about["axis_labels"] = tuple(letters.lower())
+    if limits is not None:
+        about["contrast_limits"] = limits
     return Image(
         data,
         name=f"{file.stem} [{series}]" if series else file.stem,
         rgb=rgb,
         multiscale=isinstance(data, list),
         metadata={IMAGE_FILE: str(file), SERIES: series, "axes": letters},
-        **(about if letters else {}),
+        **about,
     )
 
 
