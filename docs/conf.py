@@ -22,6 +22,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "src/napari_sam/weights/README.md",
+    "web/README.md",
 ]
 exclude_patterns = [".*", "**/.*", "build", "demo", "dist", "runs", "site", "tests"]
 html_extra_path = ["front/index.html"]  # from the site's root to the first page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -239,9 +240,16 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def on_the_website() -> set[Path]:
+    """The pages that docs/conf.py names."""
+    settings = REPOSITORY.joinpath("docs", "conf.py").read_text("utf-8")
+    (patterns,) = re.findall(r"^include_patterns = (\[.*?\])", settings, re.MULTILINE | re.DOTALL)
+    return {path for each in ast.literal_eval(patterns) for path in REPOSITORY.glob(each)}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    text = path.read_text("utf-8")
+    text, website = path.read_text("utf-8"), on_the_website()
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         target, _, anchor = link.partition("#")
         if re.match(r"\w+:", link):
@@ -249,3 +257,5 @@ def test_links_lead_somewhere(path: Path) -> None:
         found = path.parent / target if target else path
         assert found.exists(), link
         assert not anchor or anchor in anchors(found), link
+        if path in website and found.suffix == ".md":
+            assert found.resolve() in website, f"{link}: name it in docs/conf.py"
