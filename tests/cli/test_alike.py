@@ -11,26 +11,18 @@ from PIL import Image
 
 import movies
 from commands import NapariSam, Refusal, assert_refused
-from movies import movie, moving
 
-COURSES = {1: moving(16, 10, 0, 4, 4), 2: moving(48, 50, 0, -4, 4)}
 GRID = "--method grid --points-per-side 16"
 
 
 @pytest.fixture(autouse=True)
-def truth(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """A movie, its first frame, an example in it; every model sees what is bright."""
-    model = movies.predictor().model
-    monkeypatch.setattr("napari_sam.engine.load_model", lambda *_, **__: model)
-    _, labels = movie(COURSES)
-    pixels = np.where(labels > 0, 200, 20).astype(np.uint8)
-    tifffile.imwrite("movie.tif", pixels, imagej=True, metadata={"axes": "TYX"})
-    for name, at in (("first", 0), ("last", 3)):
-        Image.fromarray(pixels[at]).save(f"{name}.png")
-    tifffile.imwrite("examples.tif", np.where(labels[0] == 1, 5, 0).astype(np.uint16))
+def truth(two_discs: np.ndarray) -> np.ndarray:
+    """Beside the movie its last frame, and labels: one example, none, and those of another size."""
+    Image.fromarray(np.where(two_discs[3] > 0, 200, 20).astype(np.uint8)).save("last.png")
+    tifffile.imwrite("examples.tif", np.where(two_discs[0] == 1, 5, 0).astype(np.uint16))
     tifffile.imwrite("none.tif", np.zeros((64, 64), np.uint16))
     tifffile.imwrite("small.tif", np.ones((4, 4), np.uint16))
-    return labels
+    return two_discs
 
 
 def test_a_picture_and_another(napari_sam: NapariSam, truth: np.ndarray) -> None:

@@ -12,24 +12,17 @@ from PIL import Image
 
 import movies
 from commands import NapariSam, Refusal, assert_refused
-from movies import movie, moving
 
-COURSES = {1: moving(16, 10, 0, 4, 4), 2: moving(48, 50, 0, -4, 4)}
 GRID = "--method grid --points-per-side 16"
 
 
 @pytest.fixture(autouse=True)
-def truth(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """A folder with a movie, its first frame and a blank one; every model sees what is bright."""
-    model = movies.predictor().model
-    monkeypatch.setattr("napari_sam.engine.load_model", lambda *_, **__: model)
-    _, labels = movie(COURSES)
-    pixels = np.where(labels > 0, 200, 20).astype(np.uint8)
-    tifffile.imwrite("movie.tif", pixels, imagej=True, metadata={"axes": "TYX"})
+def truth(two_discs: np.ndarray) -> np.ndarray:
+    """Beside the movie the same pixels as a volume, and a blank picture."""
+    pixels = tifffile.imread("movie.tif")
     tifffile.imwrite("volume.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
-    Image.fromarray(pixels[0]).save("first.png")
     Image.fromarray(np.full((64, 64), 7, np.uint8)).save("blank.png")
-    return labels
+    return two_discs
 
 
 def test_a_picture(napari_sam: NapariSam, truth: np.ndarray) -> None:

@@ -10,19 +10,13 @@ import pytest
 import tifffile
 import zarr
 
-import movies
 from commands import NapariSam, Refusal, assert_refused
 from movies import movie, moving
 from napari_sam.engine import iou
 
 COURSES = {3: moving(16, 10, 0, 4, 5), 8: moving(48, 50, 0, -4, 5)}
 
-
-@pytest.fixture(autouse=True)
-def _sees_what_is_bright(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every model is the network that sees what is bright."""
-    model = movies.predictor().model
-    monkeypatch.setattr("napari_sam.engine.load_model", lambda *_, **__: model)
+pytestmark = pytest.mark.usefixtures("sees_what_is_bright")
 
 
 @pytest.fixture
