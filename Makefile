@@ -22,8 +22,9 @@ DATA    ?= ../shared/data
 MINUTES ?= 170
 WORKERS ?= 2
 
-# Tests side by side: a file stays with one process, each process has a screen of its own
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
+# Tests side by side: a file stays with one process, each process has a screen of its own; the order
+# of the files is that of tests/conftest.py
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/pytest $(SIDE_BY_SIDE)
 
 PAGE := src/napari_sam/web/page.html

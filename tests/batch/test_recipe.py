@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from configs import any_of
 from napari_sam.batch import Recipe, parse_recipe, read_recipe, recipe_schema, write_recipe
 from napari_sam.engine import AutomaticOptions, GridRules, ImageChoice, SamError
 
+SCHEMA = Draft202012Validator(json.loads(recipe_schema()))
 LEAST: dict[str, Any] = {"images": "a/*.tif", "automatic": {}, "out": "results"}
 FULL: dict[str, Any] = {
     "images": ["a/*.tif", "plate.zarr", "list.csv"],
@@ -43,9 +44,8 @@ def test_a_recipe_is_written_and_read_again(record: dict[str, Any], tmp_path: Pa
     recipe = parse_recipe(record)
     write_recipe(tmp_path / "r.yaml", recipe)
     assert read_recipe(tmp_path / "r.yaml") == recipe.within(tmp_path)
-    schema = json.loads(recipe_schema())
-    jsonschema.validate(record, schema)
-    jsonschema.validate(yaml.safe_load((tmp_path / "r.yaml").read_text()), schema)
+    SCHEMA.validate(record)
+    SCHEMA.validate(yaml.safe_load((tmp_path / "r.yaml").read_text()))
 
 
 @given(grid=any_of(GridRules), reading=any_of(ImageChoice), border=st.booleans())
@@ -56,7 +56,7 @@ def test_options_survive(grid: GridRules, reading: ImageChoice, border: bool) ->
     record = json.loads(recipe.model_dump_json(exclude_defaults=True))
     record.setdefault("automatic", {})
     assert parse_recipe(record) == recipe
-    jsonschema.validate(record, json.loads(recipe_schema()))
+    SCHEMA.validate(record)
 
 
 REFUSED = [

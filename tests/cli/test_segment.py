@@ -309,8 +309,16 @@ def prompts_of_others(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["coins.geojson", "labels.tif", "coins.csv"])
-@pytest.mark.parametrize("shape", ["mask", "box", "point"])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("coins.geojson", "mask"),
+        ("coins.geojson", "point"),
+        ("labels.tif", "box"),
+        ("labels.tif", "point"),
+        ("coins.csv", "box"),
+    ],
+)
 def test_prompts_of_other_programs(
     name: str, shape: str, napari_sam: NapariSam, folder: Path
 ) -> None:

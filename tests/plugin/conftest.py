@@ -8,8 +8,11 @@ from time import perf_counter, thread_time
 
 import numpy as np
 import pytest
+import torch
 from qtpy.QtCore import QTimer
+from torch import nn
 
+from napari_sam.engine import LoadedModel
 from user import User
 
 PATIENCE_MS = 60_000
@@ -35,10 +38,16 @@ class PatientUser(User):
 
 
 @pytest.fixture
-def open_window(make_napari_viewer, qtbot) -> Callable[..., PatientUser]:
-    """Open a real window on an image, with the widget docked and the model loaded."""
+def open_window(make_napari_viewer, qtbot, monkeypatch) -> Callable[..., PatientUser]:
+    """Open a real window on an image, with the widget docked and the model loaded.
 
-    def open_(data, **options) -> PatientUser:
+    It is the embedded one, which takes a second for a frame, or that of a scripted network.
+    """
+
+    def open_(data, network: nn.Module | None = None, **options) -> PatientUser:
+        if network is not None:
+            model = LoadedModel(network, "scripted", "sha256:1", torch.device("cpu"), "fp32")
+            monkeypatch.setattr("napari_sam.engine.load_model", lambda _: model)
         viewer = make_napari_viewer(show=True)
         viewer.window._qt_window.resize(1500, 950)
         if isinstance(data, Path):

@@ -65,6 +65,11 @@ LOCAL_CASES = (
 )
 
 
+def is_slow(case: Case) -> bool:
+    """Whether many frames or clicks are gone through."""
+    return case.rules == DEFAULTS or case.rules.crop_n_layers > 0
+
+
 def picture(shape: tuple[int, int]) -> NDArray[np.uint8]:
     return astronaut()[: shape[0], : shape[1]]
 
@@ -105,7 +110,7 @@ def standing(predictor: Predictor, image: NDArray[np.uint8], rules: GridRules) -
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.rules == DEFAULTS else [])
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if is_slow(case) else [])
         for case in LOCAL_CASES
     ],
 )

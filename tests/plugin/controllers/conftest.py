@@ -15,7 +15,7 @@ def open_stack(open_window):
     """A window on a stack, the network a scripted one, the first frame shown."""
 
     def open_(data: np.ndarray, **options):
-        user = open_window(data, **options)
+        user = open_window(data, Bright(), **options)
         network = Bright()
         model = LoadedModel(network, "bright", "sha256:0", torch.device("cpu"), "fp32")
         user.widget._on_model(Predictor(model))
@@ -48,7 +48,7 @@ def open_results(open_window):
     """A window with objects of another tool on an image, the page Results in front."""
 
     def open_(pixels: np.ndarray, labels: np.ndarray, **place):
-        user = open_window(pixels, **place)
+        user = open_window(pixels, Bright(), **place)
         widget = user.widget
         widget.ahead.prefetch = False
         mine = user.viewer.add_labels(labels, name="mine", **place)

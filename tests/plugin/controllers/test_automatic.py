@@ -56,7 +56,7 @@ def open_page(open_window):
     """A window on an image, the network a scripted one, the page Automatic in front."""
 
     def open_(data: np.ndarray, **options) -> Page:
-        user = open_window(data, **options)
+        user = open_window(data, Bright(), **options)
         user.widget.ahead.prefetch = False
         model = LoadedModel(Sized(), "sized", "sha256:0", torch.device("cpu"), "fp32")
         user.widget._on_model(Predictor(model))

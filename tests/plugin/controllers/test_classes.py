@@ -79,7 +79,7 @@ class ClassPage(Page):
 
 
 def test_make_give_propose_correct_undo_save_reopen(open_window, tmp_path) -> None:
-    page = ClassPage(open_window(discs()))
+    page = ClassPage(open_window(discs(), Bright()))
     widget, session, panel = page.widget, page.session, page.page
     own_colour = page.labels.get_color(page.ids[0])
 
@@ -146,7 +146,7 @@ def test_make_give_propose_correct_undo_save_reopen(open_window, tmp_path) -> No
 
 
 def test_unsure_ones_are_reviewed_first_and_classes_are_changed(open_window) -> None:
-    page = ClassPage(open_window(discs()))
+    page = ClassPage(open_window(discs(), Bright()))
     widget, panel = page.widget, page.page
     for nth, name in ((0, "bright"), (1, "dim")):
         page.type_class(name)

@@ -448,21 +448,21 @@ def test_whole_objects_are_edited_from_the_menu(open_stack) -> None:
 
 
 def test_many_frames_with_the_cursor_key(open_stack) -> None:
-    user = open_stack(blobs(80))
+    user = open_stack(blobs(30))
     user.viewer.window._qt_window.resize(900, 500)  # fewer pixels to draw in software
     user.widget.ahead.prefetch = True
     user.click(at(0))
     user.ready()
-    for _ in range(79):
+    for _ in range(29):
         user.press(Qt.Key.Key_Right)
         QApplication.processEvents()
     user.ready()
     bridge = user.widget.bridge
-    assert bridge.frame == (79, None, None)
-    assert user.network.n_encoded <= 80, "no frame is embedded twice"
+    assert bridge.frame == (29, None, None)
+    assert user.network.n_encoded <= 30, "no frame is embedded twice"
     assert not bridge.labels.data[1:].any()
     user.press("n")
-    pixel = (79, 12, 9 + 79 % 40)
+    pixel = at(29)
     user.click(pixel)
     user.ready()
     assert bridge.labels.data[pixel] == 2

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QScrollArea, QWidget
 
+from bright import Bright
 from napari_sam.plugin.panels.controls import Choice, Number, ShortText
 from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.panels.object_menu import ObjectMenu
@@ -298,7 +299,7 @@ def value_of(control: Choice | Number) -> object:
 def on_stack(open_window):
     """A window on three small frames."""
     pixels = np.random.default_rng(0).integers(0, 255, (2, 3, 48, 48)).astype(np.uint8)
-    return open_window(pixels)
+    return open_window(pixels, Bright())
 
 
 def key_wherever_the_focus_is(user, key: str) -> None:
@@ -379,13 +380,13 @@ def test_words(on_stack) -> None:
     labels = on_stack.viewer.dims.axis_labels
     axes = [widget.stack.axis.itemText(i) for i in range(widget.stack.axis.count())]
     assert axes == [f"slider {label}" for label in labels[:2]]
-    assert widget.status.text.text() == "Ready: pocket runs on the processor."
+    assert widget.status.text.text() == "Ready: scripted runs on the processor."
     widget.object_actions.show_possible()
     assert widget.objects.menu.entries["mother"].text() == "Object 1 divides …"
 
 
 def test_why_a_page_is_greyed_out(open_window) -> None:
-    user = open_window(np.zeros((48, 48), np.uint8))
+    user = open_window(np.zeros((48, 48), np.uint8), Bright())
     tabs = user.widget.pages.tabs
     for page in (user.widget.stack_page, user.widget.review_page):
         assert not tabs.isTabEnabled(page)
