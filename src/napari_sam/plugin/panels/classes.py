@@ -52,8 +52,8 @@ class ClassPanel(QWidget):
         self.add.clicked.connect(self._on_add)
         self.table = Table("Key", "Class", "Yours", "Proposed", coloured=1)
         self.table.setToolTip(
-            "The classes, and how many objects have each: those that you gave it to, and those "
-            "that it is proposed for. Double click selects its objects"
+            "Each class, the number of objects you gave it to, and the number it is proposed for. "
+            "Double-click a class to select its objects"
         )
         self.table.give_room_to(1)
         self.table.setMinimumHeight(LEAST_HEIGHT)
@@ -72,8 +72,8 @@ class ClassPanel(QWidget):
         self.edit.setMenu(self.menu)
         self.propose = QPushButton("Propose the rest")
         self.propose.setToolTip(
-            "Propose a class for every other object, from those that you gave one. What is unsure "
-            "comes first on the page Review. Each correction improves the rest"
+            "Propose a class for every other object, learned from the objects you gave a class. "
+            "The least certain come first on the page Review. Each correction improves the rest"
         )
         self.propose.clicked.connect(self.propose_clicked)
         self.colour = QCheckBox("Colour by class")

@@ -38,8 +38,8 @@ class MeasurePanel(QWidget):
         self.run.setToolTip("Measure the objects of all frames, as they are now")
         self.run.clicked.connect(self.measure_clicked)
         self.text = ShortText(2, HINT)
-        self.across = Choice("What goes to the right")
-        self.up = Choice("What goes up; objects: how many there are, as a histogram")
+        self.across = Choice("Horizontal axis of the plot")
+        self.up = Choice("Vertical axis of the plot; objects: their number, as a histogram")
         for choice in (self.across, self.up):
             choice.currentIndexChanged.connect(self.axes_chosen)
         self.plot: Plot | None = None  # made when there is something to show

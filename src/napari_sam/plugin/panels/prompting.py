@@ -51,8 +51,8 @@ class PromptPanel(QWidget):
         self.text = ShortText(3, HINT)
         self.run = QPushButton()
         self.run.setToolTip(
-            "Segment an object for each prompt: one step of undo. What is annotated keeps its "
-            "pixels as long as “Protect neighbours” is on"
+            "Segment one object for each prompt; one undo removes them all. Annotated objects keep "
+            "their pixels while “Protect neighbours” is on"
         )
         self.run.clicked.connect(self._on_run)
         rows = QFormLayout()

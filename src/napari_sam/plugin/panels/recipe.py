@@ -31,7 +31,7 @@ class RecipePanel(QWidget):
         self.save.clicked.connect(self._choose)
         self.run = QPushButton(RUN)
         self.run.setToolTip(
-            "Run the saved recipe on all images of this folder, in a process beside the window"
+            "Run the saved recipe on all images of this folder, in a separate process"
         )
         self.run.setEnabled(False)
         self.run.clicked.connect(self.run_clicked)

@@ -27,8 +27,8 @@ class SourcePanel(QWidget):
         self.folder.setToolTip("Annotate the images of a folder one after the other")
         self.folder.clicked.connect(self._ask_for_folder)
         self.series = Choice(
-            "This file holds several images, of which napari opens the first.\n"
-            "Another one is added as a layer of its own"
+            "This file holds several images. napari opens only the first.\n"
+            "Choose another one to add it as a new layer"
         )
         self.input = InputButton()
         self.labels = Choice(

@@ -55,7 +55,7 @@ class ToolPanel(QWidget):
         self.single = QCheckBox("One per prompt (J)")
         self.single.setToolTip("Each box and each positive point begins a new object")
         self.protect = QCheckBox("Protect neighbours")
-        self.protect.setToolTip("Neither a mask nor napari's brush takes pixels of another object")
+        self.protect.setToolTip("Masks and napari's brush leave other objects unchanged")
         self.protect.setChecked(True)
         self.hover = QCheckBox("Preview (H)")
         self.hover.setToolTip("Show in yellow, under the cursor, the mask that a click would give")
