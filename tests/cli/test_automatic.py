@@ -41,6 +41,7 @@ def test_a_picture(napari_sam: NapariSam, truth: np.ndarray) -> None:
     assert lines[5] == "written to out.tif"
 
 
+@pytest.mark.slow
 def test_labels_written_tile_by_tile(napari_sam: NapariSam, truth: np.ndarray) -> None:
     pixels = np.tile(np.where(truth[0] > 0, 200, 20).astype(np.uint8), (2, 2))
     tifffile.imwrite("large.tif", pixels)

@@ -352,6 +352,7 @@ def test_a_detector_that_is_not_installed(napari_sam: NapariSam, folder: Path) -
     assert "There is no detector 'cells'" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["", " --cell-size 30"])
 def test_a_table_of_points_in_a_large_image_finds_the_nuclei_under_them(
     options: str, napari_sam: NapariSam, folder: Path

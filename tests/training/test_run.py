@@ -47,6 +47,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Report], Pat
     return list(train(training_data(), tiny_sam(), out, replace(DECODER_RUN, steps=110))), out
 
 
+@pytest.mark.slow
 def test_a_decoder_learns_from_images_encoded_once(learned: tuple[list[Report], Path]) -> None:
     reports, out = learned
     first, last = reports[0], reports[-1]
@@ -56,6 +57,7 @@ def test_a_decoder_learns_from_images_encoded_once(learned: tuple[list[Report], 
     assert files(out.parent) == {"small.safetensors", "small.json", "small.png"}
 
 
+@pytest.mark.slow
 def test_only_the_decoder_has_changed(learned: tuple[list[Report], Path]) -> None:
     """What is written is a whole network under the official keys; its encoder is the start's."""
     _, out = learned
@@ -68,6 +70,7 @@ def test_only_the_decoder_has_changed(learned: tuple[list[Report], Path]) -> Non
     assert len(changed) > 100
 
 
+@pytest.mark.slow
 def test_reports_and_log_tell_the_same(learned: tuple[list[Report], Path]) -> None:
     reports, out = learned
     log = json.loads(out.with_suffix(".json").read_text())
@@ -86,6 +89,7 @@ def test_reports_and_log_tell_the_same(learned: tuple[list[Report], Path]) -> No
         assert plot.size == SIZE
 
 
+@pytest.mark.slow
 def test_never_worse_than_the_start(learned: tuple[list[Report], Path], tmp_path: Path) -> None:
     """Steps that are far too long spoil a good model: nothing is written, the reports say so."""
     start = load_model(learned[1], device="cpu", precision="fp32")
@@ -112,6 +116,7 @@ class Kind:
 KINDS = (Kind("pocket", tiny_pocket, POCKET_RUN), Kind("decoder", tiny_sam, DECODER_RUN))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", KINDS, ids=lambda c: c.name)
 def test_resumed_equals_uninterrupted(case: Kind, tmp_path: Path) -> None:
     """To the bit: weights, log and figures."""
