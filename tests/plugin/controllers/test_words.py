@@ -67,14 +67,20 @@ def test_masks_of_words_by_a_threshold_that_needs_no_other_look(open_words) -> N
     assert panel.run.text() == f"Segment {n_all} objects"
     assert "boxes. Scores from 0." in panel.text.text()
     scores = sorted((each.score for each in user.widget.prompting.found.objects), reverse=True)
+    boxes = user.widget.bridge.boxes.layer
+    assert boxes.visible
+    n_lines = np.count_nonzero(boxes.data)
+    assert set(np.unique(boxes.data)) == {0, 3, 4}, "a colour for each phrase"
     looks = user.widget.words._loaded
     panel.form.control("min_score").setValue(scores[2] - 0.005)
     found(user)
     assert 3 <= len(user.widget.prompting.found) < n_all
+    assert 0 < np.count_nonzero(boxes.data) < n_lines
     assert user.widget.words._loaded is looks, "it was not asked again"
     user.qtbot.mouseClick(panel.run, LEFT)
     user.qtbot.waitUntil(lambda: not user.widget.prompting.is_busy, timeout=60_000)
     user.ready()
+    assert not boxes.visible
     ids = set(np.unique(session.labels[0])) - {0}
     assert ids
     assert not session.labels[1].any()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from napari_sam.engine.detecting import detect
 from napari_sam.engine.frames import FrameIndex, FrameStack
@@ -46,7 +47,7 @@ def detect_by_words(
     cell_size
         Diameter in pixels of what is looked for, where it is known: the size of the tiles.
     overlap
-        IoU above which two boxes are one object.
+        IoU above which two boxes are one object, more than 0.
     progress
         Called as ``progress(done, total)`` in looks, also during one; what it raises stops the
         work.
@@ -124,15 +125,20 @@ def suppressed(
     Greedy non-maximum suppression. What stays above a threshold does not depend on those below it.
     """
     kept: list[int] = []
-    left = np.argsort(-scores, kind="stable")
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    while len(left):
-        best, left = int(left[0]), left[1:]
+    gone = np.zeros(len(boxes), bool)
+    sizes, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2
+    areas, tree = sizes.prod(axis=-1), cKDTree(centres)
+    # Sides of boxes that overlap so have a ratio of `overlap` at least, and share as much of both
+    reach = (1 + 1 / overlap) / 2 - overlap
+    for best in np.argsort(-scores, kind="stable").tolist():
+        if gone[best]:
+            continue
         kept.append(best)
-        low = np.maximum(boxes[best, :2], boxes[left, :2])
-        high = np.minimum(boxes[best, 2:], boxes[left, 2:])
+        near = np.array(tree.query_ball_point(centres[best], reach * sizes[best].max(), p=np.inf))
+        low = np.maximum(boxes[best, :2], boxes[near, :2])
+        high = np.minimum(boxes[best, 2:], boxes[near, 2:])
         shared = np.prod(np.clip(high - low, 0, None), axis=-1)
-        left = left[shared <= overlap * (areas[best] + areas[left] - shared)]
+        gone[near[shared > overlap * (areas[best] + areas[near] - shared)]] = True
     return kept
 
 

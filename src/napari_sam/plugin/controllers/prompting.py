@@ -12,6 +12,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_sam.engine import FrameIndex, PromptError, PromptSet, SamError
 from napari_sam.plugin.layers.as_prompts import PromptLayer, read_layer
+from napari_sam.plugin.layers.proposals import draw_boxes
 from napari_sam.plugin.panels.prompting import PromptPanel
 from napari_sam.plugin.work import prompting as tasks
 from napari_sam.plugin.work.jobs import BULK, Job
@@ -64,6 +65,7 @@ class Prompting(Controller):
         self.run: Run | None = None
         self.found = PromptSet()  # what would be decoded
         self._given: PromptSet | None = None  # what the source holds
+        self._draws = False  # whether its boxes are drawn: nothing else shows them
         self._awaited = ""  # the layer to be used once an image is there
         self._panel = panel
         panel.layer_chosen.connect(self._use_layer)
@@ -143,6 +145,7 @@ class Prompting(Controller):
     def offer(self, prompts: PromptSet, min_score: float) -> None:
         """Show prompts that a detector has found; those with lower scores are left out at first."""
         self._panel.show_min_score(min_score)
+        self._draws = True
         self._look(lambda: lambda: prompts)
 
     def _list_layers(self) -> None:
@@ -165,7 +168,7 @@ class Prompting(Controller):
         self._look(lambda: partial(tasks.read_file, path, stack, image))
 
     def _forget(self) -> None:
-        self._given, self.found = None, PromptSet()
+        self._given, self.found, self._draws = None, PromptSet(), False
         self._worker.cancel(LOOK)
         self._show()
 
@@ -196,6 +199,7 @@ class Prompting(Controller):
 
     def _on_frame(self, frame: FrameIndex | None) -> None:
         """Prompts without a frame are for the one shown."""
+        self._draw()
         if self._given is not None and any(each.at is None for each in self._given.objects):
             self._look_again()
 
@@ -230,6 +234,24 @@ class Prompting(Controller):
             shapes=any(each.mask is not None for each in given),
             scores=bool(scores),
         )
+        self._draw()
+
+    def _draw(self) -> None:
+        """Show the boxes in this frame, until they are segmented."""
+        bridge, frame = self._bridge, self.frame
+        if bridge is None:
+            return
+        if not self._draws or frame is None or not self.found:
+            bridge.boxes.set_visible(False)
+            return
+        at = tuple(position for position in frame if position is not None)
+        boxes = [
+            (each.prompts.box, each.class_name)
+            for each in self.found.objects
+            if each.at == at and each.prompts.box is not None
+        ]
+        shape = bridge.session.stack.frame_shape_of(frame)
+        bridge.boxes.show(draw_boxes(boxes, shape), frame)
 
     # Decoding
 
@@ -302,6 +324,7 @@ class Prompting(Controller):
     def _end(self, run: Run, begin: str = "") -> None:
         """Give the objects their classes, and say how many there are."""
         self.run = None
+        self._draws = False
         names = {i: name for i, name in run.prompts.classes.items() if i in run.landed}
         classes.give_named_classes(run.session, names, run.number, "prompt")
         self._status.show_idle(f"{begin}{run.outcome}")

@@ -106,6 +106,7 @@ class LayerBridge(ImageView):
         self.outline = Outline(viewer, image, stack)
         self._preview = Preview(viewer, image, stack, lambda: self.labels)
         self.proposals = Proposals(viewer, image, stack, self.labels)
+        self.boxes = Proposals(viewer, image, stack, self.labels, "boxes")
         self.area = Area(viewer, image, self.shapes, self.session, defer)
         for layer in (self.labels, self.outline.layer, self.preview, self.shapes, self.points):
             if layer not in viewer.layers:
@@ -132,7 +133,7 @@ class LayerBridge(ImageView):
     @property
     def shown_layers(self) -> tuple[Labels, ...]:
         """Layers that only show something: no labels to annotate."""
-        return (self.preview, self.outline.layer, self.proposals.layer)
+        return (self.preview, self.outline.layer, self.proposals.layer, self.boxes.layer)
 
     @property
     def is_drawing(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_sam.engine import FoundObject, FrameIndex, FrameStack
+from napari_sam.engine import Box, FoundObject, FrameIndex, FrameStack
 
 from .own_layers import placement, show_pixels
 
@@ -20,6 +21,7 @@ Colour: TypeAlias = tuple[float, float, float, float]  # RGBA, 0 to 1
 
 NOT_DRAWN = (None, "duplicate", "in another tile")  # none of the dropped
 DROPPED, CHOSEN, FIRST = 1, 2, 3  # values of pixels; from FIRST on the colours of those that stand
+LINES_ACROSS = 400  # so many outlines of boxes are as wide as the frame
 N_COLOURS = 13  # no multiple of 3: each click has as many proposals, of which one stands
 GOLDEN_RATIO = 0.618034  # of the hue circle between an object and the next
 STANDING_ALPHA = 0.55
@@ -34,10 +36,19 @@ class Proposals:
     ----------
     above
         The labels it lies above.
+    name
+        Of the layer, behind that of the image.
     """
 
-    def __init__(self, viewer: ViewerModel, image: Image, stack: FrameStack, above: Labels) -> None:
-        self.layer = new_proposals(image, stack)
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        image: Image,
+        stack: FrameStack,
+        above: Labels,
+        name: str = "proposals",
+    ) -> None:
+        self.layer = new_proposals(image, stack, name)
         self._viewer, self._image, self._above = viewer, image, above
 
     def show(self, picture: NDArray[np.uint8], frame: FrameIndex) -> None:
@@ -56,14 +67,14 @@ class Proposals:
             self.layer.visible = on
 
 
-def new_proposals(image: Image, stack: FrameStack) -> Labels:
+def new_proposals(image: Image, stack: FrameStack, name: str = "proposals") -> Labels:
     """A layer for the picture of a frame."""
     colours: dict[int | None, Colour] = {None: (0.0, 0.0, 0.0, 0.0)}
     colours |= {DROPPED: DROPPED_COLOUR, CHOSEN: CHOSEN_COLOUR}
     colours |= {FIRST + n: _colour(n) for n in range(N_COLOURS)}
     return Labels(
         np.zeros((1,) * stack.ndim, np.uint8),
-        name=f"{image.name} proposals",
+        name=f"{image.name} {name}",
         colormap=DirectLabelColormap(color_dict=colours),
         opacity=1.0,
         visible=False,
@@ -93,6 +104,20 @@ def draw_proposals(
     for n in sorted(standing, key=lambda n: found[n].score):
         value = CHOSEN if n in chosen else FIRST + n % N_COLOURS
         picture[found[n].where][found[n].mask] = value
+    return picture
+
+
+def draw_boxes(boxes: Sequence[tuple[Box, str]], frame_shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture ``(H, W)`` of the outlines of boxes, a colour for each name."""
+    picture = np.zeros(frame_shape, np.uint8)
+    width = max(1, round(max(frame_shape) / LINES_ACROSS))
+    names = list(dict.fromkeys(name for _, name in boxes))
+    for box, name in boxes:
+        y0, x0, y1, x1 = (math.ceil(edge) for edge in box)
+        value = FIRST + names.index(name) % N_COLOURS
+        inside = picture[max(0, y0) : y1, max(0, x0) : x1]
+        for lines in (inside[:width], inside[-width:], inside[:, :width], inside[:, -width:]):
+            lines[:] = value
     return picture
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
 from .controls import Choice, ShortText
 
 FOLDER = "folder"  # the entry that opens a dialog
+LAID_OUT_MS = 20
+ROOM_BELOW = 120  # pixels, for how many were found, the lowest score and the button
 
 
 class WordsPanel(QWidget):
@@ -30,7 +32,6 @@ class WordsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_new = False  # shown, but not laid out yet
         self.detector = Choice("What finds objects by words. None of them was made for microscopy")
         self.detector.activated.connect(self._on_detector)
         self.words = QLineEdit()
@@ -76,19 +77,16 @@ class WordsPanel(QWidget):
         self.look.setEnabled(not to_fetch)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 Qt's name
-        """Rows appear at the end of a page."""
+        """Scroll to the rows once they have their places: they appear at the end of a page."""
         super().showEvent(event)
-        self._is_new = True
+        QTimer.singleShot(LAID_OUT_MS, self._scroll_here)
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 Qt's name
-        """Scroll to the rows once they have their places."""
-        super().resizeEvent(event)
+    def _scroll_here(self) -> None:
         ancestor = self.parentWidget()
         while ancestor is not None and not isinstance(ancestor, QScrollArea):
             ancestor = ancestor.parentWidget()
-        if self._is_new and ancestor is not None:
-            self._is_new = False
-            ancestor.ensureWidgetVisible(self)
+        if ancestor is not None:
+            ancestor.ensureWidgetVisible(self, 0, ROOM_BELOW)
 
     def phrases(self) -> list[str]:
         """What is to be looked for."""
