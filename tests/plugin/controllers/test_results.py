@@ -210,3 +210,26 @@ def test_file_save_reaches_every_writer(tmp_path: Path) -> None:
         assert command.exec((str(path), squares(), attributes)) == [str(path)]
         assert path.exists()
         assert find_format(None, path).suffixes[0] == ending
+
+
+def test_objects_of_a_volume_as_surfaces(open_results) -> None:
+    labels = np.zeros((8, 40, 40), np.uint16)
+    labels[2:6, 5:15, 5:15], labels[1:7, 20:35, 20:30] = 1, 4
+    user = open_results((labels > 0) * np.uint8(99), labels, scale=(2, 0.5, 0.5))
+    widget, exports = user.widget, user.widget.exports
+    user.qtbot.mouseClick(exports.surfaces, LEFT)
+    layers = user.viewer.layers
+    name = f"{widget.bridge.labels.name} surfaces"
+    user.qtbot.waitUntil(lambda: name in layers, timeout=60_000)
+    layer = layers[name]
+    np.testing.assert_allclose(layer.extent.world[0], [1, 2.25, 2.25])  # borders of pixels
+    np.testing.assert_allclose(layer.extent.world[1], [13, 17.25, 14.75])
+    colours = {tuple(np.round(each, 4)) for each in layer.vertex_colors[:, :3].tolist()}
+    assert colours == {
+        tuple(np.round(widget.bridge.labels.get_color(i)[:3], 4).tolist()) for i in (1, 4)
+    }
+    assert layers.selection.active is not layer
+    assert "2 objects" in widget.status.text.text()
+    user.qtbot.mouseClick(exports.surfaces, LEFT)
+    user.ready()
+    assert sum("surfaces" in each.name for each in layers) == 1

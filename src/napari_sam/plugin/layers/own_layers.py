@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Tracks
+from napari.layers import Surface as SurfaceLayer
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex, FrameStack
 from napari_sam.session import Placement, Region, empty_labels
+
+if TYPE_CHECKING:
+    from napari_sam.formats.surfaces import Surface  # it brings in what the window opens without
 
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 OUTLINE_COLOUR = (1.0, 1.0, 1.0, 1.0)
@@ -100,6 +104,23 @@ def raise_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:
 def new_tracks(image: Image, data: NDArray[np.float64]) -> Tracks:
     """Objects through time; rows of id and position, ``(N, 1 + ndim)``."""
     return Tracks(data, name=f"{image.name} tracks", **placement(image, data.shape[1] - 1))
+
+
+def new_surface(labels: Labels, found: Sequence[Surface]) -> SurfaceLayer:
+    """The surfaces of objects in a volume of labels, each in its object's colour."""
+    counts = [len(each.corners) for each in found]
+    first = np.cumsum([0, *counts[:-1]])
+    colours = [labels.get_color(each.object_id) for each in found]
+    return SurfaceLayer(
+        (
+            np.concatenate([each.corners for each in found]),
+            np.concatenate([each.faces + n for each, n in zip(found, first, strict=True)]),
+        ),
+        vertex_colors=np.repeat(np.asarray(colours, np.float32)[:, :3], counts, axis=0),
+        name=f"{labels.name} surfaces",
+        shading="smooth",
+        **placement(labels, 3),
+    )
 
 
 def placement(layer: Layer, ndim: int | None = None) -> dict[str, Any]:

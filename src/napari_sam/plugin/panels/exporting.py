@@ -20,6 +20,7 @@ class ExportPanel(QWidget):
     """Which objects, in which format, and where to."""
 
     export_chosen = Signal(str)  # where to
+    surfaces_clicked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,6 +36,10 @@ class ExportPanel(QWidget):
         self.show_folder.setToolTip("Open the folder that was written to")
         self.show_folder.clicked.connect(self._open_folder)
         self.show_folder.setEnabled(False)
+        self.surfaces = QPushButton("Surfaces in a layer")
+        self.surfaces.setToolTip("Show the objects of this volume as a layer of surfaces")
+        self.surfaces.clicked.connect(self.surfaces_clicked)
+        self.surfaces.hide()  # until there is a volume
         self.text = ShortText(2, HINT)
         self.suggested = "objects"
         self._written: Path | None = None
@@ -46,6 +51,7 @@ class ExportPanel(QWidget):
             for widget in pair:
                 row.addWidget(widget, stretch=1)
             layout.addLayout(row)
+        layout.addWidget(self.surfaces)
         layout.addWidget(self.text)
 
     def show_written(self, path: Path, lost: str) -> None:
