@@ -198,7 +198,8 @@ def test_a_layer_that_is_removed_is_no_source_any_more(open_prompts) -> None:
     user = open_prompts()
     panel = user.widget.prompt_panel
     own = {panel.source.itemText(n) for n in range(panel.source.count())}
-    assert own == {"—", "A file …", "These labels, refined"}, "the annotation's own layers are none"
+    kinds = {"—", "Words …", "A file …", "These labels, refined"}
+    assert own == kinds, "the annotation's own layers are none"
     user.viewer.add_points([(0, *CENTRES[0])], name="spots")
     choose(user, "spots")
     assert panel.run.isEnabled()
