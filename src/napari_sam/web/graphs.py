@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from napari_sam.engine import load_model
-from napari_sam.graphs import pocket_decoder_graph, pocket_encoder_graph
+from napari_sam.graphs import pocket_decoder_graph, pocket_encoder_graph, store
 from napari_sam.model import Pocket
 
 
@@ -18,8 +18,13 @@ def write_graphs(folder: Path) -> None:
     if not isinstance(network, Pocket):
         raise TypeError(f"pocket is a {type(network).__name__}")
     folder.mkdir(parents=True, exist_ok=True)
-    folder.joinpath("encoder.onnx").write_bytes(pocket_encoder_graph(network).SerializeToString())
-    folder.joinpath("decoder.onnx").write_bytes(pocket_decoder_graph(network).SerializeToString())
+    graphs = {
+        "encoder.onnx": pocket_encoder_graph(network),
+        "decoder.onnx": pocket_decoder_graph(network),
+    }
+    for name, graph in graphs.items():
+        store(graph, "fp16")  # as the weights are kept: nothing is lost
+        folder.joinpath(name).write_bytes(graph.SerializeToString())
     config = network.config
     described = {
         "name": model.name,
