@@ -1,6 +1,6 @@
 """Everything in a frame by a grid of clicks, against segment-anything 1.0's mask generator.
 
-    python benchmarks/automatic.py [--points 32] [--threads 1 2] [--repeats N]
+    python benchmarks/automatic.py [--points 32] [--threads 1 2] [--repeats N] [--variants fp32 …]
 
 From the image of 768 x 1024 pixels to the masks, encoding included, on ViT-B with noise for
 weights; each implementation in a process of its own, in turns. Masks of noise cover the frame,
@@ -14,6 +14,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -74,15 +75,15 @@ def find(variant: str, rules: GridRules, threads: int, checkpoint: str) -> Run:
     return Run(seconds, busy, peak_memory(), np.sort(areas))
 
 
-def table(points: int, threads: int, repeats: int, checkpoint: str) -> str:
+def table(points: int, threads: int, repeats: int, checkpoint: str, variants: Sequence[str]) -> str:
     """Medians of the repeats; ratios against the first variant."""
     given = ("--points", str(points), "--threads", str(threads), "--checkpoint", checkpoint)
     runs = [
-        [Run(*elsewhere(__file__, "--variant", variant, *given)) for variant in VARIANTS]
+        [Run(*elsewhere(__file__, "--variant", variant, *given)) for variant in variants]
         for _ in range(repeats)
     ]
     rows = []
-    for column, variant in enumerate(VARIANTS):
+    for column, variant in enumerate(variants):
         each = [run[column] for run in runs]
         areas, expected = each[0].areas, runs[0][0].areas
         same = len(areas) == len(expected)
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=32)
     parser.add_argument("--threads", type=int, nargs="+", default=[2])
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--variants", choices=VARIANTS, nargs="+", default=VARIANTS)
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--checkpoint", help=argparse.SUPPRESS)
     parser.add_argument("--save", help=argparse.SUPPRESS)
@@ -120,7 +122,7 @@ def main() -> None:
         checkpoint = Path(folder) / "weights.pth"
         write_checkpoint("vit_b", checkpoint)
         for threads in given.threads:
-            text = table(given.points, threads, given.repeats, str(checkpoint))
+            text = table(given.points, threads, given.repeats, str(checkpoint), given.variants)
             sys.stdout.write(text + "\n")
 
 
