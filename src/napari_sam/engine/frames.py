@@ -317,7 +317,7 @@ class FrameStack:
         data = self.levels[level]
         size = self._frame_shape_at(level, index)
         check_memory(data, rows, columns, size, len(self.channels))
-        with decoding(f"Frame {index}", STILL_THERE):
+        with decoding(_name(index), STILL_THERE):
             if self.colour_axis is None:
                 return np.asarray(data[tuple(where)])[..., None]
             before, after = where[: self.colour_axis], where[self.colour_axis :]
@@ -364,6 +364,12 @@ class FrameStack:
             ranges = ", ".join(f"0 to {size - 1}" for _, size in leading)
             raise FrameError(f"Frame {given} is outside a stack of {sizes} frames ({ranges}).")
         return positions
+
+
+def _name(index: FrameIndex) -> str:
+    """Of a frame, in a sentence: the image itself, where that has no other."""
+    positions = ", ".join(str(at) for at in index if at is not None)
+    return f"Frame {positions}" if positions else "The image"
 
 
 def round_half_up(coordinate: float) -> int:
