@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -94,6 +95,19 @@ def movie(folder: Path) -> None:
     write_prompts(
         folder / "images" / "movie.csv", {(1, (0,)): Prompts.from_points([(30, 20)])}, ("t",)
     )
+    box = [[10, 20], [31, 20], [31, 41], [10, 41], [10, 20]]
+    elsewhere = [[x + 200, y] for x, y in box]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {},
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+        }
+        for ring in (box, elsewhere)
+    ]
+    collection = {"type": "FeatureCollection", "features": features}
+    (folder / "images" / "movie.geojson").write_text(json.dumps(collection))
+    write_labels(folder / "images" / "movie-other.tiff", np.stack(disks).astype(np.uint8))
     write_labels(folder / "labels.tif", disks[0].astype(np.uint8))
     tifffile.imwrite(folder / "example.tif", frames[0])
 
@@ -101,7 +115,9 @@ def movie(folder: Path) -> None:
 JOBS: list[dict[str, Any]] = [
     {"automatic": QUICK, "link": True},
     {"prompts": {"table": "{folder}/{stem}.csv"}},
+    {"prompts": {"table": "{folder}/{stem}.geojson"}},
     {"propagate": {"labels": "{folder}/{stem}-first.tiff"}},
+    {"refine": {"labels": "{folder}/{stem}-other.tiff", "options": {"min_iou": 0, "min_score": 0}}},
     {
         "alike": {
             "image": "example.tif",
@@ -122,6 +138,25 @@ def test_every_job(job: dict[str, Any], tmp_path: Path) -> None:
     labels = tifffile.imread(Path(outcome.folder) / "movie-labels.tif")
     assert labels.shape == (3, 64, 64)
     assert len(np.unique(labels[labels > 0])) == outcome.n_objects
+
+
+def test_prompts_that_do_not_fit_are_named_and_the_others_are_used(tmp_path: Path) -> None:
+    table = {"table": "{folder}/{stem}.geojson"}
+    batch_folder(tmp_path, 0, automatic=None, images="images/movie.tif", prompts=table)
+    movie(tmp_path)
+    (outcome,) = run_batch(read_recipe(tmp_path / "recipe.yaml"))
+    assert (outcome.status, outcome.n_objects) == ("done", 1)
+    assert any("movie.geojson" in said and "outside" in said for said in outcome.notices)
+
+
+def test_labels_of_another_tool_are_refined_and_what_is_kept_is_counted(tmp_path: Path) -> None:
+    own = {"labels": "{folder}/{stem}-other.tiff", "options": {"min_score": 1.0}}
+    batch_folder(tmp_path, 0, automatic=None, images="images/movie.tif", refine=own)
+    movie(tmp_path)
+    (outcome,) = run_batch(read_recipe(tmp_path / "recipe.yaml"))
+    kept = tifffile.imread(Path(outcome.folder) / "movie-labels.tif")
+    np.testing.assert_array_equal(kept, tifffile.imread(tmp_path / "images/movie-other.tiff"))
+    assert any(said.startswith("3 of 3 objects kept: ") for said in outcome.notices)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def _check_companions(tasks: Iterable[ImageTask], recipe: Recipe) -> None:
     """Notice before the work that no image has its prompts or labels."""
     wanted = [task.companion for task in tasks if task.companion is not None]
     if wanted and not any(map(os.path.exists, wanted)):
-        key = "prompts.table" if recipe.prompts is not None else "propagate.labels"
+        key = f"{recipe.job}.{'labels' if recipe.prompts is None else 'table'}"
         raise SamError(
             f"{key}: there is no file {wanted[0]}, nor one for any other image. Write where it is "
             "with {folder} and {stem}."

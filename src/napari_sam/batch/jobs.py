@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,9 +19,9 @@ from napari_sam.engine import (
     choose_method,
     open_image,
     read_labels,
-    read_prompts,
     write_options,
 )
+from napari_sam.formats import read_prompt_file
 from napari_sam.headless import (
     annotated_session,
     blank_notices,
@@ -33,8 +34,9 @@ from napari_sam.headless import (
     new_session,
     parse_frames,
     propagate,
+    refine,
     seeded_session,
-    segment,
+    segment_prompts,
 )
 from napari_sam.headless.automatic import nothing_found
 from napari_sam.stacks import axis_along, named_through
@@ -76,28 +78,32 @@ class Job:
         session = example_session(stack, labels)
         return cls(recipe, predictor, examples_in(session, predictor))
 
-    def segment(self, stack: FrameStack, companion: str | None) -> Segmented:
+    def segment(self, stack: FrameStack, companion: str | None, image: str) -> Segmented:
         """Segment one image.
 
         Parameters
         ----------
         companion
             The file of its own prompts or labels, for the jobs that have one.
+        image
+            The name of its own file, for prompts about many images.
 
         Raises
         ------
         SamError
             If the image, its companion and the recipe do not fit together.
         """
-        by = {
-            "automatic": self._find,
-            "alike": self._find,
-            "prompts": self._by_prompts,
-            "propagate": self._propagate,
-        }
-        return by[self.recipe.job](stack, companion or "")
+        match self.recipe.job:
+            case "prompts":
+                return self._by_prompts(stack, companion or "", image)
+            case "propagate":
+                return self._propagate(stack, companion or "")
+            case "refine":
+                return self._refine(stack, companion or "")
+            case _:
+                return self._find(stack)
 
-    def _find(self, stack: FrameStack, companion: str) -> Segmented:
+    def _find(self, stack: FrameStack) -> Segmented:
         wanted = list(choose_frames(stack, parse_frames(self.recipe.model.frames)))
         session = new_session(stack, highest_id=MANY_IDS)
         notices = list(blank_notices(stack, wanted))
@@ -118,21 +124,29 @@ class Job:
         quick = replace(automatic, kept_score=1.0, kept_stability=1.0)
         return list(find_everything(session, self.predictor, quick, wanted, cache=cache))
 
-    def _by_prompts(self, stack: FrameStack, companion: str) -> Segmented:
-        table = read_prompts(companion)
-        only = stack.index(*[0] * (stack.ndim - 2))
-        chosen = set(choose_frames(stack, parse_frames(self.recipe.model.frames)))
-        prompts = {
-            (object_id, stack.index(*leading) if leading else only): given
-            for (object_id, leading), given in table.items()
-        }
-        wanted = {key: given for key, given in prompts.items() if key[1] in chosen}
+    def _by_prompts(self, stack: FrameStack, companion: str, image: str) -> Segmented:
+        chosen = choose_frames(stack, parse_frames(self.recipe.model.frames))
+        positions = {tuple(at for at in frame if at is not None) for frame in chosen}
+        read = read_prompt_file(companion, stack, image=image)
+        wanted = read.fitted(stack).in_frames(positions)
         if not wanted:
-            raise PromptError(f"{companion} holds no prompt for these frames. Add one.")
-        session = new_session(stack, highest_id=max(object_id for object_id, _ in wanted))
-        notices = list(blank_notices(stack, (frame for _, frame in wanted)))
-        for result in segment(session, wanted, self.predictor):
+            why = "".join(f" {problem}" for problem in wanted.problems) or " Add one."
+            raise PromptError(f"{companion} holds no prompt for these frames.{why}")
+        session = new_session(stack, highest_id=wanted.highest_id)
+        frames = (stack.index(*each.at or ()) for each in wanted.objects)
+        notices = [*wanted.problems, *blank_notices(stack, frames)]
+        for result in segment_prompts(session, wanted, self.predictor):
             notices += [f"Object {result.object_id}: {note}" for note in result.notes]
+        return session, notices
+
+    def _refine(self, stack: FrameStack, companion: str) -> Segmented:
+        wanted = list(choose_frames(stack, parse_frames(self.recipe.model.frames)))
+        session = example_session(stack, read_labels(companion)[0])
+        notices = list(blank_notices(stack, wanted))
+        rules = None if self.recipe.refine is None else self.recipe.refine.options
+        results = list(refine(session, self.predictor, rules, wanted))
+        kept = Counter(each.reason for each in results if each.kept)
+        notices += [f"{n} of {len(results)} objects kept: {why}" for why, n in kept.most_common()]
         return session, notices
 
     def _propagate(self, stack: FrameStack, companion: str) -> Segmented:

@@ -27,12 +27,12 @@ from napari_sam.engine import (
 )
 from napari_sam.formats import FORMATS
 from napari_sam.measurements import MeasureOptions
-from napari_sam.stacks import PropagationOptions
+from napari_sam.stacks import PropagationOptions, RefineRules
 
 from .option_keys import OptionsOf, Several
 
-JobName: TypeAlias = Literal["automatic", "alike", "prompts", "propagate"]
-JOBS: tuple[JobName, ...] = ("automatic", "alike", "prompts", "propagate")
+JobName: TypeAlias = Literal["automatic", "alike", "prompts", "propagate", "refine"]
+JOBS: tuple[JobName, ...] = ("automatic", "alike", "prompts", "propagate", "refine")
 FINDING: tuple[JobName, ...] = ("automatic", "alike")  # jobs that find objects, frame by frame
 REMEDIES = {  # by pydantic's types of errors
     "bool_parsing": "Write true or false",
@@ -62,9 +62,12 @@ class Alike(Part):
 
 
 class FromPrompts(Part):
-    """Objects by clicks and boxes, of which each image has a table."""
+    """Objects by clicks, boxes and outlines, of which each image has a file."""
 
-    table: str = Field(description=f"The table of an image; {OF_THE_IMAGE}.")
+    table: str = Field(
+        description="The table of an image, or another file of prompts: GeoJSON, COCO, ROIs of "
+        f"ImageJ, spots of TrackMate, labels; {OF_THE_IMAGE}."
+    )
 
 
 class Propagate(Part):
@@ -75,8 +78,15 @@ class Propagate(Part):
     options: Annotated[PropagationOptions, OptionsOf(PropagationOptions)] = PropagationOptions()
 
 
+class Refine(Part):
+    """Labels of another tool, each object replaced where the model agrees with it."""
+
+    labels: str = Field(description=f"The labels of an image; {OF_THE_IMAGE}.")
+    options: Annotated[RefineRules, OptionsOf(RefineRules)] = RefineRules()
+
+
 class Recipe(Part):
-    """What to do with many images; exactly one of `automatic`, `alike`, `prompts`, `propagate`."""
+    """What to do with many images; exactly one of the keys that :data:`JOBS` names."""
 
     images: Annotated[tuple[str, ...], Several()] = Field(
         min_length=1,
@@ -95,6 +105,7 @@ class Recipe(Part):
     alike: Alike | None = None
     prompts: FromPrompts | None = None
     propagate: Propagate | None = None
+    refine: Refine | None = None
     link: bool = Field(
         False, description="Give each object of a stack one number in all frames of it."
     )
@@ -139,7 +150,8 @@ class Recipe(Part):
         """Where an image has its own prompts or labels."""
         if self.prompts is not None:
             return self.prompts.table
-        return None if self.propagate is None else self.propagate.labels
+        labelled = self.propagate or self.refine
+        return None if labelled is None else labelled.labels
 
     def within(self, folder: str | Path) -> Recipe:
         """The same with paths that are relative to a folder made absolute."""
@@ -153,7 +165,7 @@ class Recipe(Part):
         if self.alike is not None:
             paths = {"image": at(self.alike.image), "labels": at(self.alike.labels)}
             moved["alike"] = self.alike.model_copy(update=paths)
-        for name, key in (("prompts", "table"), ("propagate", "labels")):
+        for name, key in (("prompts", "table"), ("propagate", "labels"), ("refine", "labels")):
             part = getattr(self, name)
             if part is not None and not getattr(part, key).startswith("{folder}"):
                 moved[name] = part.model_copy(update={key: at(getattr(part, key))})
@@ -253,7 +265,12 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _part(keys: list[Any]) -> type[Part]:
-    parts: dict[Any, type[Part]] = {"alike": Alike, "prompts": FromPrompts, "propagate": Propagate}
+    parts: dict[Any, type[Part]] = {
+        "alike": Alike,
+        "prompts": FromPrompts,
+        "propagate": Propagate,
+        "refine": Refine,
+    }
     return parts.get(keys[0], Recipe) if keys else Recipe
 
 

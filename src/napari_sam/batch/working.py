@@ -101,7 +101,7 @@ class Worker:
         folder = results_folder(self._recipe.out, task, origin)
         if finished := read_outcome(folder, task):
             return finished
-        session, notices = self._job.segment(stack, task.companion)
+        session, notices = self._job.segment(stack, task.companion, Path(task.image).name)
         objects = labelled(session, task.image)
         done = _summed_up(objects, Outcome(task.title, "done", str(folder), notices=(*notices,)))
         folder.parent.mkdir(parents=True, exist_ok=True)

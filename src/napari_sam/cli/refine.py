@@ -94,7 +94,7 @@ def refine(
 
 def report(results: Sequence[Refined], out: Path, *, as_json: bool) -> None:
     """How many were replaced, and why the others were not."""
-    kept = Counter(each.kept.partition(":")[0].rstrip(".") for each in results if each.kept)
+    kept = Counter(each.reason for each in results if each.kept)
     n_refined = len(results) - kept.total()
     if as_json:
         counts = {"labels": str(out), "objects": len(results), "refined": n_refined}
@@ -102,5 +102,5 @@ def report(results: Sequence[Refined], out: Path, *, as_json: bool) -> None:
         return
     typer.echo(f"{n_refined} of {len(results)} objects refined")
     for reason, n in kept.most_common():
-        typer.echo(f"{n} kept: {reason[0].lower()}{reason[1:]}")
+        typer.echo(f"{n} kept: {reason}")
     typer.echo(f"written to {out}")

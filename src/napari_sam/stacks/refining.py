@@ -37,6 +37,12 @@ class Refined:
     kept: str = ""  # a sentence: why the object stays as it was
 
     @property
+    def reason(self) -> str:
+        """Why it stays as it was, without its own figures: the same for many objects."""
+        said = self.kept.partition(":")[0].rstrip(".")
+        return said[:1].lower() + said[1:]
+
+    @property
     def object_id(self) -> int:
         """Its number."""
         return self.answer.request.object_id
