@@ -86,7 +86,10 @@ def folder(working_folder: Path) -> Path:
     for object_id, (y, x) in enumerate(COINS, start=1):
         first[y - 15 : y + 15, x - 15 : x + 15] = object_id
     write_labels(working_folder / "first.tif", first)
-    write_labels(working_folder / "labels.tif", np.stack([first, first, first]), "TYX")
+    tracked = np.stack([first, first, first])
+    for name in ("labels.tif", "segmentation.tif"):
+        write_labels(working_folder / name, tracked, "TYX")
+    export(Labelled.of(tracked, axes="TYX"), working_folder / "tracks.geff")
     export(Labelled.of(first), working_folder / "objects.geojson")
     tifffile.imwrite(working_folder / "cells.tif", coins)
     tifffile.imwrite(working_folder / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
