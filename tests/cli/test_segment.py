@@ -142,7 +142,7 @@ REFUSALS = (
     Refusal("outside", "segment coins.tif --point 900,1 --out out.tif", "outside the frame"),
     Refusal("not finite", "segment coins.tif --point nan,1 --out out.tif", "finite"),
     Refusal("only negative", "segment coins.tif --point 1,1,0 --out out.tif", "negative"),
-    Refusal("no prompt", "segment coins.tif --out out.tif", "--point, --box or --prompts"),
+    Refusal("no prompt", "segment coins.tif --out out.tif", "--point, --box, --prompts or --text"),
     Refusal("no row", "segment coins.tif --prompts empty.csv --out out.tif", "No prompt"),
     Refusal(
         "no table", "segment coins.tif --prompts no.csv --out out.tif", "There is no file no.csv"
