@@ -189,6 +189,12 @@ ODD = (
     ("a.xml", xml(SPOT + '/><Spot ID="2" POSITION_X="a"/>'), 1, "POSITION_Y of spot 1 is None"),
     (
         "a.xml",
+        xml(SPOT + "/>" + SPOT + '/><Spot ID="2"/>' + SPOT.replace('"1"', '"3"') + "/>"),
+        2,
+        "left out, spot 2: the POSITION_Y of spot 2",
+    ),
+    (
+        "a.xml",
         xml(SPOT + "/>", '<Edge SPOT_SOURCE_ID="1" SPOT_TARGET_ID="1"/>'),
         1,
         "1 left out, edge 0: it goes from frame 0 to frame 0, not forward",

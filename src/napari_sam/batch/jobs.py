@@ -126,9 +126,8 @@ class Job:
 
     def _by_prompts(self, stack: FrameStack, companion: str, image: str) -> Segmented:
         chosen = choose_frames(stack, parse_frames(self.recipe.model.frames))
-        positions = {tuple(at for at in frame if at is not None) for frame in chosen}
         read = read_prompt_file(companion, stack, image=image)
-        wanted = read.fitted(stack).in_frames(positions)
+        wanted = read.fitted(stack).in_frames(chosen)
         if not wanted:
             why = "".join(f" {problem}" for problem in wanted.problems) or " Add one."
             raise PromptError(f"{companion} holds no prompt for these frames.{why}")

@@ -233,9 +233,8 @@ def gather(
     """All prompts of a call in these frames; those of its options must fit the frame shown."""
     from napari_sam.engine import ObjectPrompts, PromptError, PromptSet
 
-    positions = {tuple(at for at in frame if at is not None) for frame in frames}
     at = tuple(at for at in shown if at is not None)
-    here = read.in_frames(positions)
+    here = read.in_frames(frames)
     objects = []
     for n, prompts in enumerate(clicked, start=here.highest_id + 1):
         try:

@@ -28,6 +28,7 @@ from .automatic.tiling import choose_tiling as choose_tiling
 from .automatic.tiling import in_tiles as in_tiles
 from .automatic.tiling import is_large as is_large
 from .automatic.tiling import tile_parts as tile_parts
+from .axes import positions_of as positions_of
 from .choices import EncodingChoice as EncodingChoice
 from .choices import ImageChoice as ImageChoice
 from .choices import ModelChoice as ModelChoice

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from .errors import FrameError
 
 
+def positions_of(index: Sequence[int | None]) -> tuple[int, ...]:
+    """Where a frame is, on the axes that it does not span."""
+    return tuple(position for position in index if position is not None)
+
+
 def checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None:
     if axes is None:
         return None

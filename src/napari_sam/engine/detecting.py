@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import positions_of
 from .errors import PromptError, SamError
 from .frames import FrameIndex, FrameStack
 from .guard import running
@@ -57,7 +58,7 @@ def detect(
             progress(done, len(wanted))
         with running(name):
             found = list(prompter(stack.frame(frame, long_side=None)))
-        at = tuple(position for position in frame if position is not None)
+        at = positions_of(frame)
         for n, each in enumerate(found):
             where = f"detection {n}" + (f" of frame {','.join(map(str, at))}" if at else "")
             try:

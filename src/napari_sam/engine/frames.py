@@ -17,7 +17,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import checked_channels, checked_displayed, checked_letters, count, find_colours
+from .axes import (
+    checked_channels,
+    checked_displayed,
+    checked_letters,
+    count,
+    find_colours,
+    positions_of,
+)
 from .contrast import SAMPLE_SIDE, Limits, area_mean, cut, frame_limits, to_rgb
 from .crop import LONG_SIDE, Crop
 from .errors import FrameError
@@ -317,7 +324,8 @@ class FrameStack:
         data = self.levels[level]
         size = self._frame_shape_at(level, index)
         check_memory(data, rows, columns, size, len(self.channels))
-        with decoding(_name(index), STILL_THERE):
+        at = ", ".join(map(str, positions_of(index)))
+        with decoding(f"Frame {at}" if at else "The image", STILL_THERE):
             if self.colour_axis is None:
                 return np.asarray(data[tuple(where)])[..., None]
             before, after = where[: self.colour_axis], where[self.colour_axis :]
@@ -364,12 +372,6 @@ class FrameStack:
             ranges = ", ".join(f"0 to {size - 1}" for _, size in leading)
             raise FrameError(f"Frame {given} is outside a stack of {sizes} frames ({ranges}).")
         return positions
-
-
-def _name(index: FrameIndex) -> str:
-    """Of a frame, in a sentence: the image itself, where that has no other."""
-    positions = ", ".join(str(at) for at in index if at is not None)
-    return f"Frame {positions}" if positions else "The image"
 
 
 def round_half_up(coordinate: float) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import positions_of
 from .choices import Shape
 from .errors import PromptError
 from .frames import FrameIndex, FrameStack
@@ -185,9 +186,10 @@ class PromptSet:
         """Objects whose pixels are known by their masks, boxes or interior points."""
         return self.with_objects(each.shown_as(shape) for each in self.objects)
 
-    def in_frames(self, frames: Collection[tuple[int, ...]]) -> PromptSet:
-        """Those of some frames only, by their positions on the leading axes; once fitted."""
-        return self.with_objects(each for each in self.objects if each.at in frames)
+    def in_frames(self, frames: Iterable[FrameIndex]) -> PromptSet:
+        """Those of some frames only, once fitted."""
+        wanted = {positions_of(frame) for frame in frames}
+        return self.with_objects(each for each in self.objects if each.at in wanted)
 
     def beside(self, taken: Collection[int]) -> PromptSet:
         """The same; objects whose number is taken get the next free one, in all their frames."""
@@ -211,7 +213,7 @@ class PromptSet:
         left_out = list(self.left_out)
         outside: list[ObjectPrompts] = []
         shown = next(iter(stack.indices())) if frame is None else frame
-        default = tuple(position for position in shown if position is not None)
+        default = positions_of(shown)
         for each in self.objects:
             at = default if each.at is None else each.at
             try:

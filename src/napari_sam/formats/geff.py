@@ -20,7 +20,7 @@ from napari_sam.engine.images.codecs import checked
 from .canvas import Canvas
 from .lineage import USUAL_RADIUS, Point, draw, forward, lineage, named, scaled, texts_of
 from .reading import FARTHEST
-from .records import Found, keep, one_by_one
+from .records import Found, counted, keep, one_by_one
 
 UNITS = {"um": "micrometer", "µm": "micrometer", "nm": "nanometer", "s": "second"}
 
@@ -74,7 +74,9 @@ def read(path: Path, canvas: Canvas) -> Labelled:
     canvas, segment_of = _segments(path, about, canvas)
     times = np.array([graph.nodes[node]["t"] for node in nodes], float) / size["t"]
     frames = np.rint(np.where(np.abs(times) < FARTHEST, times, -1)).astype(int).tolist()
-    edges, backwards = forward([(rows[a], rows[b]) for a, b in graph.edges], frames)
+    edges, backwards = forward(
+        counted("edge", ((rows[a], rows[b]) for a, b in graph.edges)), frames
+    )
     ids, parents = named(frames, edges)
 
     def point(what: str, row: int) -> Iterator[Found]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,18 +55,19 @@ def lineage(objects: Labelled) -> tuple[Tracks, Edges]:
     return tracks, np.array(edges, np.int64).reshape(-1, 2)
 
 
-def forward(edges: Sequence[tuple[int, int]], frames: Sequence[int]) -> tuple[Edges, list[LeftOut]]:
-    """The edges that go forward in time, and the others."""
-    pairs = np.array(edges, np.int64).reshape(-1, 2)
-    at = np.asarray(frames, np.int64)
-    is_forward = at[pairs[:, 0]] < at[pairs[:, 1]]
-    wrong = [
-        LeftOut(f"edge {n}", f"it goes from frame {a} to frame {b}, not forward in time")
-        for n, (a, b) in zip(
-            np.flatnonzero(~is_forward).tolist(), at[pairs[~is_forward]].tolist(), strict=True
-        )
-    ]
-    return pairs[is_forward], wrong
+def forward(
+    edges: Iterable[tuple[str, tuple[int, int]]], frames: Sequence[int]
+) -> tuple[Edges, list[LeftOut]]:
+    """The edges that go forward in time, and the others; each is given with its place."""
+    kept: list[tuple[int, int]] = []
+    wrong: list[LeftOut] = []
+    for where, (one, other) in edges:
+        a, b = frames[one], frames[other]
+        if a < b:
+            kept.append((one, other))
+        else:
+            wrong.append(LeftOut(where, f"it goes from frame {a} to frame {b}, not forward"))
+    return np.array(kept, np.int64).reshape(-1, 2), wrong
 
 
 def named(

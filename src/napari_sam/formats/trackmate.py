@@ -125,33 +125,33 @@ class Graph:
 def _graph(path: Path, root: ElementTree.Element) -> Graph:
     """Spots, numbered by the edges between them."""
     left_out: list[LeftOut] = []
-    elements: list[ElementTree.Element] = []
-    frames: list[int] = []
+    found: list[tuple[str, int, ElementTree.Element]] = []
     rows: dict[str | None, int] = {}
-    for n, frame in enumerate(root.iter("SpotsInFrame")):
+    in_frames = ((f, spot) for f in root.iter("SpotsInFrame") for spot in f.iter("Spot"))
+    for where, (frame, spot) in counted("spot", in_frames):
         t = _whole(frame.get("frame", "0"))
-        for spot in frame.iter("Spot"):
-            where = f"spot {len(elements) + len(left_out)}"
-            if t is None:
-                said = f"the number of its frame is {frame.get('frame')!r}, the {n}. in the file"
-                left_out.append(LeftOut(where, said))
-            elif rows.setdefault(spot.get("ID"), len(elements)) < len(elements):
-                said = f"a spot before it has the same ID {spot.get('ID')!r}"
-                left_out.append(LeftOut(where, said))
-            else:
-                elements.append(spot)
-                frames.append(t)
-    pairs: list[tuple[int, int]] = []
-    for n, edge in enumerate(root.iter("Edge")):
+        if t is None:
+            said = f"the number of its frame is {frame.get('frame')!r}"
+            left_out.append(LeftOut(where, said))
+        elif rows.setdefault(spot.get("ID"), len(found)) < len(found):
+            said = f"a spot before it has the same ID {spot.get('ID')!r}"
+            left_out.append(LeftOut(where, said))
+        else:
+            found.append((where, t, spot))
+    ends: list[tuple[str, tuple[int, int]]] = []
+    for where, edge in counted("edge", root.iter("Edge")):
         one, other = (rows.get(edge.get(f"SPOT_{end}_ID")) for end in ("SOURCE", "TARGET"))
         if one is None or other is None:
-            left_out.append(LeftOut(f"edge {n}", "it goes to a spot that is not there"))
+            left_out.append(LeftOut(where, "it goes to a spot that is not there"))
         else:
-            pairs.append((one, other))
-    edges, backwards = forward(pairs, frames)
+            ends.append((where, (one, other)))
+    frames = [t for _, t, _ in found]
+    edges, backwards = forward(ends, frames)
     ids, parents = named(frames, edges)
-    each = zip(frames, elements, ids.tolist(), strict=True)
-    spots = tuple(counted("spot", (Spot(*known) for known in each)))
+    spots = tuple(
+        (where, Spot(t, spot, number))
+        for (where, t, spot), number in zip(found, ids.tolist(), strict=True)
+    )
     return Graph(spots, parents, (*left_out, *backwards))
 
 

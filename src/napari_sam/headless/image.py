@@ -22,6 +22,7 @@ from napari_sam.engine import (
     PromptError,
     Prompts,
     PromptSet,
+    positions_of,
 )
 from napari_sam.engine.crop import is_large
 from napari_sam.engine.predictor import Progress
@@ -194,7 +195,7 @@ def segment_prompts(
         ):
             object_id, frame = answer.request.key
             session.land(answer, run)
-            each = by_key[object_id, tuple(at for at in frame if at is not None)]
+            each = by_key[object_id, positions_of(frame)]
             result = _segmented(
                 session,
                 answer.request.key,

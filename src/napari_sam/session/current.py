@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from napari_sam.engine import FrameIndex
+from napari_sam.engine import FrameIndex, positions_of
 
 from .annotation import Annotation, Key, ObjectSummary
 
@@ -89,17 +89,12 @@ def _runs(
 ) -> dict[tuple[FrameIndex, bool], list[tuple[FrameIndex, Annotation]]]:
     """What was propagated of an object, by the frame it came from and the way, nearest first."""
     runs: dict[tuple[FrameIndex, bool], list[tuple[FrameIndex, Annotation]]] = {}
-    for frame, annotation in sorted(frames.items(), key=lambda entry: _position(entry[0])):
+    for frame, annotation in sorted(frames.items(), key=lambda entry: positions_of(entry[0])):
         source = annotation.source
         if annotation.score is not None and source is not None and not annotation.is_anchor:
-            is_after = _position(frame) > _position(source)
+            is_after = positions_of(frame) > positions_of(source)
             runs.setdefault((source, is_after), []).append((frame, annotation))
     return {key: run if key[1] else run[::-1] for key, run in runs.items()}
-
-
-def _position(frame: FrameIndex) -> tuple[int, ...]:
-    """Where a frame is in its stack."""
-    return tuple(position for position in frame if position is not None)
 
 
 def _summary(object_id: int, frames: Mapping[FrameIndex, Annotation]) -> ObjectSummary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -83,8 +83,7 @@ def ask_hub(name: str) -> Offer:
     card = info.card_data
     licence = str((card and card.get("license")) or entry.licence)
     size = sum(file.size_bytes for file in files)
-    told = DetectorEntry(entry.name, entry.repository, entry.about, size, licence)
-    return Offer(told, files)
+    return Offer(replace(entry, size_bytes=size, licence=licence), files)
 
 
 def fetch_detector(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Points, Shapes
 
-from napari_sam.engine import FrameIndex, PromptError, PromptSet, SamError
+from napari_sam.engine import FrameIndex, PromptError, PromptSet, SamError, positions_of
 from napari_sam.plugin.layers.as_prompts import PromptLayer, read_layer
 from napari_sam.plugin.layers.proposals import draw_boxes
 from napari_sam.plugin.panels.prompting import PromptPanel
@@ -244,7 +244,7 @@ class Prompting(Controller):
         if not self._draws or frame is None or not self.found:
             bridge.boxes.set_visible(False)
             return
-        at = tuple(position for position in frame if position is not None)
+        at = positions_of(frame)
         boxes = [
             (each.prompts.box, each.class_name)
             for each in self.found.objects

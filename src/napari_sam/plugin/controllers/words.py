@@ -114,11 +114,7 @@ class Words(Controller):
             partial(tasks.fetch, entry.name),
             done=lambda _: self._on_fetched(entry.name),
             failed=self._tell,
-            progress=lambda done, total: self._status.show_busy(
-                f"Fetching {entry.name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB",
-                done // 2**10,
-                total // 2**10,
-            ),
+            progress=partial(self._status.show_fetching, entry.name),
         )
         self._downloads.submit(job)
 

@@ -74,13 +74,13 @@ class TallScrollArea(QScrollArea):
         return super().eventFilter(watched, event)
 
 
-def bring_into_view(widget: QWidget) -> None:
-    """Scroll as far as is needed to see a widget, where it is on the page shown."""
+def bring_into_view(widget: QWidget, room_below: int = 0) -> None:
+    """Scroll as far as is needed to see a widget, and some pixels below it, on the page shown."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QScrollArea):
         parent = parent.parentWidget()
     if isinstance(parent, QScrollArea) and widget.isVisible():
-        parent.ensureWidgetVisible(widget, 0, 0)
+        parent.ensureWidgetVisible(widget, 0, room_below)
 
 
 def leave_keys_to(canvas: QWidget, dock: QWidget) -> None:

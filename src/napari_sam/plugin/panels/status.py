@@ -44,3 +44,8 @@ class StatusPanel(QWidget):
         self.bar.setValue(done)
         self.bar.show()
         self.cancel.show()
+
+    def show_fetching(self, name: str, done: int, total: int) -> None:
+        """How many bytes of a download are here."""
+        said = f"Fetching {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        self.show_busy(said, done // 2**10, total // 2**10)

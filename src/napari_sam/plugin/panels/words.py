@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtGui import QShowEvent
@@ -12,11 +13,11 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QWidget,
 )
 
 from .controls import Choice, ShortText
+from .dock import bring_into_view
 
 FOLDER = "folder"  # the entry that opens a dialog
 LAID_OUT_MS = 20
@@ -79,14 +80,7 @@ class WordsPanel(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 Qt's name
         """Scroll to the rows once they have their places: they appear at the end of a page."""
         super().showEvent(event)
-        QTimer.singleShot(LAID_OUT_MS, self._scroll_here)
-
-    def _scroll_here(self) -> None:
-        ancestor = self.parentWidget()
-        while ancestor is not None and not isinstance(ancestor, QScrollArea):
-            ancestor = ancestor.parentWidget()
-        if ancestor is not None:
-            ancestor.ensureWidgetVisible(self, 0, ROOM_BELOW)
+        QTimer.singleShot(LAID_OUT_MS, partial(bring_into_view, self, ROOM_BELOW))
 
     def phrases(self) -> list[str]:
         """What is to be looked for."""
