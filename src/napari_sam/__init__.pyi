@@ -30,6 +30,7 @@ from .formats import read_prompt_file as read_prompt_file
 from .headless import Features as Features
 from .headless import object_features as object_features
 from .headless import segment_prompts as segment_prompts
+from .headless import write_embeddings as write_embeddings
 from .headless import write_features as write_features
 from .measurements import measure as measure
 from .session import Session as Session

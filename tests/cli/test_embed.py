@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +14,13 @@ import numpy as np
 import pytest
 import safetensors.torch
 import tifffile
+import zarr
 
 from checkpoints import small_state
 from commands import NapariSam, Refusal, assert_refused
 from napari_sam import EmbeddingCache, FrameStack, Predictor, load_model, read_image
-from napari_sam.engine import EmbeddingStore
+from napari_sam.engine import EmbeddingStore, pooled_features
+from napari_sam.headless import write_embeddings
 
 MODEL = "--model small.safetensors"
 
@@ -33,6 +37,7 @@ def folder(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]:
         pixels = rng.integers(0, 255, shape).astype(np.uint8)
         tifffile.imwrite(working_folder / f"{name}.tif", pixels, metadata={"axes": axes})
+    np.save(working_folder / "movie.npy", np.zeros((5, 20, 30), np.uint8))
     (working_folder / "broken.tif").write_bytes(b"no TIFF")
     safetensors.torch.save_file(small_state(), working_folder / "small.safetensors")
     monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(working_folder / "embeddings"))
@@ -99,6 +104,16 @@ REFUSALS = (
     Refusal("broken image", f"embed broken.tif {MODEL}", "broken.tif"),
     Refusal("no channel", f"embed movie.tif {MODEL} --channel 1", "channel"),
     Refusal("no model", "embed movie.tif --model nix", "no model 'nix'"),
+    Refusal("out as another kind", f"embed movie.tif {MODEL} --out a.txt", ".npy or .zarr"),
+    Refusal("out over its input", f"embed movie.npy {MODEL} --out movie.npy", "an input of this"),
+    Refusal("two images in one", f"embed movie.tif picture.tif {MODEL} --out a.npy", "for one"),
+    Refusal(
+        "a Zarr that is there",
+        f"embed movie.tif {MODEL} --out a.zarr",
+        "there already",
+        lambda folder: (folder / "a.zarr").mkdir(),
+    ),
+    Refusal("out in no folder", f"embed movie.tif {MODEL} --out no/a.npy", "There is no folder no"),
 )
 
 
@@ -202,3 +217,67 @@ cli.main()
     ended = napari_sam(f"embed movie.tif {MODEL} --json")
     (image,) = ended.json["images"]
     assert (image["encoded"], image["found"]) == (2, 3)
+
+
+def test_out_as_npy(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam(f"embed volumes.tif {MODEL} --frames 2,0 --out a.npy")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "4 frames, 32 × 8 × 8 numbers each, in a.npy\n"
+    written = np.load("a.npy")
+    assert (written.shape, written.dtype) == ((2, 2, 32, 8, 8), np.float32)
+    about = json.loads(Path("a.npy.json").read_text())
+    assert about["axes"] == ["t", "z", "feature", "y", "x"]
+    assert about["frames"] == [0, 2]
+    predictor = Predictor(load_model("small.safetensors"))
+    assert (about["model"], about["model_hash"]) == (predictor.model.name, predictor.model.hash)
+    stack = FrameStack.from_array(read_image("volumes.tif")[0], axes="TZYX")
+    for at, frame in (((1, 0), (2, 0)), ((0, 1), (0, 1))):
+        expected = predictor.encode(stack.frame(stack.index(*frame))).features[0]
+        np.testing.assert_array_equal(written[at], expected)
+
+
+def test_out_as_zarr(napari_sam: NapariSam, folder: Path) -> None:
+    for suffix in ("npy", "zarr"):
+        ended = napari_sam(f"embed movie.tif {MODEL} --out a.{suffix} --json")
+        assert ended.json["shape"] == [5, 32, 8, 8]
+    group = zarr.open_group("a.zarr", mode="r")
+    assert group["embedding"].chunks == (1, 32, 8, 8)
+    assert group["embedding"].metadata.dimension_names == ("t", "feature", "y", "x")
+    np.testing.assert_array_equal(group["embedding"][...], np.load("a.npy"))
+    assert dict(group.attrs) == json.loads(Path("a.npy.json").read_text())
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (300, 170)], ids=["enlarged", "shrunk"])
+def test_pixels_are_in_the_cells_that_the_file_says(folder: Path, shape: tuple[int, int]) -> None:
+    predictor = Predictor(load_model("small.safetensors"))
+    image = np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8)
+    assert write_embeddings("a.npy", FrameStack.from_array(image), predictor) == (32, 8, 8)
+    written, about = np.load("a.npy"), json.loads(Path("a.npy.json").read_text())
+    height, width = shape
+    corner = np.floor(np.divide((height - 0.5, width - 0.5), about["pixels_per_cell"]))
+    assert (corner + 1).tolist() == about["valid_cells"]
+    embedding = predictor.encode(FrameStack.from_array(image).frame((None, None)))
+    for y, x in ((0, 0), (height - 1, width - 1), (height // 3, width // 2)):
+        row, column = np.floor(np.divide((y + 0.5, x + 0.5), about["pixels_per_cell"])).astype(int)
+        (pooled,) = pooled_features(embedding, [((y, x, y + 1, x + 1), np.ones((1, 1), bool))])
+        np.testing.assert_allclose(written[:, row, column], pooled, rtol=1e-6)
+
+
+@pytest.mark.largest_file(4_000)
+@pytest.mark.parametrize("name", ["a.npy", "a.zarr"])
+def test_out_on_a_full_disk(napari_sam: NapariSam, folder: Path, name: str) -> None:
+    before = set(folder.iterdir())
+    ended = napari_sam(f"embed movie.tif {MODEL} --out {name}")
+    assert ended.code == 1
+    assert f"{name} could not be written" in ended.err
+    assert {path.name for path in set(folder.iterdir()) - before} <= {"cache", "embeddings"}
+
+
+def test_out_beyond_the_room_on_disk(
+    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 30_000))
+    ended = napari_sam(f"embed movie.tif {MODEL} --out a.npy")
+    assert ended.code == 1
+    assert "a.npy takes 1 MB" in ended.err
+    assert not list(folder.glob("*a.npy*"))

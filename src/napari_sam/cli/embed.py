@@ -18,6 +18,7 @@ from napari_sam.engine import EncodingChoice, ImageChoice
 from .options import (
     LEFT_OUT,
     Json,
+    check_outputs,
     open_predictor,
     read_stack,
     takes_options,
@@ -58,6 +59,13 @@ def embed(
     *,
     choice: EncodingChoice,
     reading: ImageChoice,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the embeddings of one image for models of your own: .npy or .zarr.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Encode frames ahead, overnight or on a cluster.
@@ -70,6 +78,9 @@ def embed(
     from napari_sam.engine import EmbeddingCache, FrameError
     from napari_sam.headless import choose_frames, parse_frames
 
+    if out is not None:
+        write_out(images, out, choice, reading, as_json=as_json)
+        return
     spans = parse_frames(choice.frames)
     left_out: list[str] = []
     store = open_store()
@@ -91,6 +102,39 @@ def embed(
     tell_left_out(left_out, len(images))
     if left_out:
         raise typer.Exit(LEFT_OUT if results else 1)
+
+
+def write_out(
+    images: list[Path], out: Path, choice: EncodingChoice, reading: ImageChoice, *, as_json: bool
+) -> None:
+    """Write the embeddings of one image into a file."""
+    from napari_sam.engine import EmbeddingCache, SamError
+    from napari_sam.headless import choose_frames, parse_frames
+    from napari_sam.headless.embeddings import (
+        about_path,
+        check_embeddings_path,
+        write_embeddings,
+    )
+
+    if len(images) > 1:
+        raise SamError(f"--out is for one image, {len(images)} are given. Write each by itself.")
+    spans = parse_frames(choice.frames)
+    check_embeddings_path(out)
+    is_folder = out.suffix.lower() == ".zarr"
+    check_outputs(images, None, out, None if is_folder else about_path(out))
+    stack, _ = read_stack(images[0], reading)
+    frames = choose_frames(stack, spans)
+    predictor = open_predictor(choice, compiled=choice.compiled)
+    cache = EmbeddingCache(limit_bytes=0, store=open_store())
+    with progress_bar(images[0].name, " frames") as progress:
+        shape = write_embeddings(out, stack, predictor, frames, cache=cache, progress=progress)
+    if as_json:
+        model = {"model": predictor.model.name, "hash": predictor.model.hash}
+        typer.echo(json.dumps({**model, "out": str(out), "shape": shape}, indent=2))
+        return
+    n = len(frames)
+    size = " × ".join(map(str, shape[-3:]))
+    typer.echo(f"{n} frame{'' if n == 1 else 's'}, {size} numbers each, in {out}")
 
 
 def show_cache(

@@ -8,6 +8,7 @@ from .automatic import link_everything as link_everything
 from .chosen_frames import Chosen as Chosen
 from .chosen_frames import choose_frames as choose_frames
 from .chosen_frames import parse_frames as parse_frames
+from .embeddings import write_embeddings as write_embeddings
 from .features import Features as Features
 from .features import object_features as object_features
 from .features import write_features as write_features

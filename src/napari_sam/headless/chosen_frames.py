@@ -34,18 +34,29 @@ class Chosen:
     spans: tuple[range, ...]  # of the first leading axis
 
     def __len__(self) -> int:
-        leading = [n for axis, n in enumerate(self.stack.shape) if axis not in self.stack.displayed]
-        return len(self._positions()) * math.prod(leading[1:])
+        return math.prod(self.shape)
 
     def __iter__(self) -> Iterator[FrameIndex]:
-        chosen = self._positions()
-        axes = [axis for axis in range(self.stack.ndim) if axis not in self.stack.displayed]
+        axes, chosen = self.axes, set(self.positions)
         for index in self.stack.indices():
             if not axes or index[axes[0]] in chosen:
                 yield index
 
-    def _positions(self) -> set[int]:
-        return set(itertools.chain(*self.spans))
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The leading axes of the stack."""
+        return tuple(axis for axis in range(self.stack.ndim) if axis not in self.stack.displayed)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many there are along each of them; ``()``: it is a single image."""
+        sizes = [self.stack.shape[axis] for axis in self.axes]
+        return (len(self.positions), *sizes[1:]) if sizes else ()
+
+    @property
+    def positions(self) -> list[int]:
+        """Those on the first leading axis, in order; of a single image 0."""
+        return sorted(set(itertools.chain(*self.spans)))
 
 
 def choose_frames(stack: FrameStack, spans: list[range] | None) -> Chosen:
