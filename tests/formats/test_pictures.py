@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,6 +70,49 @@ def test_an_animation_goes_through_the_frames(tmp_path: Path) -> None:
     export(Labelled.of(RING), tmp_path / "one.gif", image=FrameStack.from_array(RING))
     with Image.open(tmp_path / "one.gif") as movie:
         assert movie.n_frames == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # imageio's pipes
+def test_a_video_goes_through_the_frames(tmp_path: Path) -> None:
+    imageio = pytest.importorskip("imageio.v3")
+    pytest.importorskip("imageio_ffmpeg")
+    image = np.zeros((3, 135, 260, 3), np.uint8)  # 1080 × 561 pixels of the video, which needs 562
+    image[1] = 200, 40, 90
+    labels = np.zeros(image.shape[:3], np.uint16)
+    labels[2, 40:90, 60:200] = 7
+    path = tmp_path / "movie.mp4"
+    export(Labelled.of(labels, axes="TYX"), path, image=FrameStack.from_array(image, rgb=True))
+    stream = imageio.immeta(path, plugin="FFMPEG")
+    assert (stream["codec"], stream["pix_fmt"][:7], stream["fps"]) == ("h264", "yuv420p", 5)
+    frames = imageio.imread(path, plugin="FFMPEG").astype(int)
+    assert frames.shape == (3, 562, 1080, 3)
+    np.testing.assert_allclose(
+        frames[1, :560], np.broadcast_to(image[1, 0, 0], (560, 1080, 3)), atol=4
+    )
+    below = frames[2, 370:380, 300:700].mean(axis=1)  # the lower side of object 7, at row 373.8
+    # The colours of H.264 are half as sharp as its brightness, and a line is two pixels wide
+    np.testing.assert_allclose(below[below.sum(axis=1).argmax()], colour_of(7), atol=45)
+    np.testing.assert_allclose(frames[2, 200:300, 300:700], 0, atol=3)
+
+
+def test_a_video_of_one_frame(tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    export(Labelled.of(RING), tmp_path / "one.mp4", image=FrameStack.from_array(RING))
+    assert ffmpeg.count_frames_and_secs(tmp_path / "one.mp4")[0] == 1
+
+
+@pytest.mark.largest_file(2_000)
+def test_a_video_on_a_full_disk(tmp_path: Path) -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    with pytest.raises(SamError, match=r"movie\.mp4 could not be written: the encoder stopped"):
+        export(OBJECTS, tmp_path / "movie.mp4", image=STACK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(SamError, match=r"pip install 'napari-sam-annotator\[video\]'"):
+        export(OBJECTS, tmp_path / "movie.mp4", image=STACK)
 
 
 @pytest.mark.parametrize("kind", ["stl", "obj", "ply"])

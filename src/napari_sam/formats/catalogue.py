@@ -53,7 +53,8 @@ class Format:
     holds: frozenset[Feature]
     reads: bool = True
     is_folder: bool = False
-    package: str = ""  # that is needed, of the extra "formats"
+    package: str = ""  # that is needed
+    extra: str = "formats"  # which brings the package
     needs_image: bool = False
     needs_canvas: bool = False  # its files do not say how large the image is
     module: str = ""  # where it is not called as the format
@@ -74,7 +75,7 @@ class Format:
             except ImportError as error:
                 raise SamError(
                     f"For {self.title} the package {self.package} is needed. Install it with "
-                    "\"pip install 'napari-sam-annotator[formats]'\"."
+                    f"\"pip install 'napari-sam-annotator[{self.extra}]'\"."
                 ) from error
         name = self.module or self.name.replace("-", "_")
         return importlib.import_module(f"{__package__}.{name}")
@@ -200,6 +201,18 @@ FORMATS: dict[str, Format] = {
             needs_image=True,
             module="drawn",
             arguments={"kind": "gif"},
+        ),
+        Format(
+            "video",
+            "a video (MP4) with outlines",
+            (".mp4",),
+            _holds("numbers", "scale"),
+            reads=False,
+            needs_image=True,
+            package="imageio_ffmpeg",
+            extra="video",
+            module="drawn",
+            arguments={"kind": "mp4"},
         ),
         *(
             Format(
