@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +12,10 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import expect
 
-from napari_sam import FrameStack, Predictor, Session, load_model, read_image
-from napari_sam.engine import EmbeddingCache, iou
+from napari_sam.engine import iou
 from napari_sam.session import SessionFile, load
-from napari_sam.session.annotation import decode
 from page_user import PageUser
+from replaying import opened, replayed, unpacked
 
 pytestmark = pytest.mark.slow
 
@@ -37,35 +34,6 @@ def cells(tmp_path: Path) -> Path:
     path = tmp_path / "cells.tif"
     tifffile.imwrite(path, np.clip(pixels, 0, 65535).astype(np.uint16))
     return path
-
-
-def unpacked(archive: Path, folder: Path) -> Path:
-    """The session's folder of a saved archive."""
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(folder)
-    (session,) = folder.glob("*.napari-sam")
-    return session
-
-
-def opened(image: Path) -> FrameStack:
-    """An image as Python opens it."""
-    pixels, axes = read_image(image)
-    return FrameStack.from_array(pixels, axes=axes)
-
-
-def replayed(session: SessionFile, stack: FrameStack) -> Session:
-    """What Python makes of the same prompts, given in the same order."""
-    predictor, cache = Predictor(load_model("pocket")), EmbeddingCache()
-    again = Session(stack, np.zeros(stack.shape, np.uint16))
-    again.learns_diameter = True
-    for object_id, frame, annotation in session.annotations():
-        for n in range(1, len(annotation.drawings) + 1):
-            again.select(object_id)
-            request = again.draw(object_id, frame, annotation.drawings[:n])
-            if request is not None:
-                embed = partial(cache.embed, predictor, stack, frame, None)
-                again.land(decode(request, predictor, embed, stack))
-    return again
 
 
 def test_clicks_boxes_and_corrections_give_the_masks_of_python(

@@ -3,7 +3,8 @@ import { sentenceOf } from "./failure";
 import { openImage } from "./frames/open";
 import type { ImageStack } from "./frames/stack";
 import { NetworkClient } from "./network/client";
-import type { Description } from "./network/graphs";
+import type { PocketDescription } from "./network/pocket_graphs";
+import type { SamDescription } from "./network/sam";
 import { Page } from "./page";
 import { dropPart, jsonPart, neededPart, part } from "./parts";
 import { Autosave } from "./saving/autosave";
@@ -13,15 +14,17 @@ import { readSession, SessionFiles, type Opened } from "./saving/session_file";
 import { Store } from "./saving/store";
 import { unzip, type Files } from "./saving/zip";
 import { Session } from "./session/session";
+import type { SeenBefore } from "./work";
 import { element, notify, say } from "./view/elements";
 
-const config = (await jsonPart<Description>("network.json"))!;
+const config = (await jsonPart<PocketDescription>("network.json"))!;
+const samConfig = await jsonPart<SamDescription>("sam.json");
 const about = await jsonPart<{ id: string; image?: string }>("page.json");
 const network = new NetworkClient(await workerUrl());
-const page = new Page(network, { name: config.name, hash: config.hash, precision: config.precision });
+const page = new Page(network, config);
 const store = await Store.open(`${about?.id ?? ""}:`);
 let autosave: Autosave | null = null;
-let current: { key: string; image: Blob | null } = { key: "", image: null };
+let current: { key: string; image: Blob | null } = { key: "", image: null }; // no blob: the page's own
 
 listenForFiles();
 startNetwork().catch((error: unknown) => notify(sentenceOf(error)));
@@ -35,11 +38,25 @@ async function workerUrl(): Promise<string> {
 }
 
 async function startNetwork(): Promise<void> {
-  const [runtime, encoder, decoder] = [
-    await neededPart("runtime.wasm"), await neededPart("encoder.onnx"), await neededPart("decoder.onnx"),
-  ];
-  for (const name of ["runtime.wasm", "encoder.onnx", "decoder.onnx"]) dropPart(name);
-  await network.start(runtime.buffer as ArrayBuffer, encoder, decoder, config);
+  const read = async (name: string): Promise<Uint8Array> => {
+    const content = await neededPart(name);
+    dropPart(name);
+    return content;
+  };
+  await network.start({
+    runtime: (await read("runtime.wasm")).buffer as ArrayBuffer,
+    pocket: { encoder: await read("encoder.onnx"), decoder: await read("decoder.onnx"), config },
+    sam: samConfig && { decoder: await read("sam-decoder.onnx"), config: samConfig },
+  });
+}
+
+/** The network whose embeddings of the page's image are in the page. */
+function seenBefore(sam: SamDescription): SeenBefore {
+  return {
+    model: sam,
+    has: (frame) => sam.frames.includes(frame),
+    embedding: async (frame) => new Uint16Array((await neededPart(`embedding-${frame}`)).buffer),
+  };
 }
 
 /** The image of the page, or the one of last time. */
@@ -88,7 +105,7 @@ async function work(stack: ImageStack, key: string, image: Blob | null, opened: 
     },
   });
   for (const problem of opened?.problems ?? []) notify(problem);
-  await page.open(stack, session, opened?.shown ?? 0, autosave);
+  await page.open(stack, session, opened?.shown ?? 0, autosave, image || !samConfig ? null : seenBefore(samConfig));
 }
 
 function showSaved(text: string, failing: boolean): void {

@@ -9,10 +9,10 @@ import type { Point } from "./session/prompts";
 import { Session } from "./session/session";
 import { element, notify, onSlide, say } from "./view/elements";
 import { commandOf, type Command } from "./view/keys";
-import { showCandidates, showClasses, showObjects, walkObjects } from "./view/panel";
+import { showCandidates, showClasses, showModel, showObjects, walkObjects } from "./view/panel";
 import { listen, type Tool } from "./view/pointer";
 import { Viewer } from "./view/viewer";
-import { Work } from "./work";
+import { Work, type SeenBefore } from "./work";
 
 const TOKENS = [0, 1, 2, 3]; // of the single mask and the candidates
 const TOOLS: readonly Tool[] = ["point", "box", "lasso", "brush"];
@@ -58,12 +58,12 @@ export class Page {
   }
 
   /** Work on an image; the autosave is of its session. */
-  async open(stack: ImageStack, session: Session, shown: number, autosave: Autosave): Promise<void> {
+  async open(stack: ImageStack, session: Session, shown: number, autosave: Autosave, seenBefore: SeenBefore | null): Promise<void> {
     await this.network.forget();
     this.autosave = autosave;
     this.selected.clear();
     this.answer = null;
-    this.work = new Work(stack, session, this.network, this.model, {
+    this.work = new Work(stack, session, this.network, this.model, seenBefore, {
       answered: (answer) => this.answered(answer),
       progress: say,
       failed: (sentence) => this.failed(sentence),
@@ -86,6 +86,7 @@ export class Page {
     if (!work) return;
     element<HTMLInputElement>("frame").value = String(frame + 1);
     element("frames").querySelector("output")!.textContent = `${frame + 1} / ${work.frames}`;
+    showModel(work.modelIn(frame));
     this.viewer.showPreview(null);
     this.answer = null;
     try {

@@ -8,6 +8,13 @@ import { NO_PROMPTS, type Drawing, type Point } from "./session/prompts";
 import { Region } from "./session/region";
 import type { Session } from "./session/session";
 
+/** A network that has seen some frames of an image already. */
+export interface SeenBefore {
+  readonly model: Model;
+  has(frame: number): boolean;
+  embedding(frame: number): Promise<Uint16Array>; // in half precision
+}
+
 const FRAMES_ENCODED = 4; // as many as the worker keeps
 
 /** What the page shows of the work. */
@@ -27,12 +34,18 @@ export class Work {
     readonly stack: ImageStack,
     readonly session: Session,
     private readonly network: NetworkClient,
-    private readonly model: Model,
+    private readonly own: Model,
+    private readonly seenBefore: SeenBefore | null,
     private readonly events: WorkEvents,
   ) {}
 
   get frames(): number {
     return frameCount(this.stack);
+  }
+
+  /** The network that answers in a frame. */
+  modelIn(frame: number): Model {
+    return this.seenBefore?.has(frame) ? this.seenBefore.model : this.own;
   }
 
   /** Read a frame and begin to encode it. */
@@ -93,7 +106,7 @@ export class Work {
       await this.encode(request.frame);
       const name = `${request.objectId}@${request.frame}`;
       const answer = await this.network.decode(request.frame, request.prompts, request.candidate, request.diameter, name);
-      const owner = this.session.land(request, answer, this.model);
+      const owner = this.session.land(request, answer, this.modelIn(request.frame));
       if (owner === 0) this.events.failed("Nothing was found there. Draw a box around the object, or click on its middle.");
       else if (owner !== null) this.events.failed(`That is object ${owner}: Shift-click to continue with it.`);
       if (request.objectId === this.session.active) this.events.answered(owner === null ? answer : null);
@@ -119,6 +132,11 @@ export class Work {
 
   private async encodeNow(frame: number): Promise<void> {
     const { height, width } = this.stack;
+    if (this.seenBefore?.has(frame)) {
+      await this.network.place(frame, await this.seenBefore.embedding(frame), height, width);
+      this.events.progress("Ready: click on a cell.");
+      return;
+    }
     const pixels = await this.stack.frame(frame);
     const rgb = toRgb(pixels, frameLimits(pixels, this.stack.rgb));
     this.events.progress("Encoding the image …");

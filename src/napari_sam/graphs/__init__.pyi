@@ -4,4 +4,6 @@ from .export import export_onnx as export_onnx
 from .options import OnnxOptions as OnnxOptions
 from .pocket import pocket_decoder_graph as pocket_decoder_graph
 from .pocket import pocket_encoder_graph as pocket_encoder_graph
+from .sam import sam_low_res_graph as sam_low_res_graph
 from .storing import store as store
+from .tracing import check_packages as check_packages

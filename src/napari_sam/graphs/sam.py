@@ -92,7 +92,7 @@ class SamDecoderGraph(nn.Module):
         downscaled = encoder.mask_downscaling(mask_input).permute(0, 2, 3, 1)
         dense = torch.where(has_mask_input > 0, downscaled, encoder.no_mask_embed.weight)
 
-        embedding = image_embeddings.permute(0, 2, 3, 1) + dense
+        embedding = image_embeddings.float().permute(0, 2, 3, 1) + dense
         logits, iou_predictions = decoder(embedding, encoder.dense_pe(), sparse)
         return logits, iou_predictions
 
@@ -116,30 +116,37 @@ def sam_decoder_graph(network: Sam) -> onnx.ModelProto:
     import onnx.compose
     import onnx.parser
 
-    config = network.config
-    side, mask = config.embedding_size, config.mask_size
-    count = Dim("count", min=1, max=MOST_POINTS)
-    example = (
-        torch.zeros(1, config.embedding_dim, side, side),
-        torch.zeros(1, 3, 2),
-        torch.tensor([[1.0, 0.0, -1.0]]),
-        torch.zeros(1, 1, mask, mask),
-        torch.zeros(1),
+    decoder = sam_low_res_graph(network)
+    upscaling = onnx.parser.parse_model(
+        UPSCALING.format(opset=OPSET, size=network.config.input_size)
     )
-    decoder = traced(
-        SamDecoderGraph(network),
-        example,
-        ("image_embeddings", *PROMPTS),
-        ("low_res_masks", "iou_predictions"),
-        ({}, {1: count}, {1: count}, {}, {}),
-    )
-    upscaling = onnx.parser.parse_model(UPSCALING.format(opset=OPSET, size=config.input_size))
     upscaling.ir_version = decoder.ir_version
     return onnx.compose.merge_models(
         decoder,
         onnx.compose.add_prefix(upscaling, "upscaling/", rename_inputs=False, rename_outputs=False),
         io_map=[("low_res_masks", "low_res_masks")],
         outputs=["masks", "iou_predictions", "low_res_masks"],
+    )
+
+
+def sam_low_res_graph(network: Sam, dtype: torch.dtype = torch.float32) -> onnx.ModelProto:
+    """``image_embeddings`` of a type and prompts → ``low_res_masks``, ``iou_predictions``."""
+    config = network.config
+    side, mask = config.embedding_size, config.mask_size
+    count = Dim("count", min=1, max=MOST_POINTS)
+    example = (
+        torch.zeros(1, config.embedding_dim, side, side, dtype=dtype),
+        torch.zeros(1, 3, 2),
+        torch.tensor([[1.0, 0.0, -1.0]]),
+        torch.zeros(1, 1, mask, mask),
+        torch.zeros(1),
+    )
+    return traced(
+        SamDecoderGraph(network),
+        example,
+        ("image_embeddings", *PROMPTS),
+        ("low_res_masks", "iou_predictions"),
+        ({}, {1: count}, {1: count}, {}, {}),
     )
 
 

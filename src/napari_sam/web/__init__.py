@@ -1,7 +1,8 @@
-"""A page that segments in a browser, without a server or network."""
+"""A page that segments in a browser, without a server or network.
 
-from __future__ import annotations
+The names are loaded when they are first used: a page of the embedded model needs no torch.
+"""
 
-from .page import write_page
+import lazy_loader
 
-__all__ = ["write_page"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import zipfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +20,10 @@ LARGEST_IMAGE = 500_000_000  # bytes; a browser holds the text of a page several
 
 
 def write_page(
-    out: str | Path, image: str | Path | None = None, session: str | Path | None = None
+    out: str | Path,
+    image: str | Path | None = None,
+    session: str | Path | None = None,
+    more: Iterable[tuple[str, bytes]] = (),
 ) -> Path:
     """Write a page that segments in a browser, without a server or network.
 
@@ -30,6 +35,9 @@ def write_page(
         TIFF, PNG or JPEG, opened with the page; it travels in the file.
     session
         The folder of the image's session, to continue with.
+    more
+        Further parts by their names, such as :func:`encoded_parts` makes; each is written as soon
+        as it is made.
 
     Raises
     ------
@@ -46,10 +54,11 @@ def write_page(
         parts["image"] = _image_bytes(Path(image))
     if session is not None:
         parts["session.zip"] = _packed(Path(session))
-    page = BUILT.read_text(encoding="utf-8")
-    added = "".join(f"{_part(name, content)}\n" for name, content in parts.items())
-    with written(Path(out)) as part:
-        part.write_text(page.replace(PLACE, added + PLACE, 1), encoding="utf-8")
+    before, _, after = BUILT.read_text(encoding="utf-8").partition(PLACE)
+    with written(Path(out)) as part, part.open("w", encoding="utf-8") as page:
+        page.write(before)
+        page.writelines(_elements(chain(parts.items(), more)))
+        page.write(PLACE + after)
     return Path(out)
 
 
@@ -57,10 +66,12 @@ def _named(image: str | Path | None) -> dict[str, str]:
     return {} if image is None else {"image": Path(image).name}
 
 
-def _part(name: str, content: bytes) -> str:
-    """Base64 in an element that no browser runs."""
-    text = base64.b64encode(content).decode()
-    return f'<script type="application/octet-stream" data-part="{name}">{text}</script>'
+def _elements(parts: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+    """Base64 in elements that no browser runs."""
+    for name, content in parts:
+        yield f'<script type="application/octet-stream" data-part="{name}">'
+        yield base64.b64encode(content).decode()
+        yield "</script>\n"
 
 
 def _image_bytes(path: Path) -> bytes:

@@ -5,8 +5,7 @@
 import { Failure } from "../failure";
 import type { Answer } from "../session/annotation";
 import { Region } from "../session/region";
-import type { Description } from "./graphs";
-import type { Order, PlainAnswer, PlainPrompts, PlainRegion, Report } from "./messages";
+import type { Order, PlainAnswer, PlainPrompts, PlainRegion, Programs, Report } from "./messages";
 import type { Prompts } from "../session/prompts";
 
 type Unnumbered = Order extends infer Each ? (Each extends Order ? Omit<Each, "id"> : never) : never;
@@ -45,11 +44,11 @@ export class NetworkClient {
   }
 
   /** Throws a Failure where the network cannot run. */
-  async start(runtime: ArrayBuffer, encoder: Uint8Array, decoder: Uint8Array, config: Description): Promise<void> {
+  async start(programs: Programs): Promise<void> {
     if (typeof WebAssembly === "undefined" || !WebAssembly.validate(SIMD)) {
       throw new Failure("This browser is too old to run the network (no WebAssembly SIMD). Update it.");
     }
-    await this.order({ kind: "start", runtime, encoder, decoder, config } as Unnumbered, 9, "start");
+    await this.order({ kind: "start", ...programs } as Unnumbered, 9, "start");
     this.started = true;
     this.next();
   }
@@ -62,6 +61,11 @@ export class NetworkClient {
 
   async encode(frame: number, rgb: Uint8Array, height: number, width: number, progress: (share: number) => void): Promise<void> {
     await this.order({ kind: "encode", frame, rgb, height, width } as Unnumbered, 3, "encode", progress);
+  }
+
+  /** Take an embedding in half precision for that of a frame. */
+  async place(frame: number, halves: Uint16Array, height: number, width: number): Promise<void> {
+    await this.order({ kind: "place", frame, halves, height, width } as Unnumbered, 3, "encode");
   }
 
   async decode(frame: number, prompts: Prompts, candidate: number | null, diameter: number | null, name: string): Promise<Answer> {

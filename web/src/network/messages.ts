@@ -1,6 +1,7 @@
 /** What the page and its worker tell each other. */
 import type { Prompts } from "../session/prompts";
-import type { Description } from "./graphs";
+import type { PocketDescription } from "./pocket_graphs";
+import type { SamDescription } from "./sam";
 
 /** A region as it travels: a worker gets the fields of an object, not its class. */
 export interface PlainRegion {
@@ -13,10 +14,18 @@ export interface PlainRegion {
 
 export type PlainPrompts = Omit<Prompts, "mask"> & { readonly mask: PlainRegion | null };
 
+/** What the worker runs. */
+export interface Programs {
+  readonly runtime: ArrayBuffer;
+  readonly pocket: { readonly encoder: Uint8Array; readonly decoder: Uint8Array; readonly config: PocketDescription };
+  readonly sam: { readonly decoder: Uint8Array; readonly config: SamDescription } | null;
+}
+
 /** To the worker; each is answered once, under its number. */
 export type Order = { readonly id: number } & (
-  | { readonly kind: "start"; runtime: ArrayBuffer; encoder: Uint8Array; decoder: Uint8Array; config: Description }
+  | ({ readonly kind: "start" } & Programs)
   | { readonly kind: "encode"; frame: number; rgb: Uint8Array; height: number; width: number }
+  | { readonly kind: "place"; frame: number; halves: Uint16Array; height: number; width: number } // an embedding that is there
   | { readonly kind: "forget" }
   | {
       readonly kind: "decode"; frame: number; prompts: PlainPrompts;

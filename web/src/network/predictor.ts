@@ -3,19 +3,17 @@ import { fitted, type Prompts } from "../session/prompts";
 import { maskLogits } from "./mask_prompt";
 import { fitness, highest, plane, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
 
-/** A network that encodes a frame once and decodes prompts in it. */
-export interface Network {
-  readonly inputSize: number; // long side of the input
+/** What a network made of an input, and how it answers prompts in it. */
+export interface Encoded {
   readonly stride: number; // pixels of the input to one of the logits
   readonly mergesClicks: boolean; // the single mask answers a click better than its candidates
-  encode(rgb: Uint8Array, height: number, width: number, progress: (share: number) => void): Promise<Planes[][]>;
-  decode(features: Planes[][], prompts: NetworkPrompts, merge: boolean): Promise<Decoded>;
-  maskShape(features: Planes[][]): readonly [number, number]; // of the logits
+  readonly maskShape: readonly [number, number]; // of the logits
+  decode(prompts: NetworkPrompts, merge: boolean): Promise<Decoded>;
 }
 
 /** An encoded frame: what every prompt in it is decoded against. */
 export interface Embedding {
-  readonly features: Planes[][];
+  readonly encoded: Encoded;
   readonly frameShape: readonly [number, number]; // [H, W]
   readonly inputShape: readonly [number, number]; // [h, w] of the input that the frame fills
   readonly memo: Map<string, Prediction>; // steps decoded already
@@ -36,7 +34,7 @@ const MEMO_STEPS = 16;
  * The result depends on the prompts alone, not on what was decoded when.
  */
 export async function refine(
-  network: Network, embedding: Embedding, given: Prompts, candidate: number | null, diameter: number | null,
+  embedding: Embedding, given: Prompts, candidate: number | null, diameter: number | null,
 ): Promise<Prediction> {
   const prompts = fitted(given, ...(embedding.frameShape as [number, number]));
   const steps = stepsOf(prompts);
@@ -46,7 +44,7 @@ export async function refine(
   let prediction = known ? embedding.memo.get(keys[known - 1]!)! : null;
   for (let n = known; n < steps.length; n++) {
     const seed: Planes | null = prediction && plane(prediction.decoded.logits, prediction.best);
-    prediction = await predict(network, embedding, steps[n]!, seed, diameter);
+    prediction = await predict(embedding, steps[n]!, seed, diameter);
     if (candidate !== null && prediction.tokens.includes(candidate)) prediction = { ...prediction, best: candidate };
     remember(embedding.memo, keys[n]!, prediction);
   }
@@ -74,27 +72,28 @@ function remember(memo: Map<string, Prediction>, key: string, prediction: Predic
 }
 
 async function predict(
-  network: Network, embedding: Embedding, prompts: Prompts, seed: Planes | null, diameter: number | null,
+  embedding: Embedding, prompts: Prompts, seed: Planes | null, diameter: number | null,
 ): Promise<Prediction> {
+  const { encoded } = embedding;
   const oneClick = !seed && prompts.points.length === 1 && !prompts.box && !prompts.mask;
-  const merge = network.mergesClicks && oneClick;
-  const inInput = networkPrompts(network, embedding, prompts, seed, diameter);
-  const decoded = await network.decode(embedding.features, inInput, merge);
+  const merge = encoded.mergesClicks && oneClick;
+  const inInput = networkPrompts(embedding, prompts, seed, diameter);
+  const decoded = await encoded.decode(inInput, merge);
   if (!oneClick || merge) return { decoded, tokens: [0, 1, 2, 3], best: 0 };
-  const fits = fitness(decoded, network.stride, inInput.diameter);
+  const fits = fitness(decoded, encoded.stride, inInput.diameter);
   return { decoded, tokens: [1, 2, 3], best: 1 + highest(fits.slice(1)) };
 }
 
 /** The one swap from yx to xy, and the scaling from the frame to the input. */
 function networkPrompts(
-  network: Network, embedding: Embedding, prompts: Prompts, seed: Planes | null, diameter: number | null,
+  embedding: Embedding, prompts: Prompts, seed: Planes | null, diameter: number | null,
 ): NetworkPrompts {
-  const { frameShape, inputShape, features } = embedding;
+  const { frameShape, inputShape, encoded } = embedding;
   const [scaleY, scaleX] = [inputShape[0] / frameShape[0], inputShape[1] / frameShape[1]];
   const box = prompts.box;
-  const filled = inputShape.map((side) => Math.max(1, roundHalfToEven(side / network.stride)));
+  const filled = inputShape.map((side) => Math.max(1, roundHalfToEven(side / encoded.stride)));
   const mask = prompts.mask && !seed
-    ? maskLogits(prompts.mask, frameShape, filled as [number, number], network.maskShape(features))
+    ? maskLogits(prompts.mask, frameShape, filled as [number, number], encoded.maskShape)
     : seed;
   return {
     points: prompts.points.map(([y, x]) => [x * scaleX, y * scaleY] as const),

@@ -1,38 +1,39 @@
-/** The graphs of docs/onnx.md in onnxruntime's CPU build, one thread: a page has no more. */
+/** The embedded network's graphs of docs/onnx.md in onnxruntime. */
 import * as ort from "onnxruntime-web/wasm";
 import { decode, encode, type PocketConfig, type PocketGraphs } from "./pocket";
-import type { Network } from "./predictor";
+import type { Encoded } from "./predictor";
 import { planes, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
+import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from "./runtime";
 
-/** `network.json` of a page: what its graphs are. */
-export interface Description extends PocketConfig {
-  readonly name: string;
-  readonly hash: string;
-  readonly precision: string;
-  readonly input_size: number;
-  readonly mask_size: number;
-}
+/** `network.json` of a page. */
+export interface PocketDescription extends Description, PocketConfig {}
 
-/** Load onnxruntime and both graphs. */
-export async function loadNetwork(
-  runtime: ArrayBuffer, encoder: Uint8Array, decoder: Uint8Array, config: Description,
-): Promise<Network> {
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = runtime;
-  const options: ort.InferenceSession.SessionOptions = {
-    executionProviders: ["wasm"], graphOptimizationLevel: "all", enableMemPattern: false,
-  };
-  const graphs = new Graphs(
-    await ort.InferenceSession.create(encoder, options), await ort.InferenceSession.create(decoder, options),
-  );
-  return {
-    inputSize: config.input_size,
-    stride: config.input_size / config.mask_size,
-    mergesClicks: true,
-    encode: (rgb, height, width, progress) => encode(graphs, config, rgb, height, width, progress),
-    decode: (features, prompts, merge) => decode(graphs, config, features, prompts, merge),
-    maskShape: (features) => [features[0]![3]!.height, features[0]![3]!.width],
-  };
+export class PocketNetwork {
+  private constructor(
+    private readonly graphs: Graphs,
+    private readonly config: PocketDescription,
+  ) {}
+
+  static async load(encoder: Uint8Array, decoder: Uint8Array, config: PocketDescription): Promise<PocketNetwork> {
+    return new PocketNetwork(new Graphs(await loadGraph(encoder), await loadGraph(decoder)), config);
+  }
+
+  get inputSize(): number {
+    return this.config.input_size;
+  }
+
+  /** Encode an input (height, width, 3) of 8 bit. */
+  async encode(rgb: Uint8Array, height: number, width: number, progress: (share: number) => void): Promise<Encoded> {
+    const { graphs, config } = this;
+    const pyramid = await encode(graphs, config, rgb, height, width, progress);
+    const edges = pyramid[0]![3]!;
+    return {
+      stride: config.input_size / config.mask_size,
+      mergesClicks: true,
+      maskShape: [edges.height, edges.width],
+      decode: (prompts, merge) => decode(graphs, config, pyramid, prompts, merge),
+    };
+  }
 }
 
 const FEATURES = ["coarse", "middle", "fine", "edges", "kernel"] as const;
@@ -50,13 +51,10 @@ class Graphs implements PocketGraphs {
   }
 
   async decode(features: Planes[], prompts: NetworkPrompts): Promise<Decoded> {
-    const n = Math.max(1, prompts.points.length);
-    const points = prompts.points.length ? prompts.points.flat() : [0, 0];
-    const labels = prompts.points.length ? prompts.labels : [-1];
+    const [points, labels] = pointTensors(prompts.points, prompts.labels);
     const mask = pooled(prompts.mask, features[2]!);
     const feeds: Record<string, ort.Tensor> = {
-      points: new ort.Tensor("float32", Float32Array.from(points), [1, n, 2]),
-      labels: new ort.Tensor("float32", Float32Array.from(labels), [1, n]),
+      points, labels,
       boxes: new ort.Tensor("float32", Float32Array.from(prompts.box ?? [0, 0, 0, 0]), [1, 4]),
       masks: new ort.Tensor("float32", mask.data, [1, 1, mask.height, mask.width]),
     };
@@ -84,13 +82,4 @@ function pooled(mask: Planes | null, like: Planes): Planes {
     }
   }
   return small;
-}
-
-function tensorOf(planes: Planes): ort.Tensor {
-  return new ort.Tensor("float32", planes.data, [1, planes.channels, planes.height, planes.width]);
-}
-
-function planesOf(tensor: ort.Tensor): Planes {
-  const [, channels, height, width] = tensor.dims as [number, number, number, number];
-  return { channels, height, width, data: tensor.data as Float32Array };
 }

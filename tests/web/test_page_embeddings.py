@@ -1,0 +1,119 @@
+"""A page in which a Segment Anything network answers: its embeddings and its decoder travel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tifffile
+from playwright.sync_api import Browser, expect
+
+from checkpoints import small_state
+from commands import NapariSam, Refusal, assert_refused
+from napari_sam import FrameStack, Predictor, Prompts, load_model
+from napari_sam.engine import iou
+from napari_sam.headless import new_session, segment
+from napari_sam.session import SessionFile, save, session_path
+from napari_sam.web.page import BUILT
+from page_user import PageUser
+from replaying import opened, replayed, unpacked
+
+pytestmark = pytest.mark.slow
+
+SHAPE = (64, 128)
+SEED = 2  # of weights whose masks below are neither empty nor on each other
+
+
+@pytest.fixture
+def movie(
+    working_folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Three frames; the session beside them has an object in the first two, by a small network."""
+    folder = tmp_path_factory.mktemp("models")
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(folder))
+    safetensors.torch.save_file(small_state(SEED), folder / "small.safetensors")
+    pixels = np.random.default_rng(0).integers(0, 4000, (3, *SHAPE)).astype(np.uint16)
+    path = working_folder / "movie.tif"
+    tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "TYX"})
+    save_session(path, pixels)
+    return path
+
+
+def save_session(path: Path, pixels: np.ndarray) -> None:
+    """An image's session with an object in its first two frames, by the small network."""
+    stack = FrameStack.from_array(pixels, axes="TYX")
+    session = new_session(stack)
+    prompts = {
+        (1, stack.index(0)): Prompts.from_points([(30, 40)]),
+        (2, stack.index(1)): Prompts.from_box((5, 10, 60, 60)),
+    }
+    list(segment(session, prompts, Predictor(load_model("small", device="cpu"))))
+    save(session, session_path(path), image_path=path)
+
+
+def test_clicks_and_boxes_are_decoded_as_in_python(
+    browser: Browser, movie: Path, napari_sam: NapariSam, tmp_path: Path
+) -> None:
+    if not BUILT.is_file():
+        pytest.skip("the page is not built: make web")
+    made = napari_sam("page movie.tif.napari-sam --device cpu --out page.html")
+    assert made.code == 0, made.err
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
+    user = PageUser(context.new_page(), SHAPE)
+    user.visit(tmp_path / "page.html")
+    user.wait_until_ready()
+    expect(user.page.locator("#model")).to_have_text("Model: small")
+    user.press("n", "w")
+    user.drag((5, 70), (60, 120))
+    user.wait_for_mask()
+    user.press("PageDown")
+    user.wait_until_ready()
+    user.press("n", "q")
+    user.click(20, 100)
+    user.click(50, 20, button="right")
+    user.press("PageDown")
+    expect(user.page.locator("#model")).to_have_text("Model: pocket")  # not chosen: no objects
+
+    stack = opened(movie)
+    file = SessionFile(unpacked(user.save("session", tmp_path), tmp_path / "saved"))
+    assert {each.model for _, _, each in file.annotations()} == {"small"}
+    labels, expected = file.fill(file.new_labels()), replayed(file, stack, "small").labels
+    ids = np.unique(expected)[1:]
+    assert len(ids) == 4
+    assert [iou(labels == n, expected == n) >= 0.98 for n in ids] == [True] * 4
+    assert user.errors == []
+    context.close()
+
+
+REFUSALS = (
+    Refusal(
+        "a model that is not here",
+        "page movie.tif --model vit_h --out page.html",
+        "With --model pocket",
+    ),
+    Refusal(
+        "another image",
+        "page movie.tif --session other.tif.napari-sam --out page.html",
+        "Give the image it was made with",
+        lambda folder: save_session(folder / "other.tif", np.zeros((2, *SHAPE), np.uint16)),
+    ),
+    Refusal("no image", "page --model small --out page.html", "Give the image"),
+    Refusal(
+        "frames that are not there",
+        "page movie.tif --model small --frames 7 --out page.html",
+        "outside a stack of 3",
+    ),
+    Refusal(
+        "a large frame",
+        "page large.tif --model small --out page.html",
+        "Crop the image",
+        lambda folder: tifffile.imwrite(folder / "large.tif", np.zeros((1100, 64), np.uint8)),
+    ),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
+def test_what_cannot_travel_is_said(case: Refusal, movie: Path, napari_sam: NapariSam) -> None:
+    assert_refused(case, napari_sam, movie.parent)
