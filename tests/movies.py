@@ -24,16 +24,17 @@ class Threshold(nn.Module):
     """A network whose mask is what is bright in and around a mask, in a box, or under clicks."""
 
     merges_clicks = False
-    config = PocketConfig("threshold", input_size=SIZE, mask_size=SIZE)
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = SIZE) -> None:
         super().__init__()
+        self.size = size
+        self.config = PocketConfig("threshold", input_size=size, mask_size=size)
         self.n_encoded = 0
         self.n_together: list[int] = []
 
     def preprocess(self, image: Tensor) -> Tensor:
         h, w = image.shape[-2:]
-        return F.pad(image.float(), (0, SIZE - w, 0, SIZE - h))
+        return F.pad(image.float(), (0, self.size - w, 0, self.size - h))
 
     def encode(
         self, input: Tensor, progress: Callable[[int, int], None] | None = None
@@ -42,7 +43,7 @@ class Threshold(nn.Module):
             if progress is not None:
                 progress(block + 1, 2)
         self.n_encoded += 1
-        return torch.zeros(1, 1, SIZE // 16, SIZE // 16), input
+        return torch.zeros(1, 1, self.size // 16, self.size // 16), input
 
     def decode(self, features: tuple[Tensor, ...], prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         self.n_together.append(prompts.n_objects)
@@ -56,8 +57,9 @@ def _shown(bright: Tensor, prompts: PromptTensors) -> Tensor:
     """Where each prompt says to look, (B, 1, S, S)."""
     if prompts.masks is not None:
         return F.max_pool2d((prompts.masks > 0).float(), 2 * REACH + 1, 1, REACH) > 0
-    rows, columns = torch.arange(SIZE)[:, None], torch.arange(SIZE)[None]
-    shown = torch.zeros(prompts.n_objects, 1, SIZE, SIZE, dtype=torch.bool)
+    size = len(bright)
+    rows, columns = torch.arange(size)[:, None], torch.arange(size)[None]
+    shown = torch.zeros(prompts.n_objects, 1, size, size, dtype=torch.bool)
     pieces = torch.as_tensor(ndimage.label(bright.numpy())[0])
     assert prompts.points is not None
     for nth, place in enumerate(shown[:, 0]):
@@ -70,9 +72,9 @@ def _shown(bright: Tensor, prompts: PromptTensors) -> Tensor:
     return shown
 
 
-def predictor() -> Predictor:
-    """A predictor with a network of its own."""
-    return Predictor(LoadedModel(Threshold(), "threshold", "0", torch.device("cpu"), "fp32"))
+def predictor(size: int = SIZE) -> Predictor:
+    """A predictor with a network of its own, of so many input pixels."""
+    return Predictor(LoadedModel(Threshold(size), "threshold", "0", torch.device("cpu"), "fp32"))
 
 
 def disc(y: float, x: float, radius: float) -> np.ndarray:

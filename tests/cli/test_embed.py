@@ -64,6 +64,15 @@ def test_what_was_embedded_is_found_by_everyone_else(napari_sam: NapariSam, fold
         cache.embed(predictor, as_napari_opens_it, index, refuse)
 
 
+def test_frames_that_are_looked_at_in_parts(napari_sam: NapariSam, folder: Path) -> None:
+    tifffile.imwrite("large.tif", np.zeros((1600, 900), np.uint8))
+    tifffile.imwrite("wide.tif", np.zeros((700, 1500), np.uint8))
+    ended = napari_sam(f"embed large.tif wide.tif {MODEL}")
+    assert ended.code == 3
+    assert re.search(r"large\.tif: A frame of 1600 × 900 pixels .*Embed all frames", ended.err)
+    assert re.search(r"wide\.tif +1 +1 +0 ", ended.out)
+
+
 def test_stopped_it_goes_on_from_there(napari_sam: NapariSam, folder: Path) -> None:
     first = napari_sam(f"embed movie.tif {MODEL} --frames 0-2")
     assert re.search(r"movie\.tif +3 +3 +0 ", first.out)

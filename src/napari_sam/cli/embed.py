@@ -90,6 +90,7 @@ def embed(
     for path in images:
         try:
             stack, _ = read_stack(path, reading)
+            check_size(stack)
             chosen = choose_frames(stack, spans)
             before = sum(done.frames for done in results)
             results.append(embed_image(path, cache, predictor, stack, chosen, before))
@@ -204,6 +205,20 @@ def embed_image(
             progress(n, len(indices), encoded)
     found = len(indices) - encoded
     return Done(str(path), len(indices), encoded, found, round(perf_counter() - start, 3))
+
+
+def check_size(stack: FrameStack) -> None:
+    """Notice that a click would be looked at in a part of a frame, not in all of it."""
+    from napari_sam.engine import FrameError, Prompts, where_to_look, whole
+
+    shape = stack.frame_shape
+    crops = where_to_look(Prompts.from_points([(shape[0] / 2, shape[1] / 2)]), shape)
+    if crops and crops[0] != whole(shape):
+        raise FrameError(
+            f"A frame of {shape[0]} × {shape[1]} pixels is larger than what a network sees at "
+            "once: clicks there look at parts of it, which are embedded as they are seen. Open it "
+            "in napari: Embed all frames embeds the part on screen in every frame."
+        )
 
 
 def check_room(embedded: Embedded, cache: EmbeddingCache, n_frames: int) -> None:

@@ -26,7 +26,6 @@ from .automatic.seeds import Seed as Seed
 from .automatic.seeds import find_seeds as find_seeds
 from .automatic.tiling import choose_tiling as choose_tiling
 from .automatic.tiling import in_tiles as in_tiles
-from .automatic.tiling import is_large as is_large
 from .automatic.tiling import tile_parts as tile_parts
 from .axes import positions_of as positions_of
 from .choices import EncodingChoice as EncodingChoice
@@ -39,6 +38,7 @@ from .classifier import propose_classes as propose_classes
 from .contrast import resize_longest_side as resize_longest_side
 from .crop import Box as Box
 from .crop import Crop as Crop
+from .crop import is_large as is_large
 from .crop import whole as whole
 from .detecting import PROMPTERS as PROMPTERS
 from .detecting import Prompter as Prompter
@@ -140,6 +140,7 @@ from .runs import Runs as Runs
 from .tiles import Tile as Tile
 from .tiles import Tiling as Tiling
 from .tiles import Window as Window
+from .where_to_look import crop_following as crop_following
 from .where_to_look import crop_on_screen as crop_on_screen
 from .where_to_look import crops_beside as crops_beside
 from .where_to_look import look as look

@@ -50,9 +50,9 @@ class Crop(NamedTuple):
         )
 
 
-def is_large(frame_shape: tuple[int, int]) -> bool:
+def is_large(frame_shape: tuple[int, int], input_size: int = LONG_SIDE) -> bool:
     """Whether a frame ``(H, W)`` is larger than the input of a network."""
-    return max(frame_shape) > LONG_SIDE
+    return max(frame_shape) > input_size
 
 
 def whole(frame_shape: tuple[int, int]) -> Crop:

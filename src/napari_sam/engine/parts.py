@@ -95,13 +95,14 @@ class _Window:
         ]
 
 
-def is_blank(stack: FrameStack, index: FrameIndex) -> bool:
+def is_blank(stack: FrameStack, index: FrameIndex, *, sampled: bool = False) -> bool:
     """Whether all pixels of a frame look the same, so that nothing is to be found there.
 
-    Of a large frame that is not asked: objects may be where nobody has looked.
+    Of a large frame only ``sampled`` pixels are asked, and these only if that is enough: objects
+    may be where nobody has looked.
     """
     if is_large(stack.frame_shape_of(index)) and not isinstance(stack, FramePart):
-        return False
+        return sampled and all(low == high for low, high in stack.overall_limits(index))
     shown = stack.frame(index)
     return bool((shown == shown[0, 0]).all())
 

@@ -9,10 +9,10 @@ prompt are tried, the smallest first, and the best answer is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from .crop import FINE_STEPS, LONG_SIDE, Box, Crop, crop_around, is_large
+from .crop import FINE_STEPS, LONG_SIDE, Box, Crop, crop_around, is_large, whole
 from .masks import mask_to_box
 from .prompts import Prompts
 
@@ -67,6 +67,33 @@ def where_to_look(
         sides = _sides_for(frame_shape, diameter, seen)
     crops = [_crop_at(box, side, frame_shape, seen) for side in sides]
     return tuple(dict.fromkeys(crops))
+
+
+def crop_following(
+    box: Box, room: float, frame_shape: tuple[int, int], known: Iterable[Crop] = ()
+) -> Crop | None:
+    """The crop to look for an object in that was last seen in a box; ``None``: the whole frame.
+
+    Parameters
+    ----------
+    box
+        ``(y0, x0, y1, x1)`` around the object, in frame pixels.
+    room
+        Pixels around the box that are to be seen as well: how far the object may have moved.
+    known
+        Crops that are taken before others, in this order: those of objects nearby, and where this
+        one was found last. One that shows the object smaller, or more than twice as large, is not.
+    """
+    if not is_large(frame_shape):
+        return None
+    y0, x0, y1, x1 = box
+    side = _side_for(max(y1 - y0, x1 - x0))
+    wide = (y0 - room, x0 - room, y1 + room, x1 + room)
+    for crop in known:
+        if side / 2 <= crop.long_side <= side and crop.holds(wide, frame_shape):
+            return crop
+    crop = crop_around(wide, side, frame_shape, FINE_STEPS)
+    return None if crop == whole(frame_shape) else crop
 
 
 def crop_on_screen(

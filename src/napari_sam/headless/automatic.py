@@ -140,7 +140,8 @@ def place_found(
         found: list[FoundObject] = []
         if not is_blank(stack, frame):
             annotated = read_frame(session.labels, frame)
-            in_tiles = is_large(predictor, stack, frame)  # of which each is encoded in its turn
+            input_size = predictor.model.network.config.input_size
+            in_tiles = is_large(stack.frame_shape_of(frame), input_size)  # each encoded in its turn
             if not in_tiles:
                 cache.embed(predictor, stack, frame)  # with as many threads as there are
             alone = not in_tiles and isinstance(predictor.model.network, Pocket)

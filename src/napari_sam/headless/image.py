@@ -22,9 +22,9 @@ from napari_sam.engine import (
     PromptError,
     Prompts,
     PromptSet,
+    is_blank,
     positions_of,
 )
-from napari_sam.engine.crop import is_large
 from napari_sam.engine.predictor import Progress
 from napari_sam.session import Key, Region, Session, classes, decode
 from napari_sam.stacks import decode_prompts
@@ -103,21 +103,13 @@ def new_session(stack: FrameStack, highest_id: int = 0) -> Session:
 def blank_notices(stack: FrameStack, frames: Iterable[FrameIndex]) -> Iterator[str]:
     """A sentence about each of these frames in which there is nothing to see."""
     for frame in dict.fromkeys(frames):
-        if _is_blank(stack, frame):
+        if is_blank(stack, frame, sampled=True):
             at = ",".join(str(position) for position in frame if position is not None)
             yield (
                 f"There is nothing to see in {f'frame {at}' if at else 'this image'}: all pixels "
                 "have one value, or none (NaN). A mask would mean nothing. Is it the right frame, "
                 "the right channel?"
             )
-
-
-def _is_blank(stack: FrameStack, frame: FrameIndex) -> bool:
-    """Whether all pixels have one value; of a large frame, those that are sampled."""
-    if is_large(stack.frame_shape_of(frame)):
-        return all(low == high for low, high in stack.overall_limits(frame))
-    shown = stack.frame(frame)
-    return bool((shown == shown[0, 0]).all())
 
 
 def segment(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import Crop, FrameIndex, FrameStack, Prompts, look, whole
-from napari_sam.engine.crop import is_large
+from napari_sam.engine import Crop, FrameIndex, FrameStack, Prompts, is_large, look, whole
 
 if TYPE_CHECKING:
     from napari_sam.engine import CachedEmbedding, FoundObject, Prediction, Predictor

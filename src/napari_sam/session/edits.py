@@ -67,6 +67,10 @@ class Region:
         """Number of pixels."""
         return int(self.pixels.sum())
 
+    def moved(self, dy: int, dx: int) -> Region:
+        """The same pixels elsewhere, also outside of the frame."""
+        return replace(self, top=self.top + dy, left=self.left + dx) if self else self
+
     def within(self, window: Window) -> NDArray[np.bool_]:
         """The region seen through a window that holds it all, ``(y1 - y0, x1 - x0)`` bool."""
         seen = np.zeros((window[2] - window[0], window[3] - window[1]), bool)

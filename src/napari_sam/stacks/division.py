@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -114,6 +113,6 @@ def _is_sister(mask: NDArray[np.bool_], parting: Parting, taken: NDArray[np.bool
 def _was_there(sister: Region, mother: Region, before: Picture, after: Picture) -> bool:
     """Whether the last frame shows it beside the mother already: then it is a neighbour."""
     back = follow(sister, after, before)
-    then = replace(sister, top=sister.top + round(back.y), left=sister.left + round(back.x))
+    then = sister.moved(round(back.y), round(back.x))
     beside = then.common(mother).area < sister.area / 2
     return beside and back.similarity >= KNOWN

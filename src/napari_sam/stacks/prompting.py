@@ -8,8 +8,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from napari_sam.engine import FrameStack, Prompts, PromptSet, look, where_to_look
-from napari_sam.engine.crop import is_large
+from napari_sam.engine import FrameStack, Prompts, PromptSet, is_large, look, where_to_look
 from napari_sam.session import Answer, Request, drawings_of
 from napari_sam.session.annotation import answered
 

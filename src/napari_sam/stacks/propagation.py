@@ -7,16 +7,17 @@ Nothing here touches a session or its labels: :func:`plan` reads all that :func:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.engine import FrameIndex, FrameStack
+from napari_sam.engine import Crop, FrameIndex, FrameStack
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Predictor
@@ -25,16 +26,16 @@ from napari_sam.session import Propagated
 from napari_sam.session.edits import Region
 
 from .motion import Picture
-from .options import Through
 from .planning import Leg, Plan, Reference
 from .step import Rules, step
 from .track import Before, Scene, Track
+from .views import View, choose_views, crop_of
 
 Progress: TypeAlias = Callable[[int, int], None]
-Pictures: TypeAlias = Callable[[FrameIndex, NDArray[np.uint8]], Picture]
 
 PARTS = 100  # progress is reported in hundredths of a frame
 RULES = Rules()
+MOST_HELD = 4  # views of the last frame whose embeddings are at hand, whatever the cache holds
 AGREEING = 0.3  # IoU from which masks that come from both sides are taken for one object
 
 
@@ -49,7 +50,8 @@ def propagate(
 ) -> Iterator[Propagated]:
     """Propagate objects from frame to frame, all objects of a frame together.
 
-    Close the generator to stop; what was yielded stays valid. Two embeddings are held at a time
+    In a frame larger than the network's input, objects are looked for in crops that go along with
+    them. Close the generator to stop; what was yielded stays valid. A few embeddings are held
     beside the cache's own, and the masks of one frame, or of all between two annotated frames.
 
     Parameters
@@ -71,17 +73,28 @@ class _Report:
 
     def __init__(self, progress: Progress | None, done: int, total: int) -> None:
         self.progress, self.done, self.total = progress, done, total
+        self.nth, self.n_views = 0, 1
+
+    def begin(self, nth: int, n_views: int) -> None:
+        """The next of the views of a frame is looked at."""
+        self.nth, self.n_views = nth, n_views
 
     def within(self, blocks: int, n_blocks: int) -> None:
-        """So many of a frame's blocks are encoded."""
+        """So many blocks of a view are encoded."""
         if self.progress is not None:
-            part = PARTS * blocks // max(n_blocks, 1)
+            n_blocks = max(n_blocks, 1)
+            part = PARTS * (self.nth * n_blocks + blocks) // (self.n_views * n_blocks)
             self.progress(PARTS * self.done + part, PARTS * self.total)
+
+    def waiting(self, *_: int) -> None:
+        """Nothing new is done yet."""
+        self.within(0, 1)
 
     def next(self) -> None:
         """A frame is done."""
+        self.begin(0, 1)
         self.done += 1
-        self.within(0, 1)
+        self.waiting()
 
 
 class _Walker:
@@ -97,47 +110,77 @@ class _Walker:
     ) -> None:
         self.stack, self.predictor, self.cache = stack, predictor, cache
         self.rules, self.report = rules, report
+        self._seen: dict[tuple[FrameIndex, Crop | None], Picture] = {}  # the one last read
 
     def walk(self, leg: Leg) -> Iterator[list[Propagated]]:
         """All objects of a frame, frame after frame."""
         shape = self.stack.frame_shape_of(leg.frames[0])
-        picture = partial(self._picture, shape, leg.through)
-        first = picture(leg.frames[0], self.stack.frame(leg.frames[0]))
-        tracks = [self._track(leg, i, first, picture) for i in leg.seeds]
-        before = Before(first)
-        for frame in leg.frames[1:]:
+        tracks = [self._track(leg, object_id) for object_id in leg.seeds]
+        views: list[View] = []
+        held: dict[Crop | None, Before] = {}
+        for last, frame in pairwise(leg.frames):
             tracks = [track for track in tracks if leg.until.get(track.object_id) != frame]
             if not tracks:
                 return
-            cached = self.cache.embed(self.predictor, self.stack, frame, self.report.within)
-            scene = Scene(frame, picture(frame, cached.picture), cached.embedding)
-            pausing = self.predictor.pausing(partial(self.report.within, 1, 1))
-            results = list(step(tracks, before, scene, pausing, self.rules))
+            views = choose_views(tracks, shape, [view.crop for view in views])
+            known, held = held, {}
+            results: list[tuple[Propagated, Track | None]] = []
+            for nth, view in enumerate(views):
+                self.report.begin(nth, len(views))
+                before = known.get(view.crop) or self._before(leg, last, view.crop)
+                scene = self._scene(leg, frame, view.crop, self.report.within)
+                pausing = self.predictor.pausing(partial(self.report.within, 1, 1))
+                results += view.outside(step(view.inside, before, scene, pausing, self.rules))
+                if nth < MOST_HELD:
+                    held[view.crop] = Before(scene.picture, scene.embedding)
             self.report.next()
-            yield [propagated for propagated, _ in results]
+            there = [propagated for propagated, _ in results]
+            yield there if len(views) < 2 else _apart(there, shape)
             tracks = [track for _, track in results if track is not None]
-            before = Before(scene.picture, scene.embedding)
 
-    def _track(self, leg: Leg, object_id: int, first: Picture, picture: Pictures) -> Track:
+    def _track(self, leg: Leg, object_id: int) -> Track:
         """An object as it starts, along depth with what it is compared with."""
         frame, region = leg.frames[0], leg.seeds[object_id]
         if leg.through == "time":
             return Track.in_time(object_id, region, frame)
         known, reference = leg.references.get(object_id, Reference(frame, region))
-        seen = first if known == frame else picture(known, self.stack.frame(known))
-        return Track.in_depth(object_id, region, frame, reference, seen)
+        crop = crop_of(reference, self.stack.frame_shape_of(known))
+        top, left = (0, 0) if crop is None else crop[:2]
+        here, there = (each.moved(-top, -left) for each in (region, reference))
+        picture = self._unembedded(leg, known, crop)
+        return Track.in_depth(object_id, here, frame, there, picture).moved(top, left)
+
+    def _before(self, leg: Leg, frame: FrameIndex, crop: Crop | None) -> Before:
+        """A frame that objects come from, where it was not looked at in this crop."""
+        if frame == leg.frames[0]:
+            return Before(self._unembedded(leg, frame, crop))
+        scene = self._scene(leg, frame, crop, self.report.waiting)
+        return Before(scene.picture, scene.embedding)
+
+    def _scene(self, leg: Leg, frame: FrameIndex, crop: Crop | None, progress: Progress) -> Scene:
+        """A frame to look in, or a crop of it."""
+        cached = self.cache.embed(self.predictor, self.stack, frame, progress, crop)
+        picture = self._picture(leg, frame, crop, cached.picture)
+        return Scene(frame, picture, cached.embedding)
+
+    def _unembedded(self, leg: Leg, frame: FrameIndex, crop: Crop | None) -> Picture:
+        """A frame, or a crop of it, that objects are known in."""
+        if (frame, crop) not in self._seen:
+            stack = self.stack
+            pixels = stack.frame(frame) if crop is None else stack.crop(frame, crop)
+            self._seen = {(frame, crop): self._picture(leg, frame, crop, pixels)}
+        return self._seen[frame, crop]
 
     def _picture(
-        self,
-        shape: tuple[int, int],
-        through: Through,
-        frame: FrameIndex,
-        pixels: NDArray[np.uint8],
+        self, leg: Leg, frame: FrameIndex, crop: Crop | None, pixels: NDArray[np.uint8]
     ) -> Picture:
-        """A frame in small; along depth in grey values that are the same in all slices."""
-        if through == "time":
+        """Pixels in small; along depth in grey values that are the same in all slices."""
+        shape = self.stack.frame_shape_of(frame) if crop is None else crop.shape
+        if leg.through == "time":
             return Picture(pixels, shape)
-        return Picture(pixels, shape, self.stack.limits(frame))
+        stack = self.stack
+        limits = stack.limits(frame) if crop is None else stack.overall_limits(frame)
+        return Picture(pixels, shape, limits)
 
     def fill(self, leg: Leg) -> Iterator[list[Propagated]]:
         """The frames between both ends of a leg, last frame first, from what comes from either."""
@@ -168,15 +211,20 @@ def _meet(
     nearness
         Of the last frame, 0 to 1.
     """
-    blended = [_blend(ahead, back, nearness) for ahead, back in met]
-    free = np.ones(frame_shape, bool)
-    merged = []
-    for propagated in sorted(filter(None, blended), key=lambda c: -c.score):
+    blended = (_blend(ahead, back, nearness) for ahead, back in met)
+    return _apart(filter(None, blended), frame_shape)
+
+
+def _apart(there: Iterable[Propagated], frame_shape: tuple[int, int]) -> list[Propagated]:
+    """The objects of a frame, best first, each without the pixels of those before."""
+    taken = np.zeros(frame_shape, bool)  # of a large frame only what is touched takes memory
+    apart = []
+    for propagated in sorted(there, key=lambda c: -c.score):
         y0, x0, y1, x1 = propagated.mask.window
-        own = propagated.mask.pixels & free[y0:y1, x0:x1]
-        free[y0:y1, x0:x1] &= ~own
-        merged.append(replace(propagated, mask=Region.from_mask(own, y0, x0)))
-    return merged
+        own = propagated.mask.pixels & ~taken[y0:y1, x0:x1]
+        taken[y0:y1, x0:x1] |= own
+        apart.append(replace(propagated, mask=Region.from_mask(own, y0, x0)))
+    return apart
 
 
 def _blend(ahead: Propagated | None, back: Propagated | None, nearness: float) -> Propagated | None:

@@ -115,10 +115,8 @@ def _move(track: Track, before: Picture, scene: Scene, drifted: tuple[float, flo
     region = shifted(track.region, *shift, (height, width))
     at_border = reaches_border(region, (height, width))
     inside = region.area / track.region.area
-    still, home = (
-        shifted(place, round(drifted[0]), round(drifted[1]), (height, width))
-        for place in (track.region, track.home)
-    )
+    drifts = round(drifted[0]), round(drifted[1])
+    still, home = shifted(track.region, *drifts, (height, width)), track.home.moved(*drifts)
     known = drifted if stays else None
     return Moved(track, region, still, home, velocity, inside, at_border, known)
 

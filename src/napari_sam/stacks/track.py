@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -83,6 +83,10 @@ class Track:
             appearance=Appearance.of(reference, picture),
             home=Region(y0, x0, home),
         )
+
+    def moved(self, dy: int, dx: int) -> Track:
+        """The same in a frame whose first pixel is elsewhere."""
+        return replace(self, region=self.region.moved(dy, dx), home=self.home.moved(dy, dx))
 
     def usual_after(self, region: Region) -> float:
         """How large the object has usually been, once it was found in the next frame."""

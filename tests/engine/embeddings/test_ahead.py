@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from napari_sam.engine import (
     Cancelled,
+    Crop,
     EmbeddingCache,
     EmbeddingStore,
     FrameIndex,
@@ -180,6 +181,19 @@ def test_only_the_frames_asked_for(predictor, store) -> None:
     results = list(embed_all(EmbeddingCache(store=store), predictor, stack, indices))
     assert [result.index for result in results] == indices
     assert len(store) == 2
+
+
+def test_the_same_crop_of_all_frames(predictor, store) -> None:
+    stack, crop = new_stack(2), Crop(4, 5, 14, 15)
+    assert all(each.encoded for each in embed_all(EmbeddingCache(store=store), predictor, stack))
+    cache = EmbeddingCache(store=store)
+    assert [each.encoded for each in embed_all(cache, predictor, stack, crop=crop)] == [True] * 2
+    assert [each.encoded for each in embed_all(cache, predictor, stack, crop=crop)] == [False] * 2
+    assert len(store) == 4
+    assert cache.embed(predictor, stack, (1, None, None), crop=crop).embedding.frame_shape == (
+        10,
+        10,
+    )
 
 
 def test_without_a_store_memory_is_what_there_is(predictor) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from checkpoints import SMALL
 from napari_sam.engine import (
+    Crop,
     EmbeddingCache,
     EmbeddingStore,
     FrameIndex,
@@ -189,6 +190,15 @@ def test_all_frames_from_the_shown_one_on(ahead: Ahead, predictor: Predictor) ->
     assert ahead.panel.text.text() == f"All {N_FRAMES} frames are embedded."
     assert ahead.panel.embed.isEnabled()
     assert ahead.errors == []
+
+
+def test_the_part_on_screen_of_large_frames(ahead: Ahead, predictor: Predictor) -> None:
+    ahead.controller.embed_all(predictor, ahead.stack, at(0), Crop(2, 3, 12, 13))
+    ahead.settle()
+    assert ahead.panel.text.text() == f"Embedded: the part on screen of {N_FRAMES} frames."
+    assert len(ahead.cache.store) == N_FRAMES
+    ahead.cache.embed(predictor, ahead.stack, at(4), crop=Crop(2, 3, 12, 13))
+    assert len(ahead.cache.store) == N_FRAMES, "it was there"
 
 
 def test_too_little_room_is_said_before_the_night(ahead: Ahead, predictor: Predictor) -> None:

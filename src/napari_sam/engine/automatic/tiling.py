@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from napari_sam.engine.crop import is_large
 from napari_sam.engine.embeddings.cache import EmbeddingCache
 from napari_sam.engine.frames import FrameIndex, FrameStack
 from napari_sam.engine.parts import FramePart, is_blank
@@ -47,10 +48,10 @@ def choose_tiling(
     so large that the network knows them in the whole frame made smaller, or if the grid has crops
     of its own.
     """
-    if not is_large(predictor, stack, frame) or options.grid.crop_n_layers:
-        return None
     frame_shape = stack.frame_shape_of(frame)
     input_size = predictor.model.network.config.input_size
+    if not is_large(frame_shape, input_size) or options.grid.crop_n_layers:
+        return None
     cell_size = options.cell_size or find_cell_size(predictor, stack, frame, options, cache)
     if cell_size is None:
         return None
@@ -96,11 +97,6 @@ def in_tiles(options: Options) -> Options:
     """The options for what is proposed in a tile: all of it, so that a part of the frame has the
     same objects as the whole."""
     return replace(options, within=None)
-
-
-def is_large(predictor: Predictor, stack: FrameStack, frame: FrameIndex) -> bool:
-    """Whether a frame is larger than the input of the network."""
-    return max(stack.frame_shape_of(frame)) > predictor.model.network.config.input_size
 
 
 def window_around(outline: Outline, frame_shape: tuple[int, int]) -> Window:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from napari_sam.engine.crop import Crop
 from napari_sam.engine.frames import FrameIndex, FrameStack
 
 from .cache import EmbeddingCache
@@ -70,8 +71,9 @@ def embed_all(
     stack: FrameStack,
     indices: Iterable[FrameIndex] | None = None,
     progress: Progress | None = None,
+    crop: Crop | None = None,
 ) -> Iterator[Embedded]:
-    """Embed many frames and keep them on disk, one result a frame.
+    """Embed many frames, or the same crop of all, and keep them on disk, one result a frame.
 
     Frames that are embedded already are skipped, so that a stopped run resumes.
 
@@ -86,7 +88,7 @@ def embed_all(
         the encoder: no more than that frame is lost.
     """
     for index in stack.indices() if indices is None else indices:
-        encoded, nbytes = cache.keep(predictor, stack, index, progress)
+        encoded, nbytes = cache.keep(predictor, stack, index, progress, crop)
         yield Embedded(index, encoded, nbytes)
 
 

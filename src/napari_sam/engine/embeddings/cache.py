@@ -110,7 +110,7 @@ class EmbeddingCache:
         Only frames and crops never seen, or to be encoded, are read. What ``progress`` raises stops
         the encoder and stores nothing.
         """
-        place = _Place(index, None if crop == whole(stack.frame_shape_of(index)) else crop)
+        place = self._place(stack, index, crop)
         key, frame = self._key(predictor, stack, place)
         if key not in self._entries:
             found = None if self.store is None else self.store.get(key)
@@ -128,17 +128,19 @@ class EmbeddingCache:
         stack: FrameStack,
         index: FrameIndex,
         progress: Progress | None = None,
+        crop: Crop | None = None,
     ) -> tuple[bool, int]:
-        """Have a frame's embedding on disk, however fast it is made; memory is left as it is.
+        """Have the embedding of a frame, or of a crop of it, on disk, however fast it is made.
 
-        What is there is not read. Without a disk that can be written to it goes into memory.
+        Memory is left as it is, and what is there is not read. Without a disk that can be written
+        to it goes into memory.
 
         Returns
         -------
         encoded, nbytes
             Whether it was not there yet, and how many bytes it takes on disk now.
         """
-        place = _Place(index)
+        place = self._place(stack, index, crop)
         key, frame = self._key(predictor, stack, place)
         if self.store is not None and key in self.store:
             return False, self.store.size(key)
@@ -152,6 +154,11 @@ class EmbeddingCache:
             self._use(key)
             return encoded, 0
         return encoded, self.store.size(key)
+
+    @staticmethod
+    def _place(stack: FrameStack, index: FrameIndex, crop: Crop | None) -> _Place:
+        """A crop that is all of a frame is that frame."""
+        return _Place(index, None if crop == whole(stack.frame_shape_of(index)) else crop)
 
     def clear(self) -> None:
         """Forget every embedding in memory."""

@@ -113,10 +113,12 @@ class Answering(Controller):
         self._worker.submit(job)
 
     def embed_all(self) -> None:
-        """Embed all frames of the image."""
-        if self._bridge is not None and self.predictor is not None:
-            session = self._bridge.session
-            self._ahead.embed_all(self.predictor, session.stack, self._bridge.frame)
+        """Embed all frames of the image, of large ones the part on screen."""
+        bridge = self._bridge
+        if bridge is not None and self.predictor is not None:
+            bridge.look_at_screen()
+            stack, crop = bridge.session.stack, bridge.crop_on_screen
+            self._ahead.embed_all(self.predictor, stack, bridge.frame, crop)
 
     def _on_embedded(
         self, predictor: Predictor, stack: FrameStack, frame: FrameIndex, cached: CachedEmbedding

@@ -127,18 +127,30 @@ class EmbeddingAhead:
         log.info("frame %s could not be embedded ahead: %s", place.frame, error)
         self._on_embedded(predictor, stack, place, None)
 
-    def embed_all(self, predictor: Predictor, stack: FrameStack, shown: FrameIndex | None) -> None:
-        """Embed all frames, from the shown one on; those on disk already are skipped."""
+    def embed_all(
+        self,
+        predictor: Predictor,
+        stack: FrameStack,
+        shown: FrameIndex | None,
+        crop: Crop | None = None,
+    ) -> None:
+        """Embed all frames, from the shown one on; those on disk already are skipped.
+
+        Of large frames it is the crop on screen, where the next clicks and objects will be.
+        """
         indices = list(stack.indices())
         at = indices.index(shown) if shown in indices else 0
         pending = indices[at:] + indices[:at]
         n = len(pending)
+        what = f"{n} frames" if crop is None else f"the part on screen of {n} frames"
         self._marks = deque([(perf_counter(), 0)])
-        self._panel.show_busy(f"Embedding {n} frames …", 0, 100 * n)
+        self._panel.show_busy(f"Embedding {what} …", 0, 100 * n)
         job = Job(
             ALL,
-            partial(_embed_all, self._cache, predictor, stack, pending, n),
-            done=lambda _: self._show_end(f"All {n} frames are embedded."),
+            partial(_embed_all, self._cache, predictor, stack, pending, crop),
+            done=lambda _: self._show_end(
+                f"All {n} frames are embedded." if crop is None else f"Embedded: {what}."
+            ),
             failed=self._on_failed,
             progress=self._show_progress,
             priority=BULK,
@@ -214,24 +226,26 @@ def _embed_all(
     predictor: Predictor,
     stack: FrameStack,
     pending: list[FrameIndex],
-    total: int,
+    crop: Crop | None,
     report: Report,
 ) -> None:
     """Embed all frames, unless the first one shows that there is too little room for them."""
+
+    total = len(pending)
 
     def report_first(done: int, of_one: int) -> None:
         report(done, 100 * total)
 
     first = pending[0]
-    tasks.embed_all(cache, predictor, stack, [first], 1, report_first)
-    _, nbytes = cache.keep(predictor, stack, first)
+    tasks.embed_all(cache, predictor, stack, [first], 1, report_first, crop)
+    _, nbytes = cache.keep(predictor, stack, first, crop=crop)
     if cache.store is not None and nbytes * total > cache.store.capacity:
         raise SamError(
             f"{total} frames take about {readable_size(nbytes * total)}, but {cache.store.folder} "
             f"may hold {readable_size(cache.store.capacity)}. Clear the embeddings of other "
             "images, free some space, or raise the limit under Preferences."
         )
-    tasks.embed_all(cache, predictor, stack, pending, total, report)
+    tasks.embed_all(cache, predictor, stack, pending, total, report, crop)
 
 
 def _clear(cache: EmbeddingCache, report: Report) -> Sizes:

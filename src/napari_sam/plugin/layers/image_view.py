@@ -8,8 +8,7 @@ import numpy as np
 from napari.components import Camera, ViewerModel
 from napari.layers import Image
 
-from napari_sam.engine import Crop, FrameIndex, crop_on_screen, crops_beside
-from napari_sam.engine.crop import is_large
+from napari_sam.engine import Crop, FrameIndex, crop_on_screen, crops_beside, is_large
 from napari_sam.session import Region, Session
 
 from .view import box_on_screen, go_to_frame, point_in_frame, shown_frame

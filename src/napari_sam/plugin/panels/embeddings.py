@@ -18,7 +18,10 @@ class EmbeddingPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.embed = QPushButton("Embed all frames")
-        self.embed.setToolTip("Encode every frame now, so that each click is answered at once")
+        self.embed.setToolTip(
+            "Encode every frame now, so that each click is answered at once. Of frames of more "
+            "than 1024 pixels: the part on screen"
+        )
         self.embed.clicked.connect(self.embed_clicked)
         self.cancel = QPushButton("Stop")
         self.cancel.setToolTip("Finished frames are kept; start again to resume")

@@ -16,6 +16,7 @@ from napari_sam.engine import (
     FrameIndex,
     FrameStack,
     decide,
+    is_large,
 )
 from napari_sam.session import Claim, free_regions, read_frame
 
@@ -72,7 +73,7 @@ def find(
 
     With examples chosen: what may be like them. The options are those for it.
     """
-    from napari_sam.engine import is_large, propose  # torch, and the window opens without it
+    from napari_sam.engine import propose  # torch, and the window opens without it
 
     report = encoding(report)
     examples = None if chosen is None else chosen.read(cache, predictor)
@@ -85,7 +86,7 @@ def find(
             report(100 * n, 100 * len(frames))
 
         progress(0, 1)
-        if not is_large(predictor, stack, frame):
+        if not is_large(stack.frame_shape_of(frame), predictor.model.network.config.input_size):
             cache.embed(predictor, stack, frame, encoding_on)  # what is more urgent is done between
         if examples is not None and chosen is not None and isinstance(options, AlikeOptions):
             annotated = read_frame(chosen.labels, frame)

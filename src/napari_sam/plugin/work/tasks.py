@@ -73,8 +73,9 @@ def embed_all(
     pending: list[FrameIndex],
     total: int,
     report: Report,
+    crop: Crop | None = None,
 ) -> None:
-    """Embed many frames and keep them on disk.
+    """Embed many frames, or the same crop of all, and keep them on disk.
 
     Finished frames leave ``pending``, so that a new run resumes there. It
     reports in hundredths of a frame, of ``total`` frames.
@@ -84,7 +85,7 @@ def embed_all(
     def progress(block: int, n_blocks: int) -> None:
         report(100 * (total - len(pending)) + 100 * block // n_blocks, 100 * total)
 
-    for done in embed_frames(cache, predictor, stack, tuple(pending), progress):
+    for done in embed_frames(cache, predictor, stack, tuple(pending), progress, crop):
         pending.remove(done.index)
         progress(0, 1)
 
