@@ -18,6 +18,9 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
+# Compiled once: tests start many processes, and pytest compiles all of napari in its own way
+unexport PYTHONDONTWRITEBYTECODE
+
 DATA    ?= ../shared/data
 MINUTES ?= 170
 WORKERS ?= 2

@@ -19,7 +19,7 @@ def test_a_batch_and_its_report(napari_sam: NapariSam, working_folder: Path) -> 
     assert "3 done, 0 done before, 0 left out" in ended.out
     page = working_folder.joinpath("results/report/index.html").read_text("utf-8")
     assert page.count("<figure>") == 3
-    assert "All 3 images are through." in page
+    assert "All 3 images are done." in page
     table = working_folder.joinpath("results/report/images.csv").read_text("utf-8")
     rows = list(csv.DictReader(table.splitlines()))
     assert [row["status"] for row in rows] == ["done"] * 3

@@ -49,7 +49,7 @@ def open_window(make_napari_viewer, qtbot, monkeypatch) -> Callable[..., Patient
             model = LoadedModel(network, "scripted", "sha256:1", torch.device("cpu"), "fp32")
             monkeypatch.setattr("napari_sam.engine.load_model", lambda _: model)
         viewer = make_napari_viewer(show=True)
-        viewer.window._qt_window.resize(1500, 950)
+        viewer.window._qt_window.resize(1000, 750)
         if isinstance(data, Path):
             viewer.open(str(data))
         else:

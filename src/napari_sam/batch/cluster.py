@@ -236,7 +236,7 @@ def _check_workers(client: Client, recipe: Recipe) -> None:
             )
         if model != wanted:
             raise SamError(
-                f"The worker {worker} has not the model {recipe.model.model} of this computer: "
+                f"The worker {worker} lacks the model {recipe.model.model} of this computer: "
                 f"{model}. Let NAPARI_SAM_MODELS be one folder that both reach."
             )
 

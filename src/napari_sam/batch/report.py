@@ -84,8 +84,8 @@ def _row(each: Outcome) -> tuple[object, ...]:
 def _lead(good: Sequence[Outcome], failed: Sequence[Outcome]) -> str:
     n = len(good) + len(failed)
     if not failed:
-        return "One image is through." if n == 1 else f"All {n:,} images are through."
-    return f"{len(good):,} of {n:,} images are through. {len(failed):,} could not be used: see why."
+        return "One image is done." if n == 1 else f"All {n:,} images are done."
+    return f"{len(good):,} of {n:,} images are done. {len(failed):,} could not be used: see why."
 
 
 def _figures(outcomes: Sequence[Outcome], seconds: float) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _sheet(good: Sequence[Outcome]) -> str:
         return ""
     return (
         "<h2>Contact sheet</h2>"
-        '<p class="soft">With the fewest objects, with as many as most, and with the most.</p>'
+        '<p class="soft">The images with the fewest, a median number of, and the most objects.</p>'
         f'<div class="sheet">{"".join(figures)}</div>'
     )
 

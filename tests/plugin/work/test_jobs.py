@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_sam.plugin.work.jobs import BULK, CLICK, EMBED, PREFETCH, PREVIEW, Job, Worker
 
@@ -117,6 +118,36 @@ def test_progress_arrives_in_the_gui_thread_unharmed(worker, qtbot) -> None:
     )
     qtbot.waitUntil(lambda: bool(reports))
     assert reports == [(size, size)]
+
+
+def test_of_a_flood_of_reports_few_arrive_the_last_among_them(worker, qtbot) -> None:
+    reports, heard = [], []
+
+    def flood(report) -> None:
+        for done in range(10_001):
+            report(done, 10_000)
+
+    worker.submit(
+        Job("flood", flood, heard.append, heard.append, lambda *report: reports.append(report))
+    )
+    qtbot.waitUntil(lambda: bool(heard))
+    assert reports[0] == (0, 10_000)
+    assert reports[-1] == (10_000, 10_000)
+    assert len(reports) < 1000
+
+
+def test_what_is_not_delivered_is_waited_for(worker, qtbot) -> None:
+    heard = []
+    ended = threading.Event()
+    worker._ended.connect(lambda *_: ended.set(), Qt.ConnectionType.DirectConnection)
+    submit(worker, heard, "click", "answer")
+    assert ended.wait(20)
+    assert not heard, "no event has been handled yet"
+    assert worker.is_waited_for
+    assert not worker.idle
+    qtbot.waitUntil(lambda: worker.idle)
+    assert heard == ["answer"]
+    assert not worker.is_waited_for
 
 
 def test_after_shutdown_nothing_is_heard(worker, occupied, qtbot) -> None:

@@ -29,7 +29,7 @@ EXAMPLES = (
     "“Many images” of the documentation shows; or choose Find: everything."
 )
 LEFT_OUT = "Not in the recipe: {}."
-ENDED = {0: "All images are through.", 3: "Some images could not be used: see the report."}
+ENDED = {0: "All images are done.", 3: "Some images could not be used: see the report."}
 
 
 class Recipes(Controller):

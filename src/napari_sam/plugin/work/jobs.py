@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Any
 from weakref import ref
 
@@ -21,6 +23,7 @@ Report = Callable[[int, int], None]
 
 CLICK, PREVIEW, EMBED, PREFETCH, BULK = range(5)  # what waits behind what
 UNASKED = PREFETCH  # from here on a job makes way even while it runs
+BETWEEN_REPORTS_S = 0.1  # each repaints a window, which takes it some 30 ms
 LAST_BLOCK_S = 20.0  # at the end of the process, for the block that a thread is in
 
 
@@ -46,6 +49,7 @@ class Job:
     )
     each: Callable[[Any], None] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    reported_at: float = -inf  # of the clock that only goes forward
 
 
 class Worker(QObject):
@@ -76,6 +80,7 @@ class Worker(QObject):
         self._condition = threading.Condition()
         self._waiting: dict[Hashable, Job] = {}
         self._running: list[Job] = []  # the last one is at work, those before made way for it
+        self._undelivered: list[Job] = []  # ended, and their outcome is on its way
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -116,16 +121,16 @@ class Worker(QObject):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs and nothing waits."""
+        """Whether nothing runs, nothing waits, and everything is delivered."""
         with self._condition:
-            return not self._waiting and not self._running
+            return not (self._waiting or self._running or self._undelivered)
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether anything runs or waits that the user waits for."""
+        """Whether an answer to a click, or the embedding of what is shown, is still to come."""
         with self._condition:
-            jobs = (*self._waiting.values(), *self._running)
-            return any(job.priority < UNASKED for job in jobs)
+            jobs = (*self._waiting.values(), *self._running, *self._undelivered)
+            return any(job.priority in (CLICK, EMBED) for job in jobs)
 
     @property
     def alive(self) -> bool:
@@ -146,6 +151,8 @@ class Worker(QObject):
             job.each(item)
 
     def _deliver(self, job: Job, outcome: Any) -> None:
+        with self._condition:
+            self._undelivered.remove(job)
         if self._stopped or isinstance(outcome, Cancelled):
             return
         if isinstance(outcome, Exception):
@@ -166,6 +173,7 @@ class Worker(QObject):
         with self._condition:
             self._running.pop()
             if not self._stopped:
+                self._undelivered.append(job)
                 self._ended.emit(job, outcome)
 
     def _outcome(self, job: Job) -> Any:
@@ -194,6 +202,10 @@ class Worker(QObject):
 
     def _report(self, job: Job, done: int, total: int) -> None:
         self._make_way(job)
+        now = monotonic()
+        if done < total and now - job.reported_at < BETWEEN_REPORTS_S:
+            return
+        job.reported_at = now
         with self._condition:
             if not self._stopped:
                 self._reported.emit(job, done, total)
