@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
+from file_server import FolderServer, serving_folder
 from napari_sam.batch import find_images, parse_recipe
 from napari_sam.engine import SamError
 
@@ -87,3 +88,19 @@ def test_no_image_has_its_prompts(tmp_path: Path) -> None:
     make(tmp_path, "1.tif")
     with pytest.raises(SamError, match=r"prompts\.table: there is no file .*1\.csv"):
         images_of(tmp_path, "*.tif", automatic=None, prompts={"table": "{folder}/{stem}.csv"})
+
+
+def test_images_at_addresses(tmp_path: Path) -> None:
+    make_plate(tmp_path / "plate.zarr")
+    with serving_folder(FolderServer(tmp_path)) as server:
+        listed = f"image,companion\n{server.url}/b.zarr,{server.url}/c.zarr\n"
+        tmp_path.joinpath("images.csv").write_text(listed)
+        given = [f"{server.url}/plate.zarr", "images.csv"]
+        recipe = parse_recipe({"images": given, "automatic": {}, "out": "results"}).within(tmp_path)
+        found = find_images(recipe)
+    assert [(each.image, each.series) for each in found] == [
+        *((given[0], field) for field in ("A/1/0", "A/1/1", "B/2/0")),
+        (f"{server.url}/b.zarr", None),
+    ]
+    assert found[0].name == "plate-A-1-0"
+    assert found[-1].companion == f"{server.url}/c.zarr"

@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
 from batch_cases import QUICK, batch_folder, results_in, write_images, write_recipe_file
-from napari_sam.batch import Recipe, check_recipe, read_recipe, run_batch
+from file_server import FolderServer, serving_folder
+from napari_sam.batch import ImageTask, Recipe, check_recipe, read_recipe, run_batch
 from napari_sam.engine import Prompts, SamError, write_labels, write_prompts
+from small_runs import disks
 
 
 def statuses(recipe: Recipe) -> dict[str, str]:
@@ -60,6 +63,34 @@ def test_a_broken_image_is_said_and_the_others_are_done(tmp_path: Path) -> None:
         "cells_01.tif": "done",
     }
     assert "not a TIFF file" in by_name["broken.tif"].reason
+
+
+def write_zarr(path: Path, pixels: np.ndarray) -> None:
+    """An OME-Zarr image of two levels."""
+    group = zarr.create_group(path, overwrite=True)
+    for n in (0, 1):
+        group.create_array(str(n), data=pixels[:: 2**n, :: 2**n], chunks=(16, 16))
+    axes = [{"name": each, "type": "space"} for each in "yx"]
+    levels = [{"path": str(n)} for n in (0, 1)]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
+
+
+def test_an_image_at_an_address_is_skipped_until_it_changes(tmp_path: Path) -> None:
+    pixels = disks(0, 2).image[..., 0]
+    write_zarr(tmp_path / "image.zarr", pixels)
+    with serving_folder(FolderServer(tmp_path)) as server:
+        recipe = batch_folder(tmp_path, 0, images=f"{server.url}/image.zarr")
+        (outcome,) = run_batch(recipe)
+        assert (outcome.status, outcome.reason) == ("done", "")
+        assert outcome.image == f"{server.url}/image.zarr"
+        before = len(server.asked)
+        assert list(statuses(recipe).values()) == ["skipped"]
+        assert not [path for path in server.asked[before:] if "/0/c/" in path], "all of it read"
+        write_zarr(tmp_path / "image.zarr", 255 - pixels)
+        assert list(statuses(recipe).values()) == ["done"]
+    (gone,) = run_batch(recipe, [ImageTask(f"{server.url}/image.zarr")])
+    assert gone.status == "failed"
+    assert "Check the address" in gone.reason
 
 
 def test_two_images_of_one_name_have_results_of_their_own(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam.engine import FrameError, SamError
+from napari_sam.engine import FrameError, SamError, address_of
 from napari_sam.engine.images.opening import is_readable
 from napari_sam.engine.images.zarrs import is_zarr, zarr_series
 
-from .recipe import Recipe
+from .recipe import Recipe, path_in
 
 LIST_SUFFIX = ".csv"
 IMAGE_COLUMN, SERIES_COLUMN, COMPANION_COLUMN = "image", "series", "companion"
@@ -77,6 +77,9 @@ def _found(given: str, recipe: Recipe) -> Iterator[ImageTask]:
     if given.lower().endswith(LIST_SUFFIX):
         yield from _listed(Path(given), recipe)
         return
+    if address_of(given) is not None:
+        yield from _tasks(given, None, recipe)
+        return
     for path in sorted(glob.iglob(given, recursive=True)):
         if is_readable(Path(path)) or (os.path.isdir(path) and is_zarr(Path(path))):
             yield from _tasks(path, None, recipe)
@@ -94,10 +97,11 @@ def _tasks(path: str, series: str | None, recipe: Recipe) -> Iterator[ImageTask]
 
 def _fields(path: str, recipe: Recipe) -> list[str | None]:
     """The fields of a plate; of other images, and of what cannot be read, the image itself."""
-    if recipe.reading.series is not None or not os.path.isdir(path):
+    address = address_of(path)
+    if recipe.reading.series is not None or not (address or os.path.isdir(path)):
         return [None]
     try:
-        found, is_plate = zarr_series(Path(path))
+        found, is_plate = zarr_series(address or Path(path))
     except (FrameError, OSError, ValueError, KeyError):
         return [None]  # said where it is read
     return [each.name for each in found] if is_plate else [None]
@@ -117,17 +121,17 @@ def _listed(path: Path, recipe: Recipe) -> Iterator[ImageTask]:
                 f"{path.name}, line {number}: no image is given. Write a first line with the "
                 f"column {IMAGE_COLUMN}, and a path in each line below."
             )
-        image = os.path.normpath(path.parent.absolute() / row[IMAGE_COLUMN])
+        image = path_in(path.parent, row[IMAGE_COLUMN])
         own = row.get(COMPANION_COLUMN)
         for task in _tasks(image, row.get(SERIES_COLUMN) or None, recipe):
-            companion = os.path.normpath(path.parent.absolute() / own) if own else task.companion
+            companion = path_in(path.parent, own) if own else task.companion
             yield ImageTask(task.image, task.series, companion)
 
 
 def _check_companions(tasks: Iterable[ImageTask], recipe: Recipe) -> None:
     """Notice before the work that no image has its prompts or labels."""
     wanted = [task.companion for task in tasks if task.companion is not None]
-    if wanted and not any(map(os.path.exists, wanted)):
+    if wanted and not any(address_of(each) or os.path.exists(each) for each in wanted):
         key = f"{recipe.job}.{'labels' if recipe.prompts is None else 'table'}"
         raise SamError(
             f"{key}: there is no file {wanted[0]}, nor one for any other image. Write where it is "

@@ -23,6 +23,7 @@ from napari_sam.engine import (
     ImageChoice,
     ModelName,
     SamError,
+    address_of,
     write_text,
 )
 from napari_sam.formats import FORMATS
@@ -91,7 +92,7 @@ class Recipe(Part):
     images: Annotated[tuple[str, ...], Several()] = Field(
         min_length=1,
         description="Patterns such as images/*.tif, with ** for all folders below; OME-Zarr "
-        "images and plates; lists in .csv with a column `image`.",
+        "images and plates, also at addresses (https://…); lists in .csv with a column `image`.",
     )
     reading: Annotated[ImageChoice, OptionsOf(ImageChoice)] = Field(
         ImageChoice(), description="How each image is read."
@@ -157,7 +158,7 @@ class Recipe(Part):
         """The same with paths that are relative to a folder made absolute."""
 
         def at(path: str) -> str:
-            return os.path.normpath(os.path.join(os.path.abspath(folder), path))
+            return path_in(folder, path)
 
         moved: dict[str, Any] = {"images": tuple(map(at, self.images)), "out": at(self.out)}
         if os.path.isfile(at(self.model.model)):  # else it is the name of one
@@ -186,6 +187,11 @@ class Recipe(Part):
             "measure": None if self.measure is None else asdict(self.measure),
             "write": self.write,
         }
+
+
+def path_in(folder: str | Path, path: str) -> str:
+    """A path in a folder, made absolute; an address such as https://… stays as it is."""
+    return address_of(path) or os.path.normpath(os.path.join(os.path.abspath(folder), path))
 
 
 def read_recipe(path: str | Path) -> Recipe:

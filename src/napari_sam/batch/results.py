@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from napari_sam.engine import SamError, fitting_name, write_text
+from napari_sam.engine import SamError, address_of, fitting_name, identity_at, write_text
 
 from .images import ImageTask
 
@@ -62,6 +62,8 @@ def digest_of(value: Any) -> str:
 def content_digest(path: str | Path, part: str | None = None) -> str:
     """A hash of the bytes of a file, or of all files in a folder with their names.
 
+    At an address it is of what `identity_at` looks at.
+
     Parameters
     ----------
     part
@@ -69,9 +71,11 @@ def content_digest(path: str | Path, part: str | None = None) -> str:
 
     Raises
     ------
-    OSError
+    OSError, FrameError
         If it is not there or cannot be read.
     """
+    if (address := address_of(path)) is not None:
+        return identity_at(address, part)
     path = Path(path)
     if part is not None and (path / part).is_dir():
         path = path / part

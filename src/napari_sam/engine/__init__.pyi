@@ -67,8 +67,10 @@ from .frames import FrameStack as FrameStack
 from .guard import decoding as decoding
 from .images import LabelFile as LabelFile
 from .images import OpenedImage as OpenedImage
+from .images import address_of as address_of
 from .images import as_ids as as_ids
 from .images import check_labels_path as check_labels_path
+from .images import identity_at as identity_at
 from .images import images_in as images_in
 from .images import list_series as list_series
 from .images import open_image as open_image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +139,24 @@ def test_a_zip_file_of_something_else(tmp_path):
         file.writestr("letter.txt", "Dear")
     with pytest.raises(FrameError, match="There is no Zarr at"):
         open_image(tmp_path / "a.zip")
+
+
+AT_EXIT = """
+import atexit, gc, sys
+import aiohttp, zarr
+
+def tell():
+    sessions = [each for each in gc.get_objects() if isinstance(each, aiohttp.ClientSession)]
+    print([each.closed for each in sessions], zarr.core.sync.loop[0].is_running())
+
+atexit.register(tell)
+from napari_sam.engine.images import open_image
+open_image(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_connections_are_closed_before_the_event_loop_is(server):
+    command = [sys.executable, "-c", AT_EXIT, f"{server.url}/image.zarr"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("[True] True\n", "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import contextlib
 import re
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -15,6 +18,7 @@ from ..errors import FrameError
 ADDRESS = re.compile(r"(https?|s3|gs):/+(.+)")  # a path may have lost one of its slashes
 ROOTS = ("zarr.json", ".zgroup", ".zarray")
 CONNECT_S, READ_S = 15, 60  # a server that is silent for so long is not waited for
+CLOSE_S = 1
 NEEDS = {"http": "remote", "https": "remote", "s3": "s3", "gs": "gcsfs"}
 
 
@@ -69,7 +73,27 @@ def _waiting(kind: str) -> dict[str, Any]:
     from aiohttp import ClientTimeout
 
     timeout = ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
-    return {"client_kwargs": {"timeout": timeout}}
+    return {"client_kwargs": {"timeout": timeout}, "get_client": _new_session}
+
+
+async def _new_session(**options: Any) -> Any:
+    """The connections to a web server, closed before the program ends.
+
+    Zarr ends its event loop then; connections that are open still would complain of that. It is
+    registered later than Zarr's own end, and so comes before it.
+    """
+    from aiohttp import ClientSession
+
+    options["loop"] = asyncio.get_running_loop()
+    session = ClientSession(**options)
+    atexit.register(_close, session, options["loop"])
+    return session
+
+
+def _close(session: Any, loop: asyncio.AbstractEventLoop) -> None:
+    if loop.is_running() and not session.closed:
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(session.close(), loop).result(CLOSE_S)
 
 
 def _root_in(path: Path) -> str | None:
