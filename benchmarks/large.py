@@ -1,9 +1,12 @@
 """All nuclei of images of growing size, as an OME-Zarr on disk, and the first click in them.
 
     python benchmarks/large.py [--sides 2048 4096 10000 20000] [--threads 1]
+    python benchmarks/large.py --sides 40000 --strip 400 [--threads 1]
 
 Each image is made chunk by chunk, with its pyramid, and searched in a process of its own. 20,000
-pixels take an hour, 40,000 four.
+pixels take an hour, 40,000 four: `--strip` searches so many megapixels of it only, a strip from its
+left to its right border, and says what a megapixel took on the way. How the window gets on with
+such an image is in `large_window.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +31,7 @@ from napari_sam.engine import (
     FrameStack,
     Predictor,
     Prompts,
+    box_outline,
     load_model,
     open_image,
 )
@@ -36,6 +41,8 @@ from napari_sam.headless.tiles import Source, find_to_disk
 CHUNK = 1024
 PITCH = 80  # pixels between nuclei
 SIDES = (2048, 4096, 10_000)
+DIFFERENT = 8  # chunks along either axis, before they are repeated
+STOPS = (4, 16, 50, 100, 200, 400)  # megapixels after which the time is taken
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Figures:
     cpu_seconds: float
     before_mb: float
     peak_mb: float
+    on_the_way: dict[int, float] = field(default_factory=dict)  # megapixels: cpu seconds so far
 
 
 def write_image(path: Path, side: int) -> int:
@@ -70,7 +78,8 @@ def write_image(path: Path, side: int) -> int:
     n_nuclei = 0
     for top in range(0, side, CHUNK):
         for left in range(0, side, CHUNK):
-            pixels, n = _chunk(top, left, side)
+            at = (top // CHUNK % DIFFERENT, left // CHUNK % DIFFERENT)
+            pixels, n = _chunk(*at, min(CHUNK, side - top), min(CHUNK, side - left))
             n_nuclei += n
             for level, step in zip(levels, steps, strict=True):
                 small = pixels[::step, ::step]
@@ -79,10 +88,10 @@ def write_image(path: Path, side: int) -> int:
     return n_nuclei
 
 
-def _chunk(top: int, left: int, side: int) -> tuple[NDArray[np.uint8], int]:
+@cache
+def _chunk(row: int, column: int, height: int, width: int) -> tuple[NDArray[np.uint8], int]:
     """Its pixels; nuclei lie in the fields of a grid, and none in two chunks."""
-    rng = np.random.default_rng((top, left))
-    height, width = min(CHUNK, side - top), min(CHUNK, side - left)
+    rng = np.random.default_rng((CHUNK * row, CHUNK * column))
     rows, columns = np.mgrid[: PITCH - 16, : PITCH - 16]
     pixels = np.full((height, width), 30.0, np.float32)
     n = 0
@@ -97,11 +106,12 @@ def _chunk(top: int, left: int, side: int) -> tuple[NDArray[np.uint8], int]:
     return np.clip(pixels, 0, 255).astype(np.uint8), n
 
 
-def measure(side: int, threads: int) -> Figures:
+def measure(side: int, threads: int, strip: int | None = None) -> Figures:
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "nuclei.ome.zarr"
         n_nuclei = write_image(path, side)
+        _chunk.cache_clear()
         predictor = Predictor(load_model("pocket", device="cpu"))
         start = time.perf_counter()
         opened = open_image(path)
@@ -114,19 +124,33 @@ def measure(side: int, threads: int) -> Figures:
         reset_peak_memory()
         before, start, cpu = resident(), time.perf_counter(), time.process_time()
         source, out = Source(stack, path.name, opened.axes), Path(folder) / "labels.ome.zarr"
-        written = find_to_disk(source, predictor, out, AutomaticOptions(cell_size=30))
+        searched = strip or side**2 / 1e6
+        box = None if strip is None else box_outline((0, 0, strip * 1e6 / side, side))
+        on_the_way: dict[int, float] = {}
+
+        def note(done: int, total: int) -> None:
+            now = time.process_time() - cpu
+            for stop in STOPS:
+                if stop not in on_the_way and done / total * searched >= stop:
+                    on_the_way[stop] = now
+                    sys.stderr.write(f"{stop} Mpx {now:.0f} s, {peak_memory():.0f} MB\n")
+
+        options = AutomaticOptions(cell_size=30, within=box)
+        written = find_to_disk(source, predictor, out, options, progress=note)
         took = time.perf_counter() - start, time.process_time() - cpu
-        return Figures(side, n_nuclei, written.n_objects, first, *took, before, peak_memory())
+        figures = Figures(side, n_nuclei, written.n_objects, first, *took, before, peak_memory())
+        return replace(figures, on_the_way=on_the_way)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="+", default=SIDES)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--strip", type=int, help="megapixels that are searched; all by default")
     parser.add_argument("--save")
     given = parser.parse_args()
     if given.save:
-        save(given.save, measure(given.sides[0], given.threads))
+        save(given.save, measure(given.sides[0], given.threads, given.strip))
         return
     header = (
         *("image", "nuclei", "objects", "first click", "all objects", "processor time per Mpx"),
@@ -134,11 +158,14 @@ def main() -> None:
     )
     rows = []
     for side in given.sides:
-        said: Figures = elsewhere(__file__, "--sides", str(side), "--threads", str(given.threads))
-        megapixels = side**2 / 1e6
+        arguments = ["--sides", str(side), "--threads", str(given.threads)]
+        if given.strip:
+            arguments += ["--strip", str(given.strip)]
+        said: Figures = elsewhere(__file__, *arguments)
+        megapixels = given.strip or side**2 / 1e6
         rows.append(
             [
-                f"{side:,}²",
+                f"{side:,}²" + (f", a strip of {given.strip} Mpx" if given.strip else ""),
                 f"{said.n_nuclei:,}",
                 f"{said.n_objects:,}",
                 f"{said.first_click_s:.1f} s",
@@ -147,6 +174,8 @@ def main() -> None:
                 f"{said.peak_mb:.0f} MB (before {said.before_mb:.0f} MB)",
             ]
         )
+        for stop, seconds in said.on_the_way.items():
+            sys.stderr.write(f"{stop} Mpx: {seconds / stop:.2f} s of processor time each\n")
     sys.stdout.write(markdown(header, rows))
 
 

@@ -17,8 +17,9 @@ import zarr
 
 from batch_cases import QUICK, batch_folder, results_in, write_images, write_recipe_file
 from file_server import FolderServer, serving_folder
-from napari_sam.batch import ImageTask, Recipe, check_recipe, read_recipe, run_batch
-from napari_sam.engine import Prompts, SamError, write_labels, write_prompts
+from napari_sam.batch import ImageTask, Recipe, check_recipe, huge, read_recipe, run_batch
+from napari_sam.engine import Prompts, SamError, read_labels, write_labels, write_prompts
+from napari_sam.headless import tiles
 from small_runs import disks
 
 
@@ -232,3 +233,67 @@ def test_killed_it_goes_on_where_it_was(tmp_path: Path) -> None:
     tmp_path.joinpath("again").mkdir()
     list(run_batch(recipe.model_copy(update={"out": str(tmp_path / "again" / "results")})))
     assert results_in(tmp_path / "again" / "results") == whole
+
+
+def large_folder(folder: Path) -> Recipe:
+    """A recipe for one image of six tiles."""
+    recipe = batch_folder(
+        folder, 1, automatic=QUICK | {"cell_size": 40}, write=["ome-zarr", "tiff"]
+    )
+    (path,) = folder.joinpath("images").iterdir()
+    tifffile.imwrite(path, np.tile(tifffile.imread(path), (3, 4)))
+    return recipe
+
+
+def test_the_labels_of_a_huge_image_are_written_tile_by_tile(tmp_path: Path, monkeypatch) -> None:
+    recipe = large_folder(tmp_path)
+    (in_memory,) = run_batch(recipe)
+    monkeypatch.setattr(huge, "HUGE", 1000)
+    on_disk = recipe.model_copy(update={"out": str(tmp_path / "huge")})
+    (outcome,) = run_batch(on_disk)
+    assert (outcome.status, outcome.reason) == ("done", "")
+    assert outcome.n_objects == in_memory.n_objects
+    assert outcome.mean_score == pytest.approx(in_memory.mean_score, abs=1e-3)
+    assert "written as OME-Zarr; tiff, measurements would need" in outcome.notices[-1]
+    folder = Path(outcome.folder)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"cells_00-ome-zarr.ome.zarr", "preview.png", "record.json"}
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "no tiles are left"
+    labels = read_labels(folder / "cells_00-ome-zarr.ome.zarr")[0][...]
+    expected = tifffile.imread(Path(in_memory.folder) / "cells_00-labels.tif")
+    np.testing.assert_array_equal(labels > 0, expected > 0)
+    assert [each.status for each in run_batch(on_disk)] == ["skipped"]
+
+
+KILLED_WITHIN = """
+import os, signal, sys
+from napari_sam.batch import huge, read_recipe, run_batch
+from napari_sam.headless import tiles
+
+def save_and_die(path, decided):
+    save(path, decided)
+    if path.name.endswith(".2.npz"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+save, tiles._save, huge.HUGE = tiles._save, save_and_die, 1000
+list(run_batch(read_recipe(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_killed_within_a_huge_image_it_goes_on_there(tmp_path: Path, monkeypatch) -> None:
+    recipe = large_folder(tmp_path)
+    command = [sys.executable, "-c", KILLED_WITHIN, str(tmp_path / "recipe.yaml")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    assert len(kept) == 3
+    monkeypatch.setattr(huge, "HUGE", 1000)
+    looked_at: list[str] = []
+    save = tiles._save
+    monkeypatch.setattr(
+        tiles, "_save", lambda path, decided: (looked_at.append(path.name), save(path, decided))
+    )
+    assert [each.status for each in run_batch(recipe)] == ["done"]
+    assert looked_at
+    assert not {path.name for path in kept} & {*looked_at}
+    assert not [*tmp_path.rglob("*.npz"), *tmp_path.rglob("*.part")]

@@ -57,6 +57,8 @@ def test_what_is_written_is_what_is_found_in_memory(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels[1] > 0, expected > 0)
     pairs = set(zip(labels[1][expected > 0].tolist(), expected[expected > 0].tolist(), strict=True))
     assert len(pairs) == result.n_objects == len(np.unique(expected)) - 1 > 20
+    assert sum(result.areas) >= np.count_nonzero(expected)
+    assert len(result.scores) == result.n_objects
     assert read_scales(out)["Y"] == (0.5, "micrometer")
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
@@ -111,7 +113,8 @@ def test_another_image_of_the_same_file_begins_anew(tmp_path: Path) -> None:
 
 def test_two_processes_do_not_write_one_result(tmp_path: Path) -> None:
     out = tmp_path / "labels.ome.zarr"
-    with alone(out, SamError("")), pytest.raises(SamError, match="Another process is writing"):
+    tiles = out.with_name(f"{out.name}.tiles")
+    with alone(tiles, SamError("")), pytest.raises(SamError, match="Another process is writing"):
         written(out)
 
 

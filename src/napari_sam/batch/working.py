@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from napari_sam.engine import (
     Cancelled,
@@ -20,7 +22,6 @@ from napari_sam.engine import (
     Runs,
     SamError,
     load_model,
-    overlay,
     read_scales,
     scales_of,
     written,
@@ -28,10 +29,13 @@ from napari_sam.engine import (
 from napari_sam.formats import FORMATS, write_objects
 from napari_sam.headless import as_small_as_fits
 from napari_sam.headless.labelled import facts_of, names_of
+from napari_sam.headless.tiles import Source
 from napari_sam.measurements import measure, write_measurements
 
+from .huge import find_in_huge, is_huge
 from .images import ImageTask
 from .jobs import Job, open_stack
+from .preview import preview
 from .recipe import Recipe
 from .results import (
     PREVIEW,
@@ -46,8 +50,6 @@ from .results import (
 
 if TYPE_CHECKING:
     from napari_sam.session import Session
-
-LONG_SIDE = 320  # pixels of a preview
 
 
 class Worker:
@@ -101,20 +103,45 @@ class Worker:
         folder = results_folder(self._recipe.out, task, origin)
         if finished := read_outcome(folder, task):
             return finished
-        session, notices = self._job.segment(stack, task.companion, Path(task.image).name)
-        objects = labelled(session, task.image)
-        done = _summed_up(objects, Outcome(task.title, "done", str(folder), notices=(*notices,)))
+        tiles = folder.with_name(f"{folder.name}.tiles")
+        if is_huge(self._recipe, stack):
+            fill: Callable[[Path], Outcome] = partial(
+                self._find_in_huge, task, stack, origin, tiles
+            )
+        else:
+            fill = self._in_memory(task, stack)
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             with written(folder, folder=True) as part:
-                self._write(part, task.name, objects, stack)
+                done = replace(fill(part), image=task.title, folder=str(folder))
                 done = replace(done, seconds=perf_counter() - start)
                 write_record(part, done, origin, self._about)
         except SamError:
             if finished := read_outcome(folder, task):  # another worker was faster
                 return finished
             raise
+        shutil.rmtree(tiles, ignore_errors=True)
         return done
+
+    def _in_memory(self, task: ImageTask, stack: FrameStack) -> Callable[[Path], Outcome]:
+        """Segment an image; what is returned writes its files into a folder."""
+        session, notices = self._job.segment(stack, task.companion, Path(task.image).name)
+        objects = labelled(session, task.image)
+        outcome = _summed_up(objects, Outcome(task.title, "done", notices=(*notices,)))
+
+        def fill(part: Path) -> Outcome:
+            self._write(part, task.name, objects, stack)
+            return outcome
+
+        return fill
+
+    def _find_in_huge(
+        self, task: ImageTask, stack: FrameStack, origin: Origin, tiles: Path, part: Path
+    ) -> Outcome:
+        letters = stack.letters or None
+        scale, units = scales_of(read_scales(task.image), letters) or (None, None)
+        source = Source(stack, origin.key, letters, scale, units)
+        return find_in_huge(self._recipe, self._job.predictor, source, task.name, part, tiles)
 
     def _origin(self, task: ImageTask) -> Origin:
         own = "" if task.companion is None else content_digest(task.companion)
@@ -158,20 +185,6 @@ def labelled(session: Session, image: str) -> Labelled:
         classes=names_of(session.classes),
         facts=facts,
     )
-
-
-def preview(objects: Labelled, stack: FrameStack) -> Image.Image:
-    """The first frame with objects, in small, tinted and outlined."""
-    frames = ((at, pixels) for at, pixels in objects.frames() if pixels.any())
-    at, pixels = next(frames, next(objects.frames()))
-    shown = Image.fromarray(stack.frame(stack.index(*at)))
-    shown.thumbnail((LONG_SIDE, LONG_SIDE))
-    rows, columns = (
-        (np.arange(small) + 0.5) * full // small
-        for small, full in zip((shown.height, shown.width), pixels.shape, strict=True)
-    )
-    small = pixels[np.ix_(rows.astype(int), columns.astype(int))]
-    return Image.fromarray(overlay(np.asarray(shown), small))
 
 
 def _summed_up(objects: Labelled, outcome: Outcome) -> Outcome:

@@ -79,6 +79,8 @@ class Written:
     n_tiles: int = 0
     n_kept: int = 0  # of these, which an earlier run had done
     dropped: Counter[str] = field(default_factory=Counter)
+    areas: list[int] = field(default_factory=list)  # pixels, one an object
+    scores: list[float] = field(default_factory=list)
 
 
 def find_to_disk(
@@ -89,6 +91,7 @@ def find_to_disk(
     frames: Sequence[FrameIndex] | None = None,
     *,
     progress: Progress | None = None,
+    tiles: Path | None = None,
 ) -> Written:
     """Find all objects, tile by tile, and write their labels as an OME-Zarr with a pyramid.
 
@@ -101,6 +104,9 @@ def find_to_disk(
     progress
         Called as ``progress(done, total)``. What it raises stops the work; the next call with the
         same image, model and options goes on there.
+    tiles
+        The folder for what the tiles hold, which the caller removes when the result is safe. By
+        default it is beside ``out``, and removed at the end.
 
     Raises
     ------
@@ -110,9 +116,9 @@ def find_to_disk(
     """
     options = replace(options or AutomaticOptions(), kept_score=1.0, kept_stability=1.0)
     wanted = list(source.stack.indices() if frames is None else frames)
-    work = out.with_name(f"{out.name}.tiles")
+    work = tiles or out.with_name(f"{out.name}.tiles")
     busy = SamError(f"Another process is writing {out}. Wait for it, or choose another name.")
-    with alone(out, busy):
+    with alone(work, busy):
         _begin(work, _fingerprint(source, predictor, options))
         result = Written()
         tilings = []
@@ -127,7 +133,8 @@ def find_to_disk(
         labels = _joined(source.stack, wanted, tilings, options, work, result)
         objects = Labelled.of(labels, axes=source.axes, scale=source.scale, units=source.units)
         export(objects, out, "ome-zarr")
-        shutil.rmtree(work)
+        if tiles is None:
+            shutil.rmtree(work)
     return result
 
 
@@ -290,6 +297,8 @@ def _paint(
         pixels: NDArray[np.uint32] = np.asarray(labels[where])
         for each in group:
             result.n_objects += 1
+            result.areas.append(each.area)
+            result.scores.append(each.score)
             y0, x0, y1, x1 = each.window
             there = pixels[y0 - top : y1 - top, x0 - left : x1 - left]
             there[each.mask & (there == 0)] = result.n_objects
