@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from napari_builtins.io import napari_write_points
 
 from napari_sam.engine.errors import PromptError, SamError
-from napari_sam.engine.prompt_table import read_prompts, write_prompts
+from napari_sam.engine.left_out import LeftOut
+from napari_sam.engine.prompt_rows import Layout, read_row, read_rows
+from napari_sam.engine.prompt_table import read_prompt_set, read_prompts, write_prompts
 from napari_sam.engine.prompts import Prompts
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -106,6 +108,62 @@ READ_CASES = {
         },
     ),
 }
+
+
+CELLS = st.sampled_from(
+    ["", "0", "1", "1.0", " 2 ", "7.5", "-3", "1,5", "nan", "1e400", "9e9", "1e20", "x", "1_0"]
+)
+LAYOUTS = {
+    "with kinds": (
+        ("object_id", "t", "kind", "y", "x", "label", "y0", "x0", "y1", "x1", "class", "score"),
+        Layout(("t",)),
+    ),
+    "decimal commas": (
+        ("object_id", "kind", "y", "x", "label"),
+        Layout((), decimal_commas=True),
+    ),
+    "of another program": (
+        ("track_id", "y", "x", "y0", "x0", "y1", "x1", "t", "score", "object_id"),
+        Layout(("t",), has_kind=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@given(data=st.data())
+def test_many_rows_at_once_are_read_as_each_by_itself(name, data):
+    header, layout = LAYOUTS[name]
+    kinds = st.sampled_from(["point", "box", " box", "dot"])
+    row = st.tuples(*(kinds if column == "kind" else CELLS for column in header))
+    more = st.sampled_from([(), ("",), ("9",)])
+    rows = [[*cells, *data.draw(more)] for cells in data.draw(st.lists(row, max_size=9))]
+
+    def expected():
+        for line, cells in enumerate(rows, start=2):
+            if any(cell.strip() for cell in cells):
+                try:
+                    yield line, read_row(header, cells, layout)
+                except PromptError as error:
+                    yield LeftOut(f"line {line}", str(error))
+
+    assert list(read_rows(header, rows, layout, 2)) == list(expected())
+
+
+def test_a_wrong_row_among_many_is_named_by_its_line(tmp_path):
+    rows = [f"{n},0,point,{n}.25,4" for n in range(2, 10_002)]
+    rows[7_000] += ",2"
+    rows[9_000] = "\n"
+    found = read_prompt_set(table_of(tmp_path, HEADER + "\n".join(rows)))
+    assert [(each.where, each.reason[:14]) for each in found.left_out] == [
+        ("line 7002", "the label is 2")
+    ]
+    assert len(found) == 9_998
+    last = found.objects[-1]
+    assert (last.object_id, last.where, last.prompts.points) == (
+        10_001,
+        "line 10002",
+        ((10_001.25, 4.0),),
+    )
 
 
 def table_of(folder: Path, text: str) -> Path:

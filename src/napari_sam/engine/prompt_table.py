@@ -35,64 +35,66 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gc
 import io
 import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from .crop import Box
 from .errors import PromptError
-from .frames import round_half_up
 from .left_out import LeftOut
+from .prompt_rows import BOX_COLUMNS, FACT_COLUMNS, POINT_COLUMNS, Layout, Row, read_rows
 from .prompt_set import ObjectPrompts, PromptSet
-from .prompts import Point, Prompts, checked_object_id
+from .prompts import Point, Prompts
 from .writing import write_table
 
 PromptTable: TypeAlias = dict[tuple[int, tuple[int, ...]], Prompts]
 """Prompts for each object id and each frame, given by its positions on the leading axes."""
 
-POINT_COLUMNS = ("y", "x", "label")
-BOX_COLUMNS = ("y0", "x0", "y1", "x1")
-FACT_COLUMNS = ("class", "score")
-OWN_NUMBERS = ("object_id", "track_id")
 KNOWN_AXES = (("t", "frame", "time"), ("z", "slice"))  # of tables that other programs wrote
 SEPARATORS = ",;\t"
 NAPARI_AXIS = "axis-"
+ONE_BOX = "Give it one box and more points."
 
 
-@dataclass(frozen=True)
-class Lines:
-    """The text of a table: its columns, and its rows with their lines in the file."""
-
-    name: str
-    header: tuple[str, ...]
-    separator: str
-    rows: tuple[tuple[int, list[str]], ...]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the columns of a table mean."""
-
-    frame_axes: tuple[str, ...]
-    yx: tuple[str, str] = ("y", "x")
-    has_kind: bool = True  # else each row is an object, and what is filled in tells its kind
-
-
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Gathered:
     """The rows of one object in one frame."""
 
     where: str
-    points: list[Point]
-    labels: list[int]
+    points: tuple[Point, ...] = ()
+    labels: tuple[int, ...] = ()
     box: Box | None = None
     class_name: str = ""
     score: float | None = None
+
+    def add(self, row: Row) -> None:
+        """One more of its points, or its box."""
+        if row.is_box:
+            y0, x0, y1, x1 = row.coordinates
+            self.box = (y0, x0, y1, x1)
+        else:
+            y, x = row.coordinates
+            self.points += ((y, x),)
+            self.labels += (row.label,)
+        self.class_name = row.class_name or self.class_name
+        self.score = self.score if row.score is None else row.score
+
+    def prompts(self, object_id: int, at: tuple[int, ...] | None) -> ObjectPrompts:
+        """All of them."""
+        return ObjectPrompts(
+            Prompts(self.points, self.labels, self.box),
+            object_id=object_id,
+            at=at,
+            class_name=self.class_name,
+            score=self.score,
+            where=self.where,
+        )
 
 
 def read_prompts(path: str | Path) -> PromptTable:
@@ -120,28 +122,30 @@ def read_prompt_set(path: str | Path) -> PromptSet:
     PromptError
         If the file is missing or no table.
     """
-    lines = _opened(Path(path))
-    layout = _layout(lines.header, lines.name)
-    gathered: dict[tuple[int, tuple[int, ...]], _Gathered] = {}
-    left_out = []
-    for nth, (number, row) in enumerate(lines.rows, start=1):
-        where = f"line {number}"
-        try:
-            _gather(gathered, _cells(lines.header, row, lines.separator), layout, nth, where)
-        except PromptError as error:
-            left_out.append(LeftOut(where, str(error)))
-    objects = (
-        ObjectPrompts(
-            Prompts(tuple(each.points), tuple(each.labels), each.box),
-            object_id=max(0, object_id),
-            at=at or None,
-            class_name=each.class_name,
-            score=each.score,
-            where=each.where,
-        )
-        for (object_id, at), each in gathered.items()
-    )
-    return PromptSet.of(itertools.chain(objects, left_out), lines.name)
+    path = Path(path)
+    if not path.exists():
+        raise PromptError(f"There is no file {path}. Check its name and folder.")
+    try:
+        with _collected_later():
+            return PromptSet.of(_read(_decoded(path.read_bytes()), path.name), path.name)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PromptError(
+            f"The prompts in {path} could not be read: {reason}. "
+            "Give a table of text, saved as CSV (UTF-8)."
+        ) from error
+
+
+@contextmanager
+def _collected_later() -> Iterator[None]:
+    """A search for garbage among a million objects that all stay takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def write_prompts(
@@ -196,29 +200,35 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
-def _opened(path: Path) -> Lines:
-    if not path.exists():
-        raise PromptError(f"There is no file {path}. Check its name and folder.")
-    try:
-        return _parsed(_decoded(path.read_bytes()), path.name)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PromptError(
-            f"The prompts in {path} could not be read: {reason}. "
-            "Give a table of text, saved as CSV (UTF-8)."
-        ) from error
-
-
-def _parsed(text: str, name: str) -> Lines:
-    lines = list(io.StringIO(text, newline=""))
-    said = re.fullmatch(r'"?sep=(.)"?[;,\t]*\s*', lines[0], re.IGNORECASE) if lines else None
-    first = 1 if said else 0
-    names = lines[first] if lines[first:] else ""
+def _read(text: str, name: str) -> Iterator[ObjectPrompts | LeftOut]:
+    """The objects of a table in the order of their first rows, then the rows that are left out."""
+    lines = io.StringIO(text, newline="")
+    first = lines.readline()
+    said = re.fullmatch(r'"?sep=(.)"?[;,\t]*\s*', first, re.IGNORECASE)
+    names = lines.readline() if said else first
     separator = said[1] if said else max(SEPARATORS, key=names.count)
-    reader = csv.reader(lines[first:], delimiter=separator)
+    reader = csv.reader(itertools.chain([names], lines), delimiter=separator)
     header = tuple(" ".join(column.split()).lower() for column in next(reader, []))
-    rows = ((n, [cell.strip() for cell in row]) for n, row in enumerate(reader, start=first + 2))
-    return Lines(name, header, separator, tuple(row for row in rows if any(row[1])))
+    layout = replace(_layout(header, name), decimal_commas=separator != ",")
+    gathered: dict[tuple[int, tuple[int, ...]], _Gathered] = {}
+    left_out: list[LeftOut] = []
+    for found in read_rows(header, reader, layout, first_line=3 if said else 2):
+        if isinstance(found, LeftOut):
+            left_out.append(found)
+            continue
+        line, row = found
+        key = (row.object_id or -line, row.at)  # without a number each is an object of its own
+        each = gathered.get(key)
+        if each is None:
+            each = gathered[key] = _Gathered(f"line {line}")
+        if row.is_box and each.box is not None:
+            reason = f"object {row.object_id} has a box in this frame already. {ONE_BOX}"
+            left_out.append(LeftOut(f"line {line}", reason))
+        else:
+            each.add(row)
+    for (object_id, at), each in gathered.items():
+        yield each.prompts(max(0, object_id), at or None)
+    yield from left_out
 
 
 def _layout(header: Sequence[str], name: str) -> Layout:
@@ -256,87 +266,3 @@ def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:
             "Frame axes stand before kind; after it y, x, label, y0, x0, y1, x1, class and score."
         )
     return tuple(header[1:kind])
-
-
-def _cells(header: Sequence[str], row: Sequence[str], separator: str) -> dict[str, str]:
-    if any(row[len(header) :]):
-        raise PromptError(
-            f"{len(row)} cells were found under {len(header)} columns. Write decimals with "
-            "a point, and one separator between two cells."
-        )
-    if separator != ",":
-        row = [re.sub(r"^([+-]?\d*),(\d+)$", r"\1.\2", cell) for cell in row]
-    return dict(zip(header, [*row, *[""] * (len(header) - len(row))], strict=False))
-
-
-def _gather(
-    gathered: dict[tuple[int, tuple[int, ...]], _Gathered],
-    cells: Mapping[str, str],
-    layout: Layout,
-    nth: int,
-    where: str,
-) -> None:
-    """Add what a row says to the object and frame that it is of."""
-    named = ("object_id",) if layout.has_kind else OWN_NUMBERS
-    own = next((name for name in named if cells.get(name) or layout.has_kind), None)
-    object_id = -nth if own is None else checked_object_id(_whole(cells, own))  # below 0: none yet
-    at = tuple(_position(cells, axis, layout.has_kind) for axis in layout.frame_axes)
-    known = gathered.get((object_id, at)) or _Gathered(where, [], [])
-    is_box = cells["kind"] == "box" if layout.has_kind else not cells.get(layout.yx[0])
-    if layout.has_kind and cells["kind"] not in ("box", "point"):
-        raise PromptError(f"the kind is {cells['kind']!r}. Write point or box.")
-    if is_box and known.box is not None:
-        raise PromptError(
-            f"object {object_id} has a box in this frame already. Give it one box and more points."
-        )
-    score = _number(cells, "score") if cells.get("score") else known.score
-    if is_box:
-        y0, x0, y1, x1 = (_number(cells, column) for column in BOX_COLUMNS)
-        known.box = (y0, x0, y1, x1)
-    else:
-        counts = layout.has_kind and cells.get("label")
-        label = _label(cells) if counts else 1
-        y, x = layout.yx
-        known.points.append((_number(cells, y), _number(cells, x)))
-        known.labels.append(label)
-    known.score, known.class_name = score, cells.get("class") or known.class_name
-    gathered[object_id, at] = known
-
-
-def _position(cells: Mapping[str, str], axis: str, is_whole: bool) -> int:
-    """The position of a frame; points of other programs may lie between two."""
-    if is_whole:
-        return _whole(cells, axis, at_least=0)
-    position = round_half_up(_number(cells, axis))
-    if position < 0:
-        raise PromptError(f"the point is before the first frame, at {position}.")
-    return position
-
-
-def _label(cells: Mapping[str, str]) -> int:
-    label = _whole(cells, "label", at_least=0)
-    if label > 1:
-        raise PromptError(
-            f"the label is {label}. Write 1 for the object, 0 for what does not belong to it."
-        )
-    return label
-
-
-def _whole(cells: Mapping[str, str], column: str, at_least: int | None = None) -> int:
-    number = _number(cells, column)
-    if number != int(number) or (at_least is not None and number < at_least):
-        more = "" if at_least is None else f" of {at_least} or more"
-        raise PromptError(f"{column} is {cells[column]}. Write a whole number{more}.")
-    return int(number)
-
-
-def _number(cells: Mapping[str, str], column: str) -> float:
-    text = cells.get(column, "")
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        given = repr(text) if text else "missing"
-        raise PromptError(f"{column} is {given}. Write a number such as 3.5.")
-    return number

@@ -70,8 +70,9 @@ class Prompts:
     mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", _checked_points(self.points))
-        object.__setattr__(self, "labels", _checked_labels(self.labels, len(self.points)))
+        if self.points != () or self.labels != ():
+            object.__setattr__(self, "points", _checked_points(self.points))
+            object.__setattr__(self, "labels", _checked_labels(self.labels, len(self.points)))
         if self.box is not None:
             object.__setattr__(self, "box", _checked_box(self.box))
         if self.mask is not None:
