@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -35,14 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     `-m "not window"` runs without a display. Files run side by side in this order, so that none
     that takes minutes is begun when all others are done.
     """
-    costs: Counter[Path] = Counter()
+    costs: dict[Path, dict[str, int]] = defaultdict(dict)  # of a function, whatever its cases
     for item in items:
         is_window = bool(WINDOW_FIXTURES.intersection(getattr(item, "fixturenames", ())))
         if is_window:
             item.add_marker("window")
         is_slow = item.get_closest_marker("slow") is not None
-        costs[item.path] += 50 if is_slow else 10 if is_window else 1
-    items.sort(key=lambda item: -costs[item.path])
+        name = getattr(item, "originalname", item.name)
+        costs[item.path][name] = 50 if is_slow else 10 if is_window else 1
+    items.sort(key=lambda item: -sum(costs[item.path].values()))
 
 
 @pytest.fixture(scope="session")

@@ -182,6 +182,7 @@ PYTHON_PAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_python_runs(page: str, folder: Path, request: pytest.FixtureRequest) -> None:
     """All blocks of a page, one after the other, with what the page takes as given."""
@@ -195,6 +196,7 @@ def test_python_runs(page: str, folder: Path, request: pytest.FixtureRequest) ->
             exec(compile("\n" * (block.line - 1) + text, page, "exec"), names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", commands())
 def test_commands_are_accepted(line: str) -> None:
     """By the parser of the real command; those that are quick are run, too."""
@@ -204,6 +206,7 @@ def test_commands_are_accepted(line: str) -> None:
     command.make_context("napari-sam", arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [c for c in commands() if not c.startswith(SLOW_LINES)])
 def test_commands_run(line: str, napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam(line.removeprefix("napari-sam "))

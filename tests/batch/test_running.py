@@ -160,6 +160,7 @@ JOBS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: next(iter(job)))
 def test_every_job(job: dict[str, Any], tmp_path: Path) -> None:
     recipe = batch_folder(tmp_path, 0, **({"automatic": None, "images": "images/movie.tif"} | job))

@@ -65,6 +65,7 @@ def test_json(napari_sam: NapariSam) -> None:
     assert [bool(frame.any()) for frame in labels] == [False, True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "n_objects"),
     [
@@ -87,6 +88,7 @@ def test_options_say_what_is_found(napari_sam: NapariSam, options: str, n_object
     assert ("No object was found" in ended.err) == (n_objects == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", ["movie.tif", "volume.tif"])
 def test_linked(napari_sam: NapariSam, truth: np.ndarray, image: str) -> None:
     ended = napari_sam(f"auto {image} --out out.tif {GRID} --link")
@@ -144,6 +146,7 @@ REFUSALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
 def test_what_cannot_be_is_refused(
     napari_sam: NapariSam, working_folder: Path, case: Refusal

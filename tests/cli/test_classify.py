@@ -36,6 +36,7 @@ def image(working_folder: Path) -> Path:
     return working_folder / "cells.tif"
 
 
+@pytest.mark.slow
 def test_all_objects_get_a_class(napari_sam: NapariSam, image: Path) -> None:
     ended = napari_sam("classify cells.tif.napari-sam --out classes.csv")
     assert ended.code == 0, ended.err

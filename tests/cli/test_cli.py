@@ -33,6 +33,7 @@ def test_version(napari_sam: NapariSam) -> None:
     assert napari_sam("--version").out.strip() == version("napari-sam-annotator")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["--help", "segment --help", "models list"])
 def test_what_needs_neither_torch_nor_qt_loads_neither(arguments: str) -> None:
     code = (

@@ -80,6 +80,7 @@ def test_stopped_it_goes_on_from_there(napari_sam: NapariSam, folder: Path) -> N
     assert re.search(r"movie\.tif +5 +2 +3 ", second.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image", "frames", "n"),
     [
@@ -126,6 +127,7 @@ REFUSALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
     assert_refused(case, napari_sam, folder)

@@ -49,6 +49,7 @@ def folder(working_folder: Path) -> Path:
     return working_folder
 
 
+@pytest.mark.slow
 def test_one_model(evaluate: NapariSam, folder: Path) -> None:
     ended = evaluate("data --model 0/small.safetensors --max-objects 1 --json --report page")
     assert ended.code == 0, ended.err
@@ -68,6 +69,7 @@ def test_one_model(evaluate: NapariSam, folder: Path) -> None:
     assert "page/index.html" in ended.err
 
 
+@pytest.mark.slow
 def test_two_models_of_one_name(evaluate: NapariSam, folder: Path) -> None:
     """They are compared, and called as they were given; the embedded one by its name."""
     shutil.rmtree(folder / "data" / "movies")
@@ -105,6 +107,7 @@ def test_automatic(evaluate: NapariSam, folder: Path) -> None:
     assert "–" not in ended.out
 
 
+@pytest.mark.slow
 def test_the_embedded_model_by_default(evaluate: NapariSam, folder: Path) -> None:
     shutil.rmtree(folder / "data" / "movies")
     ended = evaluate("data --max-objects 1 --json")
@@ -148,6 +151,7 @@ REFUSALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals(case: Refusal, evaluate: NapariSam, folder: Path) -> None:
     assert_refused(case, evaluate, folder)

@@ -99,6 +99,7 @@ REFUSALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refused(case: Refusal, folder: Path, napari_sam: NapariSam) -> None:
     assert_refused(case, napari_sam, folder)

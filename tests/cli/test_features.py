@@ -45,6 +45,7 @@ def expected(movie: np.ndarray) -> np.ndarray:
     return pooled_features(predictor.encode(frame), [(box, mask)])[0]
 
 
+@pytest.mark.slow
 def test_out_as_npz(movie: np.ndarray, napari_sam: NapariSam) -> None:
     ended = napari_sam("features movie.tif --labels labels.tif --out a.npz")
     assert ended.code == 0, ended.err

@@ -164,12 +164,14 @@ REFUSALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals(case: Refusal, napari_sam: NapariSam, folder: Path) -> None:
     assert_refused(case, napari_sam, folder)
     assert not folder.joinpath("out.tif").exists()
 
 
+@pytest.mark.slow
 def test_earlier_results_are_replaced(napari_sam: NapariSam, folder: Path) -> None:
     """A script can run again; a folder that is called as the model is none of its inputs."""
     command = "segment coins.tif --point 54,45 --out pocket/out.tif --overlay pocket/out.png"
@@ -182,6 +184,7 @@ def test_earlier_results_are_replaced(napari_sam: NapariSam, folder: Path) -> No
     assert np.asarray(Image.open("pocket/out.png")).shape == (303, 384, 3)
 
 
+@pytest.mark.slow
 def test_frames_without_contrast_are_said(napari_sam: NapariSam, folder: Path) -> None:
     pixels = np.zeros((4, 40, 50), np.float32)
     pixels[0, 10:20], pixels[1], pixels[2] = 9, 7, np.nan
@@ -195,6 +198,7 @@ def test_frames_without_contrast_are_said(napari_sam: NapariSam, folder: Path) -
         assert said == (frame > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", ["coins.tif", "coins.png"])
 def test_segment_gives_the_labels_that_python_gives(
     image: str, napari_sam: NapariSam, folder: Path
@@ -209,6 +213,7 @@ def test_segment_gives_the_labels_that_python_gives(
     assert mask[COIN]
 
 
+@pytest.mark.slow
 def test_segment_writes_a_picture_of_the_frame_s_size(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam("segment stack.tif --frame 1 --point 248,45 --out out.tif --overlay out.png")
     assert ended.code == 0
@@ -221,6 +226,7 @@ def test_segment_writes_a_picture_of_the_frame_s_size(napari_sam: NapariSam, fol
     assert np.ptp(picture[labels[1] == 1], axis=-1).max() > 0  # tinted
 
 
+@pytest.mark.slow
 def test_labels_have_the_stack_s_shape_and_axes(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam("segment stack.tif --frame 2 --point 54,45 --out out.tif")
     assert ended.code == 0
@@ -232,6 +238,7 @@ def test_labels_have_the_stack_s_shape_and_axes(napari_sam: NapariSam, folder: P
     assert not labels[:2].any()
 
 
+@pytest.mark.slow
 def test_a_table_of_prompts_keeps_its_ids_and_frames(napari_sam: NapariSam, folder: Path) -> None:
     folder.joinpath("prompts.csv").write_text(
         "object_id,t,kind,y,x,label,y0,x0,y1,x1\n"
@@ -247,6 +254,7 @@ def test_a_table_of_prompts_keeps_its_ids_and_frames(napari_sam: NapariSam, fold
     assert set(np.unique(labels)) == {0, 5, 9}
 
 
+@pytest.mark.slow
 def test_a_frame_takes_its_share_of_the_table_and_further_prompts_new_ids(
     napari_sam: NapariSam, folder: Path
 ) -> None:
@@ -263,6 +271,7 @@ def test_a_frame_takes_its_share_of_the_table_and_further_prompts_new_ids(
     assert not labels[0].any()
 
 
+@pytest.mark.slow
 def test_each_prompt_an_object(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam("segment coins.tif --point 54,45 --point 51,156 --each --out out.tif --json")
     labels = tifffile.imread("out.tif")
@@ -270,6 +279,7 @@ def test_each_prompt_an_object(napari_sam: NapariSam, folder: Path) -> None:
     assert len(ended.json["objects"]) == 2
 
 
+@pytest.mark.slow
 def test_json_says_what_was_done_with_what(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam(
         "segment coins.tif --point 54,45 --point 999,9 --out out.tif --json --device cpu"
@@ -309,6 +319,7 @@ def prompts_of_others(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape"),
     [

@@ -197,6 +197,7 @@ REFUSALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals(case: Refusal, napari_sam: NapariSam, truth: np.ndarray, tmp_path: Path) -> None:
     assert_refused(case, napari_sam, tmp_path)

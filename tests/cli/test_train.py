@@ -58,6 +58,7 @@ def test_a_better_model(train: NapariSam, folder: Path) -> None:
     assert left == {"mine.safetensors", "mine.json", "mine.png"}
 
 
+@pytest.mark.slow
 def test_a_table_and_the_exit_code_of_a_run_in_vain(train: NapariSam, folder: Path) -> None:
     """From a network that finds a little, a step makes nothing better; OUT stays as it was."""
     safetensors.torch.save_file(small_state(), folder / "little.safetensors")
@@ -168,6 +169,7 @@ REFUSALS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals(case: Refusal, train: NapariSam, folder: Path) -> None:
     assert_refused(case, train, folder)

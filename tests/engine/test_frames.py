@@ -127,6 +127,7 @@ def test_frames(case):
     assert frame.max() > 0 or case.shape == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FRAME_CASES, ids=lambda c: c.name)
 @pytest.mark.parametrize("kind", ["dask", "zarr"])
 def test_dask_and_zarr_give_the_frames_of_numpy(case, kind):

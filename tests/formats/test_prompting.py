@@ -49,6 +49,7 @@ def drawn(prompts: PromptSet, stack: FrameStack) -> np.ndarray:
     return labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("name", WRITERS)
 def test_objects_of_every_format_become_masks_with_their_numbers(

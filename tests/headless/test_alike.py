@@ -22,6 +22,7 @@ def session() -> Session:
     return example_session(stack, np.where(truth[0] == 1, 7, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "least"), [(GRID, 7), (AlikeOptions(), 5)])
 def test_what_is_alike_lands_in_all_frames(
     session: Session, options: AlikeOptions, least: int

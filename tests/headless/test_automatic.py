@@ -37,6 +37,7 @@ def everything(session: Session, options: AutomaticOptions = GRID, **more: objec
     return list(find_everything(session, movies.predictor(), options, **more))
 
 
+@pytest.mark.slow
 def test_every_object_of_every_frame_lands() -> None:
     stack, truth = movie(COURSES)
     session = new_session(stack)
@@ -98,6 +99,7 @@ def test_what_is_annotated_stays() -> None:
     assert why_dropped(placed)["annotated already"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axes", "rules"), [("TYX", "time"), ("ZYX", "depth")])
 def test_linked_objects_have_one_id(axes: str, rules: str) -> None:
     """Over time discs may move by most of their diameter, through depth by less than half."""

@@ -139,6 +139,7 @@ def test_objects_land_where_they_were_prompted(predictor: Predictor, stack: Fram
         )
 
 
+@pytest.mark.slow
 def test_the_lower_id_keeps_the_pixels(predictor: Predictor, stack: FrameStack) -> None:
     frame = stack.index(0)
     alone, both = new_session(stack), new_session(stack)
@@ -220,6 +221,7 @@ def test_prompts_from_anywhere_are_one_step_of_undo(
     assert not session.classes.given
 
 
+@pytest.mark.slow
 def test_prompts_from_anywhere_give_the_masks_of_each_alone(
     predictor: Predictor, stack: FrameStack
 ) -> None:
@@ -259,6 +261,7 @@ def large() -> Nuclei:
     return nuclei(10_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell_size", [None, 30.0])
 def test_a_point_in_a_large_frame_finds_the_nucleus_under_it(
     predictor: Predictor, large: Nuclei, cell_size: float | None
@@ -277,6 +280,7 @@ def test_a_point_in_a_large_frame_finds_the_nucleus_under_it(
         assert crop.long_side == (1024 if cell_size is None else 512)
 
 
+@pytest.mark.slow
 def test_an_object_that_reaches_out_of_its_part_of_a_large_frame_widens_it(
     predictor: Predictor,
 ) -> None:
@@ -293,6 +297,7 @@ def test_an_object_that_reaches_out_of_its_part_of_a_large_frame_widens_it(
     assert (mine & disc).sum() > 0.9 * (mine | disc).sum()
 
 
+@pytest.mark.slow
 def test_frames_up_to_the_input_are_looked_at_as_a_whole(predictor: Predictor) -> None:
     pixels = nuclei(1024).image[:700]
     stack = FrameStack.from_array(pixels)
@@ -305,6 +310,7 @@ def test_frames_up_to_the_input_are_looked_at_as_a_whole(predictor: Predictor) -
     assert session.annotation(1, stack.index()).crop is None
 
 
+@pytest.mark.slow
 def test_a_saved_session_of_a_large_frame_continues_with_the_same_pixels(
     predictor: Predictor, tmp_path: Path
 ) -> None:

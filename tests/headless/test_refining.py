@@ -39,6 +39,7 @@ def session_of(labels: np.ndarray) -> Session:
     return Session(FrameStack.from_array(pixels), labels.copy())
 
 
+@pytest.mark.slow
 def test_objects_are_replaced_where_the_answer_agrees(predictor: Predictor) -> None:
     before = given_labels()
     session = session_of(before)
@@ -59,6 +60,7 @@ def test_objects_are_replaced_where_the_answer_agrees(predictor: Predictor) -> N
     assert session.weakest() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rules", "why"),
     [
@@ -76,6 +78,7 @@ def test_nothing_is_replaced_that_does_not_agree(
     assert len(session.weakest()) == 4
 
 
+@pytest.mark.slow
 def test_what_the_user_annotated_and_other_frames_stay(predictor: Predictor) -> None:
     labels = np.stack([given_labels()] * 3)
     session = session_of(labels)
@@ -114,6 +117,7 @@ def test_rules_that_cannot_be() -> None:
         RefineRules(min_iou=2)
 
 
+@pytest.mark.slow
 def test_the_command(napari_sam: NapariSam, working_folder: Path) -> None:
     tifffile.imwrite("coins.tif", data.coins())
     tifffile.imwrite("given.tif", given_labels())

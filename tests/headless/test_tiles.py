@@ -44,6 +44,7 @@ def written(out: Path, options: AutomaticOptions = GRID, **more: object) -> Writ
     return find_to_disk(given, movies.predictor(), out, options, frames, **more)
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_is_found_in_memory(tmp_path: Path) -> None:
     out = tmp_path / "labels.ome.zarr"
     result = written(out)

@@ -42,6 +42,7 @@ def test_compiled_blocks_say_the_same(noise: torch.Generator) -> None:
     assert all(block.forward.compiled for block in network.image_encoder.blocks)
 
 
+@pytest.mark.slow
 def test_without_a_compiler_they_go_on_as_they_are(
     noise: torch.Generator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

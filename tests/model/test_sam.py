@@ -149,6 +149,7 @@ def assert_same_from_image_to_masks(pair: Pair, case: FrameCase, prompts: Prompt
     assert float(((masks > 0) != (expected > 0)).float().mean()) <= FLIPPED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FRAME_CASES, ids=lambda case: case.name)
 def test_every_stage_equals_the_reference(small: Pair, case: FrameCase) -> None:
     assert_same_from_image_to_masks(small, case, POINTS_AND_BOX.tensors(SMALL))
@@ -174,6 +175,7 @@ def test_decode_equals_the_reference(small: Pair, case: PromptCase, noise: torch
     assert relative_error(iou_predictions, expected_iou) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", PROMPT_CASES, ids=lambda case: case.name)
 def test_decode_in_half_precision_is_close(
     small: Pair, case: PromptCase, noise: torch.Generator
@@ -254,6 +256,7 @@ def test_gradients_equal_the_reference(small: Pair, case: PromptCase) -> None:
     assert max(errors.values()) < 1e-4, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [VIT_B, VIT_L, VIT_H], ids=lambda config: config.name)
 def test_parameters_are_those_of_the_official_checkpoints(config: SamConfig) -> None:
     with torch.device("meta"):
@@ -291,6 +294,7 @@ def test_an_empty_network_loads_by_assignment(small: Pair) -> None:
     assert torch.equal(network.encode(input)[0], small.ours.encode(input)[0])
 
 
+@pytest.mark.slow
 def test_an_empty_network_needs_no_compiler_of_pytorch() -> None:
     """Random numbers on the meta device import sympy: a second when the first model is loaded."""
     program = (
@@ -364,6 +368,7 @@ class NoDoubles(TorchDispatchMode):
         return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [VIT_B, VIT_L, VIT_H, VIT_T], ids=lambda config: config.name)
 def test_everything_stays_on_the_device_of_the_network(config: SamConfig) -> None:
     with torch.device("meta"):
@@ -379,6 +384,7 @@ def test_everything_stays_on_the_device_of_the_network(config: SamConfig) -> Non
     assert logits.device.type == iou_predictions.device.type == "meta"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [SMALL, VIT_T], ids=lambda config: config.name)
 def test_nothing_is_double(config: SamConfig) -> None:
     network = Sam(config).eval()

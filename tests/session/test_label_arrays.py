@@ -97,6 +97,7 @@ def land(session: Session, object_id: int, region: Region = DISC) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -113,6 +113,7 @@ CASES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_an_object_ends_where_it_ends(case: Case) -> None:
     """Within a slice at either end; nothing is missing in between."""

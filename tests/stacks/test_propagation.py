@@ -94,6 +94,7 @@ COURSES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("course", COURSES, ids=lambda c: c.name)
 def test_course(course: Course) -> None:
     stack, labels = movie(course.paths)
@@ -400,6 +401,7 @@ def test_a_click_waits_for_a_few_objects_not_for_all_of_a_frame() -> None:
     assert max(network.n_together) <= seeing._objects_at_once
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_frames() -> None:
     stack, labels = movie({1: [(30 + t % 5, 30, 6) for t in range(120)]})
     wanted = plan(session_of(stack, labels, 0), [1], stack.index(0))

@@ -41,6 +41,7 @@ LINK_CASES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LINK_CASES, ids=lambda c: c.name)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_link(case: LinkCase, seed: int) -> None:

@@ -143,12 +143,14 @@ def test_resumed_equals_uninterrupted(case: Kind, tmp_path: Path) -> None:
     assert [loss["loss"] for loss in a["losses"]] == [loss["loss"] for loss in b["losses"]]
 
 
+@pytest.mark.slow
 def test_resume_begins_where_there_is_nothing_yet(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
     first, *_ = train(training_data(4), tiny_sam(), out, replace(DECODER_RUN, steps=2), resume=True)
     assert first.step == 0
 
 
+@pytest.mark.slow
 def test_minutes_end_a_run(tmp_path: Path) -> None:
     """Even a short one begins, makes a step, and is validated at its end."""
     config = replace(DECODER_RUN, steps=None, minutes=0.01)
@@ -210,6 +212,7 @@ REFUSALS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda c: c.name)
 def test_refusals(case: Refusal, tmp_path: Path) -> None:
     out = tmp_path / case.out
@@ -247,12 +250,14 @@ def test_no_such_start(start: str, device: str) -> None:
         begin_from(start, device=device)
 
 
+@pytest.mark.slow
 def test_one_frame_is_enough_to_run(tmp_path: Path) -> None:
     one = TrainingData([disks(0, 5)], [disks(0, 5)])
     *_, last = train(one, tiny_pocket(), tmp_path / "a.safetensors", replace(POCKET_RUN, steps=2))
     assert last.step == 2
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
     """The second says so and disturbs nothing; once the first has ended it may."""
     out = tmp_path / "mine.safetensors"

@@ -79,6 +79,7 @@ def examples(
     return read_examples(predictor, stack, stack.index(), given, cache=cache)
 
 
+@pytest.mark.slow
 def test_the_other_discs_are_found_and_the_large_one_is_not(
     predictor: Predictor,
     stack: FrameStack,

@@ -154,6 +154,7 @@ NOISE_CASES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NOISE_CASES, ids=lambda case: case.name)
 def test_a_small_network_finds_what_the_reference_finds(case: Case) -> None:
     pair = with_spread_scores(make_pair(SMALL))

@@ -66,6 +66,7 @@ def same_objects(labels: np.ndarray, other: np.ndarray, least: float = 1.0) -> f
     return n / max(1, len(ids))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "parts"), [(0, 6), (1, 5), (2, 4), (3, 3)])
 def test_any_grid_of_tiles_finds_every_object_once_and_whole(
     monkeypatch: pytest.MonkeyPatch, seed: int, parts: int

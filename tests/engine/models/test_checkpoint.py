@@ -42,6 +42,7 @@ def test_the_network_is_recognised_by_its_keys(config: SamConfig | PocketConfig)
     assert recognise(state, Path("weights.pth")) == config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPINGS, ids=lambda wrapping: wrapping.name)
 def test_every_wrapping_gives_the_same_network(wrapping: Wrapping, tmp_path: Path) -> None:
     state = small_state()
@@ -56,6 +57,7 @@ def test_every_wrapping_gives_the_same_network(wrapping: Wrapping, tmp_path: Pat
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPINGS, ids=lambda wrapping: wrapping.name)
 def test_the_image_encoder_in_half_precision_portion_by_portion(
     wrapping: Wrapping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,6 +257,7 @@ UNUSABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", UNUSABLE, ids=lambda case: case.name)
 def test_what_cannot_be_used_is_explained(case: Unusable, tmp_path: Path) -> None:
     path = tmp_path / case.file_name

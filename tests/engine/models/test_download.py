@@ -151,6 +151,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # urllib3 left them
 @pytest.mark.parametrize("before", [None, b"the previous model"], ids=["first time", "replaces"])
 @pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.name)

@@ -91,6 +91,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_a_click_lands_on_the_pixel_clicked(case: TransformCase) -> None:
     viewer = ViewerModel()
@@ -124,6 +125,7 @@ def test_a_click_lands_on_the_pixel_clicked(case: TransformCase) -> None:
     assert bridge.labels.get_value(at_world, world=True) == 1, "it shows where it was clicked"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_a_preview_lies_where_the_mask_will(case: TransformCase) -> None:
     viewer = ViewerModel()
@@ -296,6 +298,7 @@ def test_what_lands_amid_a_stroke_is_no_part_of_it(bridge: LayerBridge) -> None:
     assert not bridge.labels.data.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stroke", ["brush", "bucket", "polygon"])
 def test_every_way_to_paint_is_undone(bridge: LayerBridge, stroke: str) -> None:
     bridge.points.add([1, 10, 10])
@@ -398,6 +401,7 @@ WAYS_TO_CLEAR = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", [Later(), None], ids=["put off", "at once"])
 @pytest.mark.parametrize("on_top", [False, True], ids=["image below", "image on top"])
 @pytest.mark.parametrize("way", WAYS_TO_CLEAR)
@@ -482,6 +486,7 @@ def test_ids_beyond_16_bit_widen_the_labels(bridge: LayerBridge) -> None:
     assert bridge.labels.data[1, 10, 10] == 1
 
 
+@pytest.mark.slow
 def test_a_stack_far_beyond_memory() -> None:
     viewer = ViewerModel()
     image = viewer.add_image(da.zeros((2000, 4096, 4096), np.uint8), contrast_limits=(0, 1))

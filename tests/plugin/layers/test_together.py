@@ -74,6 +74,7 @@ def assert_together(bridge: LayerBridge) -> None:
         assert layer._slice.image.view.shape == SHAPE[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before a click", "while it is pending", "after it"])
 @pytest.mark.parametrize("name", [*CASES, *MEASURED])
 def test_what_is_on_an_image_goes_with_it(name: str, when: str) -> None:
@@ -97,6 +98,7 @@ def test_what_is_on_an_image_goes_with_it(name: str, when: str) -> None:
     assert_together(bridge)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before a click", "while it is pending"])
 @pytest.mark.parametrize("which", ["labels", "points", "shapes"])
 @pytest.mark.parametrize("name", CASES)

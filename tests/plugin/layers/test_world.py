@@ -77,6 +77,7 @@ def image_in(viewer: ViewerModel, placing: Placing) -> Image:
     return viewer.add_image(np.zeros(SHAPE, np.uint8), units=("um",) * 3, **placing.placement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("beside", list(BESIDE))
 @pytest.mark.parametrize("placing", PLACINGS, ids=lambda placing: placing.name)

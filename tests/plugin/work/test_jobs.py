@@ -374,6 +374,7 @@ sys.exit(0)
 """
 
 
+@pytest.mark.slow
 def test_the_process_ends_after_the_threads() -> None:
     """Else Python unwinds them within torch, and the process is aborted."""
     ended = subprocess.run(

@@ -92,6 +92,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", DAMAGE, ids=lambda c: c.name)
 def test_damage_is_one_sentence_and_leaves_nothing(case: Damage, archive: Path) -> None:
     case.spoil(archive)

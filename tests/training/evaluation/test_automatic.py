@@ -79,6 +79,7 @@ def test_figures_counted_by_hand(folder: Path) -> None:
     assert figures["timing"]["seconds_a_frame"] == 2
 
 
+@pytest.mark.slow
 def test_the_embedded_model_on_an_image(folder: Path) -> None:
     """With every object known to be labelled, precision is known everywhere."""
     predictor = Predictor(load_model("pocket", device="cpu", precision="fp32"))
@@ -128,6 +129,7 @@ def test_the_page(folder: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "page" / "scores.json").read_text())["model"] == "painter"
 
 
+@pytest.mark.slow
 def test_nothing_to_judge(folder: Path) -> None:
     for labels in folder.glob("*.labels.tif"):
         pixels = np.zeros((SIZE, SIZE), np.uint16)

@@ -22,6 +22,7 @@ def test_layouts_hold_objects(layout: layouts.LayoutMaker, seed: int) -> None:
     assert labels.max() >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("appearance", APPEARANCES, ids=lambda f: f.__name__)
 def test_appearances_show_the_objects(appearance: appearances.AppearanceMaker) -> None:
     """Rim, core and surroundings differ more in level than in the same image without objects."""
