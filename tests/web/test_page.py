@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import expect
 
-from napari_sam.engine import iou
+from napari_sam import Predictor, load_model
+from napari_sam.engine import EmbeddingCache, iou
 from napari_sam.session import SessionFile, load
 from page_user import PageUser
 from replaying import opened, replayed, unpacked
@@ -76,6 +77,31 @@ def test_real_cells_are_those_of_python(user: PageUser, data_folder: Path, tmp_p
     ids = np.unique(expected)[1:]
     assert len(ids) > 0
     assert [iou(labels == n, expected == n) >= 0.98 for n in ids] == [True] * len(ids)
+
+
+def test_a_click_in_a_large_frame_finds_the_cell_in_a_part_of_it(
+    user: PageUser, tmp_path: Path
+) -> None:
+    y, x = np.mgrid[:1600, :1200]
+    pixels = np.random.default_rng(0).normal(60, 8, y.shape)
+    for cy, cx in ((700, 500), (740, 560), (200, 1000)):
+        pixels += 120 * (np.hypot(y - cy, x - cx) < RADIUS)
+    image = tmp_path / "large.tif"
+    tifffile.imwrite(image, np.clip(pixels, 0, 255).astype(np.uint8))
+    user.open(image, y.shape)
+    user.click(700, 500)
+    file = SessionFile(unpacked(user.save("session", tmp_path), tmp_path))
+    labels = file.fill(file.new_labels())
+    assert iou(labels == 1, np.hypot(y - 700, x - 500) < RADIUS) >= 0.9
+    ((_, frame, annotation),) = file.annotations()
+    assert annotation.crop is not None
+    assert annotation.crop.shape == (1024, 1024)
+    stack, predictor = opened(image), Predictor(load_model("pocket", device="cpu"))
+    cached = EmbeddingCache().embed(predictor, stack, frame, crop=annotation.crop)
+    within = annotation.prompts.within(annotation.crop)
+    top, left, bottom, right = annotation.crop
+    found = labels[top:bottom, left:right] == 1
+    assert iou(found, predictor.refine(cached.embedding, within).mask()) >= 0.98
 
 
 def test_saved_files_hold_the_objects(user: PageUser, cells: Path, tmp_path: Path) -> None:

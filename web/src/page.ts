@@ -25,6 +25,7 @@ export class Page {
   private tool: Tool = "point";
   private answer: Answer | null = null;
   private hovered: Point | null = null;
+  private refreshing = false; // asked for, and not done yet
   private readonly switches = { "not-this": false, "one-each": false, preview: false };
 
   constructor(
@@ -107,8 +108,17 @@ export class Page {
     this.viewer.showFrame(rgb, work.stack.height, work.stack.width);
   }
 
-  /** Show labels, prompts, objects and candidates as they are now. */
+  /** Show labels, prompts, objects and candidates, once, as they are when all that changes them is done. */
   private refresh(): void {
+    if (this.refreshing) return;
+    this.refreshing = true;
+    queueMicrotask(() => {
+      this.refreshing = false;
+      this.showState();
+    });
+  }
+
+  private showState(): void {
     const { work } = this;
     if (!work) return;
     const { session, frame } = work;
@@ -143,6 +153,7 @@ export class Page {
     const { work } = this;
     if (!work) return say("Open an image first.");
     try {
+      work.session.seen = this.viewer.seen();
       const hasPrompts = work.drawings.length > 0 || !work.session.region(work.session.active, work.frame).isEmpty;
       if (beginsObject && this.switches["one-each"] && hasPrompts) work.session.newObject();
       action();
@@ -194,6 +205,7 @@ export class Page {
     this.hovered = point;
     if (!this.switches.preview || !this.work || this.tool !== "point") return;
     if (!point) return this.viewer.showPreview(null);
+    this.work.session.seen = this.viewer.seen();
     void this.work.preview(point).then((region) => {
       if (region && this.hovered && this.switches.preview) this.viewer.showPreview(region);
     });

@@ -4,9 +4,11 @@ import { frameLimits, toRgb, type Limits } from "./frames/contrast";
 import { frameCount, type ImageStack } from "./frames/stack";
 import { NetworkClient, Overtaken } from "./network/client";
 import type { Answer, Model, Request } from "./session/annotation";
-import { NO_PROMPTS, type Drawing, type Point } from "./session/prompts";
+import { isLarge } from "./session/crop";
+import { NO_PROMPTS, type Drawing, type Point, type Prompts } from "./session/prompts";
 import { Region } from "./session/region";
 import type { Session } from "./session/session";
+import { whereToLook } from "./session/where_to_look";
 
 /** A network that has seen some frames of an image already. */
 export interface SeenBefore {
@@ -15,7 +17,7 @@ export interface SeenBefore {
   embedding(frame: number): Promise<Uint16Array>; // in half precision
 }
 
-const FRAMES_ENCODED = 4; // as many as the worker keeps
+const FRAMES_ENCODED = 4; // as many as the worker keeps, of large ones 1
 
 /** What the page shows of the work. */
 export interface WorkEvents {
@@ -94,7 +96,9 @@ export class Work {
     const { frame } = this;
     try {
       await this.encode(frame);
-      return await this.network.preview(frame, { ...NO_PROMPTS, points: [[y, x]], labels: [1] }, null);
+      const prompts: Prompts = { ...NO_PROMPTS, points: [[y, x]], labels: [1] };
+      const crops = whereToLook(prompts, [this.stack.height, this.stack.width], null, this.session.seen, null);
+      return await this.network.preview(frame, prompts, crops);
     } catch (error) {
       if (!(error instanceof Overtaken)) this.report(error);
       return null;
@@ -104,8 +108,9 @@ export class Work {
   private async answer(request: Request): Promise<void> {
     try {
       await this.encode(request.frame);
-      const name = `${request.objectId}@${request.frame}`;
-      const answer = await this.network.decode(request.frame, request.prompts, request.candidate, request.diameter, name);
+      const answer = await this.network.decode(request, (share) =>
+        this.events.progress(`Looking at the part around it … ${Math.round(100 * share)} %`),
+      );
       const owner = this.session.land(request, answer, this.modelIn(request.frame));
       if (owner === 0) this.events.failed("Nothing was found there. Draw a box around the object, or click on its middle.");
       else if (owner !== null) this.events.failed(`That is object ${owner}: Shift-click to continue with it.`);
@@ -126,7 +131,8 @@ export class Work {
     this.encoded.set(frame, begun);
     begun.catch(() => this.encoded.delete(frame));
     const [oldest] = this.encoded.keys();
-    if (this.encoded.size > FRAMES_ENCODED && oldest !== undefined) this.encoded.delete(oldest);
+    const most = isLarge([this.stack.height, this.stack.width]) ? 1 : FRAMES_ENCODED;
+    if (this.encoded.size > most && oldest !== undefined) this.encoded.delete(oldest);
     return begun;
   }
 

@@ -3,9 +3,11 @@ import { test } from "node:test";
 import type { Answer, Request } from "../src/session/annotation";
 import { withClass, NO_CLASSES } from "../src/session/classes";
 import { polygonRegion } from "../src/session/polygon";
-import { fitted, onBase, promptsFrom, type Drawing } from "../src/session/prompts";
+import { fitted, NO_PROMPTS, onBase, promptsFrom, type Drawing } from "../src/session/prompts";
 import { Region } from "../src/session/region";
 import { Session } from "../src/session/session";
+import type { Box, Crop } from "../src/session/crop";
+import { whereToLook } from "../src/session/where_to_look";
 
 const MODEL = { name: "pocket", hash: "0", precision: "fp32" };
 const SIZE = 20;
@@ -15,7 +17,7 @@ function square(top: number, left: number, size: number): Region {
 }
 
 function answer(mask: Region): Answer {
-  return { mask, token: 0, iouPrediction: 0.9, stability: 0.95, candidates: [] };
+  return { mask, crop: null, token: 0, iouPrediction: 0.9, stability: 0.95, candidates: [] };
 }
 
 function click(y: number, x: number, label: 0 | 1 = 1): Drawing {
@@ -128,4 +130,22 @@ test("classes are undone as one step and refuse names that are none", () => {
   assert.equal(session.classes.given.size, 0);
   for (const name of ["", " ", "a\u0000b", "x".repeat(61)]) assert.throws(() => withClass(NO_CLASSES, name));
   assert.throws(() => session.addClass("Mitotic"), /already/);
+});
+
+test("parts of large frames are those that Python looks at", () => {
+  const point = (y: number, x: number) => ({ ...NO_PROMPTS, points: [[y, x]] as const, labels: [1] as const });
+  const box = (...box: Box) => ({ ...NO_PROMPTS, box });
+  const whole: Crop = [0, 0, 4000, 4000];
+  const cases: [Parameters<typeof whereToLook>, Crop[]][] = [
+    [[point(100, 200), [1024, 1024], null, null, null], []],
+    [[point(1900, 2100), [4000, 4000], null, null, null], [[1536, 1536, 2560, 2560], whole]],
+    [[point(1900.5, 2100), [4000, 4000], null, [1500, 1700, 2299, 2499], null], [[1280, 1536, 2304, 2560], whole]],
+    [[point(30, 3990), [4000, 4000], null, [0, 0, 3999, 3999], null], [[0, 2976, 1024, 4000], whole]],
+    [[point(1900, 2100), [4000, 4000], 35, null, null], [[1536, 1792, 2048, 2304]]],
+    [[box(100, 100, 700, 650), [4000, 3000], null, null, null], [[0, 0, 4000, 3000]]],
+    [[box(100, 100, 130, 120), [4000, 3000], null, null, null], [[0, 0, 512, 512]]],
+    [[point(1900, 2100), [4000, 4000], null, null, [1536, 1536, 2560, 2560]], [[1536, 1536, 2560, 2560]]],
+    [[point(9000, 9000), [20000, 20000], null, [0, 0, 19999, 19999], null], [[8192, 8192, 12288, 12288], [0, 0, 20000, 20000]]],
+  ];
+  for (const [given, expected] of cases) assert.deepEqual(whereToLook(...given), expected, JSON.stringify(given));
 });

@@ -1,4 +1,5 @@
 /** Pixels of any type → 8 bit, as `napari_sam.engine.contrast` does: the network sees the same. */
+import { halfToEven } from "../rounding";
 import type { Frame, ImageStack } from "./stack";
 
 /** Low and high, shown as black and white: one pair a channel, or a single pair for all. */
@@ -49,11 +50,6 @@ export function toRgb(frame: Frame, limits: Limits): Uint8Array {
     else rgb.fill(channels === 1 ? values[0]! : halfToEven(sum / channels), i * 3, i * 3 + 3);
   }
   return rgb;
-}
-
-function halfToEven(value: number): number {
-  const below = Math.floor(value);
-  return value - below === 0.5 ? below + (below & 1) : Math.round(value);
 }
 
 function stretching(frame: Frame, low: number, high: number): (value: number) => number {

@@ -3,7 +3,8 @@
  * next: a click before a frame to be encoded ahead, and both before a preview.
  */
 import { Failure } from "../failure";
-import type { Answer } from "../session/annotation";
+import type { Answer, Request } from "../session/annotation";
+import type { Crop } from "../session/crop";
 import { Region } from "../session/region";
 import type { Order, PlainAnswer, PlainPrompts, PlainRegion, Programs, Report } from "./messages";
 import type { Prompts } from "../session/prompts";
@@ -68,14 +69,14 @@ export class NetworkClient {
     await this.order({ kind: "place", frame, halves, height, width } as Unnumbered, 3, "encode");
   }
 
-  async decode(frame: number, prompts: Prompts, candidate: number | null, diameter: number | null, name: string): Promise<Answer> {
-    const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate, diameter, all: true };
-    return answerOf(await this.order(order as Unnumbered, 2, name));
+  async decode({ objectId, frame, prompts, candidate, diameter, crops }: Request, progress: (share: number) => void): Promise<Answer> {
+    const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate, diameter, crops, preview: false };
+    return answerOf(await this.order(order as Unnumbered, 2, `${objectId}@${frame}`, progress));
   }
 
   /** The mask that a click would give. */
-  async preview(frame: number, prompts: Prompts, diameter: number | null): Promise<Region> {
-    const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate: null, diameter, all: false };
+  async preview(frame: number, prompts: Prompts, crops: readonly Crop[]): Promise<Region> {
+    const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate: null, diameter: null, crops, preview: true };
     return regionOf((await this.order(order as Unnumbered, 1, "preview"))!.mask);
   }
 
@@ -123,9 +124,9 @@ function regionOf({ top, left, height, width, pixels }: PlainRegion): Region {
 }
 
 function answerOf(plain: PlainAnswer | null): Answer {
-  const { mask, token, iouPrediction, stability, candidates } = plain!;
+  const { mask, crop, token, iouPrediction, stability, candidates } = plain!;
   return {
-    mask: regionOf(mask), token, iouPrediction, stability,
+    mask: regionOf(mask), crop, token, iouPrediction, stability,
     candidates: candidates.map((each) => ({ ...each, mask: regionOf(each.mask) })),
   };
 }

@@ -1,4 +1,5 @@
 /** What the page and its worker tell each other. */
+import type { Crop } from "../session/crop";
 import type { Prompts } from "../session/prompts";
 import type { PocketDescription } from "./pocket_graphs";
 import type { SamDescription } from "./sam";
@@ -28,13 +29,15 @@ export type Order = { readonly id: number } & (
   | { readonly kind: "place"; frame: number; halves: Uint16Array; height: number; width: number } // an embedding that is there
   | { readonly kind: "forget" }
   | {
-      readonly kind: "decode"; frame: number; prompts: PlainPrompts;
-      candidate: number | null; diameter: number | null; all: boolean; // all candidates, or the best alone
+      readonly kind: "decode"; frame: number; prompts: PlainPrompts; crops: readonly Crop[];
+      candidate: number | null; diameter: number | null;
+      preview: boolean; // the best mask alone, and nothing is encoded for it
     }
 );
 
 export interface PlainAnswer {
   readonly mask: PlainRegion;
+  readonly crop: Crop | null;
   readonly token: number;
   readonly iouPrediction: number;
   readonly stability: number;

@@ -3,8 +3,9 @@
  *
  * The same steps as `napari_sam/model/pocket/network.py`, for one object.
  */
+import { halfToEven } from "../rounding";
 import {
-  cropped, fitness, highest, plane, planes, type Decoded, type NetworkPrompts, type Planes,
+  cropped, fitness, highest, plane, planes, type Decoded, type NetworkPrompts, type Planes, type Window,
 } from "./prompts";
 import { enlarged } from "./upscaling";
 
@@ -107,10 +108,14 @@ export async function decode(
     looks.push(await lookAt(graphs, config, pyramid, prompts, view));
   }
   const chosen = looks[highest(looks.map((look) => look.score))]!;
-  const logits = whole(chosen.decoded.logits, chosen.view, config, pyramid, OUTSIDE);
+  const { height, width } = pyramid[0]![FEATURES_OF_EDGES]!;
+  const logits = planes(chosen.decoded.logits.channels, height, width, OUTSIDE);
+  place(logits, enlarged(chosen.decoded.logits, config.levels[chosen.view.level]!), windowOf(chosen.view, config));
   const scores = Float32Array.from(chosen.decoded.scores);
-  if (merge && isOneClick(prompts)) scores[0] = mergeInto(plane(logits, 0), looks, config, pyramid);
-  return { logits, scores };
+  if (!merge || !isOneClick(prompts)) return { logits, scores, window: windowOf(chosen.view, config) };
+  const window = around(looks.map((look) => windowOf(look.view, config)));
+  scores[0] = mergeInto(plane(logits, 0), window, looks, config);
+  return { logits, scores, window };
 }
 
 async function lookAt(
@@ -160,13 +165,8 @@ function viewAt(
 
 function spanOf(config: PocketConfig, level: number, extent: number, at: number, large: boolean): [number, number] {
   const size = large ? extent : Math.min(extent, config.window);
-  const start = roundHalfToEven(((at + 0.5) / config.levels[level]! - size / 2) / STEP) * STEP;
+  const start = halfToEven(((at + 0.5) / config.levels[level]! - size / 2) / STEP) * STEP;
   return [size, Math.min(Math.max(0, start), extent - size)];
-}
-
-function roundHalfToEven(value: number): number {
-  const below = Math.floor(value);
-  return value - below === 0.5 ? below + Math.abs(below % 2) : Math.round(value);
 }
 
 /** Around all that is known of an object, and whether that says how large it is. */
@@ -218,20 +218,29 @@ function promptsIn(view: View, shrink: number, prompts: NetworkPrompts): Network
   };
 }
 
-/** Maps of a window, (C, h, w) at stride 2 of its level, where they are in those of the frame. */
-function whole(maps: Planes, view: View, config: PocketConfig, pyramid: Pyramid, outside: number): Planes {
-  const shrink = config.levels[view.level]!;
-  const { height, width } = pyramid[0]![FEATURES_OF_EDGES]!;
-  const [top, left] = [view.top, view.left].map((at) => Math.floor((at * shrink) / EDGES)) as [number, number];
-  const large = enlarged(maps, shrink);
-  const frame = planes(maps.channels, height, width, outside);
+/** Where the logits of a view are among those of the frame. */
+function windowOf(view: View, config: PocketConfig): Window {
+  const [top, left, height, width] = [view.top, view.left, view.height, view.width].map((n) =>
+    Math.floor((n * config.levels[view.level]!) / EDGES),
+  ) as [number, number, number, number];
+  return { top, left, bottom: top + height, right: left + width };
+}
+
+function around(windows: readonly Window[]): Window {
+  return {
+    top: Math.min(...windows.map((each) => each.top)), left: Math.min(...windows.map((each) => each.left)),
+    bottom: Math.max(...windows.map((each) => each.bottom)), right: Math.max(...windows.map((each) => each.right)),
+  };
+}
+
+/** Write maps of a window where they are in those of the frame. */
+function place(frame: Planes, maps: Planes, window: Window): void {
   for (let c = 0; c < maps.channels; c++) {
-    for (let y = 0; y < large.height; y++) {
-      const from = (c * large.height + y) * large.width;
-      frame.data.set(large.data.subarray(from, from + large.width), (c * height + top + y) * width + left);
+    for (let y = 0; y < maps.height; y++) {
+      const from = (c * maps.height + y) * maps.width;
+      frame.data.set(maps.data.subarray(from, from + maps.width), (c * frame.height + window.top + y) * frame.width + window.left);
     }
   }
-  return frame;
 }
 
 /**
@@ -239,34 +248,56 @@ function whole(maps: Planes, view: View, config: PocketConfig, pyramid: Pyramid,
  *
  * A pixel's probability is the mean over the masks, the better ones weighing more; the square of
  * the mean certainty inside is right on average.
+ *
+ * @param window in which all looks are
  */
-function mergeInto(into: Planes, looks: Look[], config: PocketConfig, pyramid: Pyramid): number {
+function mergeInto(into: Planes, window: Window, looks: Look[], config: PocketConfig): number {
   const best = Math.max(...looks.flatMap((look) => look.fits));
   const weights = looks.map((look) => look.fits.map((fit) => Math.exp((fit - best) / SHARPNESS)));
   const sum = weights.flat().reduce((a, b) => a + b, 0);
-  const probability = new Float32Array(into.data.length);
+  const probability = planes(1, window.bottom - window.top, window.right - window.left);
   looks.forEach((look, nth) => {
-    const mixed = whole(mixture(look.decoded.logits, weights[nth]!, sum), look.view, config, pyramid, 0);
-    for (let i = 0; i < probability.length; i++) probability[i] = probability[i]! + mixed.data[i]!;
+    const mixed = mixture(look.decoded.logits, weights[nth]!, sum);
+    add(probability, enlarged(mixed, config.levels[look.view.level]!), windowOf(look.view, config), window);
   });
   let [inside, n, top] = [0, 0, 0];
-  probability.forEach((p, i) => {
-    if (p > 0.5) [inside, n] = [inside + p, n + 1];
-    top = Math.max(top, p);
-    const clamped = Math.min(Math.max(p, 1e-7), 1 - 1e-7);
-    into.data[i] = Math.log(clamped / (1 - clamped));
-  });
+  into.data.fill(logit(0));
+  for (let y = 0; y < probability.height; y++) {
+    const to = (window.top + y) * into.width + window.left;
+    for (let x = 0; x < probability.width; x++) {
+      const p = probability.data[y * probability.width + x]!;
+      if (p > 0.5) {
+        inside += p;
+        n++;
+      }
+      if (p > top) top = p;
+      into.data[to + x] = logit(p);
+    }
+  }
   return (n ? inside / n : top) ** 2;
+}
+
+function logit(p: number): number {
+  const clamped = Math.min(Math.max(p, 1e-7), 1 - 1e-7);
+  return Math.log(clamped / (1 - clamped));
+}
+
+/** Add maps of a window to those of a larger one. */
+function add(to: Planes, maps: Planes, { top, left }: Window, larger: Window): void {
+  for (let y = 0; y < maps.height; y++) {
+    const at = (top - larger.top + y) * to.width + left - larger.left;
+    for (let x = 0; x < maps.width; x++) to.data[at + x] = to.data[at + x]! + maps.data[y * maps.width + x]!;
+  }
 }
 
 /** The weighted sum of the probabilities of some masks. */
 function mixture(logits: Planes, weights: readonly number[], sum: number): Planes {
   const mixed = planes(1, logits.height, logits.width);
   const area = mixed.data.length;
-  weights.forEach((weight, nth) => {
-    for (let i = 0; i < area; i++) {
-      mixed.data[i] = mixed.data[i]! + weight / sum / (1 + Math.exp(-logits.data[nth * area + i]!));
-    }
-  });
+  for (let nth = 0; nth < weights.length; nth++) {
+    const share = weights[nth]! / sum;
+    const from = nth * area;
+    for (let i = 0; i < area; i++) mixed.data[i] = mixed.data[i]! + share / (1 + Math.exp(-logits.data[from + i]!));
+  }
   return mixed;
 }

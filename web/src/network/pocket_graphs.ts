@@ -2,7 +2,7 @@
 import * as ort from "onnxruntime-web/wasm";
 import { decode, encode, type PocketConfig, type PocketGraphs } from "./pocket";
 import type { Encoded } from "./predictor";
-import { planes, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
+import { allOf, planes, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
 import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from "./runtime";
 
 /** `network.json` of a page. */
@@ -61,7 +61,8 @@ class Graphs implements PocketGraphs {
     FEATURES.forEach((name, nth) => (feeds[name] = tensorOf(features[nth]!)));
     const outputs = await this.decoder.run(feeds);
     const scores = Float32Array.from((await outputs["scores"]!.getData()) as Float32Array);
-    return { logits: planesOf(outputs["logits"]!), scores };
+    const logits = planesOf(outputs["logits"]!);
+    return { logits, scores, window: allOf(logits) };
   }
 }
 

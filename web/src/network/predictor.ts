@@ -1,7 +1,8 @@
 /** One frame and the prompts of one object → candidates: `napari_sam.engine.predictor`. */
+import { halfToEven } from "../rounding";
 import { fitted, type Prompts } from "../session/prompts";
 import { maskLogits } from "./mask_prompt";
-import { fitness, highest, plane, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
+import { fitness, highest, plane, type Decoded, type NetworkPrompts, type Planes, type Window } from "./prompts";
 
 /** What a network made of an input, and how it answers prompts in it. */
 export interface Encoded {
@@ -91,7 +92,7 @@ function networkPrompts(
   const { frameShape, inputShape, encoded } = embedding;
   const [scaleY, scaleX] = [inputShape[0] / frameShape[0], inputShape[1] / frameShape[1]];
   const box = prompts.box;
-  const filled = inputShape.map((side) => Math.max(1, roundHalfToEven(side / encoded.stride)));
+  const filled = inputShape.map((side) => Math.max(1, halfToEven(side / encoded.stride)));
   const mask = prompts.mask && !seed
     ? maskLogits(prompts.mask, frameShape, filled as [number, number], encoded.maskShape)
     : seed;
@@ -104,17 +105,14 @@ function networkPrompts(
   };
 }
 
-function roundHalfToEven(value: number): number {
-  const below = Math.floor(value);
-  return value - below === 0.5 ? below + (below & 1) : Math.round(value);
-}
-
 /** IoU of a mask cut a little higher with it cut a little lower. */
-export function stability(logits: Planes): number {
+export function stability(logits: Planes, window: Window): number {
   let [above, below] = [0, 0];
-  for (const value of logits.data) {
-    if (value > 1) above++;
-    if (value > -1) below++;
+  for (let y = window.top; y < window.bottom; y++) {
+    for (let at = y * logits.width + window.left; at < y * logits.width + window.right; at++) {
+      if (logits.data[at]! > 1) above++;
+      if (logits.data[at]! > -1) below++;
+    }
   }
   return above / Math.max(below, 1);
 }

@@ -20,6 +20,20 @@ export interface Planes {
 export interface Decoded {
   readonly logits: Planes; // (4, m, m')
   readonly scores: Float32Array; // (4,) IoU predictions
+  readonly window: Window; // beyond it all logits are negative
+}
+
+/** Rows top to bottom and columns left to right, the last ones not included. */
+export interface Window {
+  readonly top: number;
+  readonly left: number;
+  readonly bottom: number;
+  readonly right: number;
+}
+
+/** All of some planes. */
+export function allOf({ height, width }: Planes): Window {
+  return { top: 0, left: 0, bottom: height, right: width };
 }
 
 /** Planes of one value. */

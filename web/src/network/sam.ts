@@ -1,7 +1,7 @@
 /** A Segment Anything network of which the page has the decoder, and the embeddings of some frames. */
 import * as ort from "onnxruntime-web/wasm";
 import type { Encoded } from "./predictor";
-import { planes, type Decoded, type NetworkPrompts } from "./prompts";
+import { allOf, planes, type Decoded, type NetworkPrompts } from "./prompts";
 import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from "./runtime";
 
 /** `sam.json` of a page. */
@@ -47,6 +47,7 @@ export class SamDecoder {
       has_mask_input: new ort.Tensor("float32", [mask ? 1 : 0], [1]),
     });
     const scores = Float32Array.from(outputs["iou_predictions"]!.data as Float32Array);
-    return { logits: planesOf(outputs["low_res_masks"]!), scores };
+    const logits = planesOf(outputs["low_res_masks"]!);
+    return { logits, scores, window: allOf(logits) };
   }
 }

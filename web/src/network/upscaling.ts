@@ -1,5 +1,5 @@
 /** Low-res logits to a mask in the frame's own pixels (`napari_sam/model/upscaling.py`). */
-import { planes, type Planes } from "./prompts";
+import { planes, type Planes, type Window } from "./prompts";
 import { Region } from "../session/region";
 
 /** For each pixel of an axis the source pixels it sees, `width` of them, and how much of each. */
@@ -75,14 +75,15 @@ export function enlarged(maps: Planes, factor: number): Planes {
  * They are interpolated to the padded input, cropped to what of it the frame fills, and
  * interpolated to the frame, as Segment Anything does. Only what sees a positive logit is computed.
  *
+ * @param window beyond it no logit is positive
  * @param stride pixels of the input to one of the logits
  * @param inputShape [h, w] of the input that the frame fills
  * @param frameShape [H, W]
  */
 export function maskOf(
-  logits: Planes, stride: number, inputShape: readonly [number, number], frameShape: readonly [number, number],
+  logits: Planes, window: Window, stride: number, inputShape: readonly [number, number], frameShape: readonly [number, number],
 ): Region {
-  const [seenRows, seenColumns] = positive(logits);
+  const [seenRows, seenColumns] = positive(logits, window);
   const rows = axisOf(logits.height, stride, inputShape[0], frameShape[0]);
   const columns = axisOf(logits.width, stride, inputShape[1], frameShape[1]);
   const [top, bottom] = spanOf(rows, seenRows);
@@ -127,10 +128,10 @@ function widened(logits: Planes, columns: Weights, from: number, to: number, lef
 }
 
 /** Which rows and which columns have a positive logit. */
-function positive(logits: Planes): [Uint8Array, Uint8Array] {
+function positive(logits: Planes, window: Window): [Uint8Array, Uint8Array] {
   const [rows, columns] = [new Uint8Array(logits.height), new Uint8Array(logits.width)];
-  for (let y = 0; y < logits.height; y++) {
-    for (let x = 0; x < logits.width; x++) {
+  for (let y = window.top; y < window.bottom; y++) {
+    for (let x = window.left; x < window.right; x++) {
       if (logits.data[y * logits.width + x]! > 0) rows[y] = columns[x] = 1;
     }
   }

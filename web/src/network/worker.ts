@@ -1,20 +1,26 @@
-/** The worker: the networks, the embeddings of the last frames, and one order after the other. */
-import { resize, resizedShape } from "../frames/resize";
+/** The worker: the networks, the last frames, and one order after the other. */
 import { Failure, sentenceOf } from "../failure";
+import { resizedShape } from "../frames/resize";
+import type { Crop } from "../session/crop";
 import { Region } from "../session/region";
+import { EncodedFrames } from "./frames";
+import { look } from "./look";
 import type { Order, PlainAnswer, PlainRegion, Report } from "./messages";
 import { PocketNetwork } from "./pocket_graphs";
-import { refine, stability, type Embedding, type Encoded } from "./predictor";
+import { stability, type Embedding } from "./predictor";
 import { plane } from "./prompts";
 import { startRuntime } from "./runtime";
 import { SamDecoder } from "./sam";
 import { maskOf } from "./upscaling";
 
-const FRAMES_KEPT = 4; // embeddings; each takes about 50 MB
+const NOTHING: PlainAnswer = {
+  mask: { top: 0, left: 0, height: 0, width: 0, pixels: new Uint8Array(0) }, crop: null, token: 0, iouPrediction: 0, stability: 0,
+  candidates: [],
+};
 
 let pocket: PocketNetwork | null = null;
 let sam: SamDecoder | null = null;
-const embeddings = new Map<number, Embedding>();
+const frames = new EncodedFrames();
 let queue = Promise.resolve();
 
 const report = (message: Report): void => self.postMessage(message);
@@ -35,58 +41,48 @@ async function carryOut(order: Order): Promise<PlainAnswer | null> {
     pocket = await PocketNetwork.load(order.pocket.encoder, order.pocket.decoder, order.pocket.config);
     sam = order.sam && (await SamDecoder.load(order.sam.decoder, order.sam.config));
   } else if (order.kind === "forget") {
-    embeddings.clear();
+    frames.clear();
   } else if (order.kind === "encode") {
-    if (!embeddings.has(order.frame)) await embed(order);
+    const { frame, rgb, height, width } = order;
+    if (!frames.has(frame)) await frames.take(frame, [height, width], rgb, started(pocket), progressOf(order));
   } else if (order.kind === "place") {
-    const { height, width } = order;
-    keep(order.frame, started(sam).encoded(order.halves), [height, width], resizedShape(height, width, started(sam).inputSize));
+    const { frame, height, width } = order;
+    const inputShape = resizedShape(height, width, started(sam).inputSize);
+    frames.place(frame, { encoded: started(sam).encoded(order.halves), frameShape: [height, width], inputShape, memo: new Map() });
   } else {
     return decoded(order);
   }
   return null;
 }
 
-async function embed(order: Order & { kind: "encode" }): Promise<void> {
-  const net = started(pocket);
-  const inputShape = resizedShape(order.height, order.width, net.inputSize);
-  const input = resize(order.rgb, [order.height, order.width], inputShape);
-  const encoded = await net.encode(input, inputShape[0], inputShape[1], (share) =>
-    report({ id: order.id, kind: "progress", share }),
-  );
-  keep(order.frame, encoded, [order.height, order.width], inputShape);
-}
-
-function keep(
-  frame: number, encoded: Encoded, frameShape: readonly [number, number], inputShape: readonly [number, number],
-): void {
-  embeddings.delete(frame);
-  embeddings.set(frame, { encoded, frameShape, inputShape, memo: new Map() });
-  const [oldest] = embeddings.keys();
-  if (embeddings.size > FRAMES_KEPT && oldest !== undefined) embeddings.delete(oldest);
-}
-
 async function decoded(order: Order & { kind: "decode" }): Promise<PlainAnswer> {
-  const embedding = embeddings.get(order.frame);
-  if (!embedding) throw new Failure("This frame is not encoded any more. Click again.");
+  const { frame, candidate, diameter, preview } = order;
   const { mask } = order.prompts;
   const prompts = { ...order.prompts, mask: mask && Region.ofPixels(mask.top, mask.left, mask.height, mask.width, mask.pixels) };
-  const prediction = await refine(embedding, prompts, order.candidate, order.diameter);
-  const { logits, scores } = prediction.decoded;
+  const crops = preview ? order.crops.slice(0, 1) : order.crops;
+  if (preview && !frames.hasCrop(frame, crops[0] ?? null)) return NOTHING;
+  const embed = (crop: Crop | null): Promise<Embedding> => frames.embed(frame, crop, started(pocket), progressOf(order));
+  const { embedding, prediction, crop } = await look(embed, prompts, crops, frames.shapeOf(frame), candidate, diameter);
+  const { logits, scores, window } = prediction.decoded;
   const maskOfToken = (token: number): PlainRegion =>
-    plain(maskOf(plane(logits, token), embedding.encoded.stride, embedding.inputShape, embedding.frameShape));
+    plain(maskOf(plane(logits, token), window, embedding.encoded.stride, embedding.inputShape, embedding.frameShape), crop);
   const best = maskOfToken(prediction.best);
   return {
     mask: best,
+    crop,
     token: prediction.best,
     iouPrediction: scores[prediction.best]!,
-    stability: stability(plane(logits, prediction.best)),
-    candidates: order.all
-      ? prediction.tokens.map((token) => ({
+    stability: stability(plane(logits, prediction.best), window),
+    candidates: preview
+      ? []
+      : prediction.tokens.map((token) => ({
           token, score: scores[token]!, mask: token === prediction.best ? best : maskOfToken(token),
-        }))
-      : [],
+        })),
   };
+}
+
+function progressOf(order: Order): (share: number) => void {
+  return (share) => report({ id: order.id, kind: "progress", share });
 }
 
 function started<T>(network: T | null): T {
@@ -94,6 +90,8 @@ function started<T>(network: T | null): T {
   return network;
 }
 
-function plain({ top, left, height, width, pixels }: Region): PlainRegion {
-  return { top, left, height, width, pixels };
+/** A region of a crop as one of the frame. */
+function plain({ top, left, height, width, pixels }: Region, crop: Crop | null): PlainRegion {
+  const [y, x] = crop ?? [0, 0];
+  return { top: y + top, left: x + left, height, width, pixels };
 }

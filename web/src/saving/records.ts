@@ -5,6 +5,7 @@
  */
 import { NO_ANNOTATION, type Annotation, type Request } from "../session/annotation";
 import type { Classes, Given, ObjectClass } from "../session/classes";
+import type { Crop } from "../session/crop";
 import { KINDS, type Drawing, type Kind, type Point, type Prompts } from "../session/prompts";
 import { Region, type Runs } from "../session/region";
 
@@ -77,7 +78,6 @@ export function writeAnnotation(objectId: number, annotation: Annotation, shape:
     stopped: annotation.stopped,
     source: annotation.source && [...annotation.source],
     crop: annotation.crop && [...annotation.crop],
-    crops: annotation.crops.map((crop) => [...crop]),
     landed: annotation.landed.toRuns(),
     painted: annotation.painted.toRuns(),
     erased: annotation.erased.toRuns(),
@@ -100,8 +100,7 @@ export function readAnnotation(value: Json, shape: FrameShape): [objectId: numbe
     stopped: asText(record["stopped"] ?? "", "stopped"),
     source: orNull(record["source"], (v) =>
       asList(v, "source").map((at) => orNull(at, (n) => asWhole(n, "source")))),
-    crop: orNull(record["crop"], readCrop),
-    crops: asList(record["crops"] ?? [], "crops").map(readCrop),
+    crop: orNull(record["crop"], (v) => readCrop(v, shape)),
     landed: readRegion(record["landed"], shape),
     painted: readRegion(record["painted"], shape),
     erased: readRegion(record["erased"], shape),
@@ -110,15 +109,16 @@ export function readAnnotation(value: Json, shape: FrameShape): [objectId: numbe
 }
 
 export function writeRequest(request: Request, frame: string, shape: FrameShape): Record_ {
-  return { object_id: request.objectId, frame, ...given(request, shape) };
+  return { object_id: request.objectId, frame, ...given(request, shape), crops: request.crops.map((crop) => [...crop]) };
 }
 
 export function readRequest(value: Json, frame: number, shape: FrameShape): Request {
   const record = asRecord(value, "a request");
-  return { objectId: asWhole(record["object_id"], "object_id", 1), frame, ...readGiven(record, shape) };
+  const crops = asList(record["crops"] ?? [], "crops").map((crop) => readCrop(crop, shape));
+  return { objectId: asWhole(record["object_id"], "object_id", 1), frame, ...readGiven(record, shape), crops };
 }
 
-function readGiven(record: Record_, shape: FrameShape): Omit<Request, "objectId" | "frame"> {
+function readGiven(record: Record_, shape: FrameShape): Omit<Request, "objectId" | "frame" | "crops"> {
   const points = asList(record["points"], "points").map(readPoint);
   const labels = asList(record["labels"], "labels").map(readLabel);
   expect(points.length === labels.length, "labels");
@@ -140,10 +140,11 @@ function readGiven(record: Record_, shape: FrameShape): Omit<Request, "objectId"
   };
 }
 
-function readCrop(value: Json): number[] {
-  const edges = asList(value, "a crop").map((edge) => asWhole(edge, "a crop"));
-  expect(edges.length === 4, "a crop");
-  return edges;
+function readCrop(value: Json, [height, width]: FrameShape): Crop {
+  const [top = -1, left = -1, bottom = -1, right = -1, ...more] = asList(value, "a crop").map((edge) => asWhole(edge, "a crop"));
+  const inFrame = top < bottom && left < right && bottom <= height && right <= width;
+  expect(inFrame && more.length === 0, "a crop outside of its frame");
+  return [top, left, bottom, right];
 }
 
 function readPoint(value: Json): Point {

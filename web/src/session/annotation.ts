@@ -1,4 +1,5 @@
 /** One object in one frame: its prompts, and where its mask came from. */
+import type { Crop } from "./crop";
 import { NO_PROMPTS, type Drawing, type Prompts } from "./prompts";
 import { Region } from "./region";
 
@@ -17,8 +18,7 @@ export interface Annotation {
   readonly score: number | null;
   readonly doubt: string;
   readonly stopped: string;
-  readonly crop: readonly number[] | null; // of a large frame: where Python found it
-  readonly crops: readonly (readonly number[])[]; // and where it was to look; the page sees the whole frame
+  readonly crop: Crop | null; // of a large frame: where it was found
   readonly base: Region; // what was there before the first prompt
   readonly landed: Region; // all pixels after the last change by prompts
   readonly painted: Region; // of these, painted by hand
@@ -28,7 +28,7 @@ export interface Annotation {
 export const NO_ANNOTATION: Annotation = {
   prompts: NO_PROMPTS, drawings: [], candidate: null, diameter: null, iouPrediction: null, stability: null,
   model: "", modelHash: "", precision: "", source: null, foundBy: "", score: null, doubt: "", stopped: "",
-  crop: null, crops: [], base: Region.EMPTY, landed: Region.EMPTY, painted: Region.EMPTY, erased: Region.EMPTY,
+  crop: null, base: Region.EMPTY, landed: Region.EMPTY, painted: Region.EMPTY, erased: Region.EMPTY,
 };
 
 /** Whether it is the user's own: neither propagated nor found without a prompt. */
@@ -55,12 +55,14 @@ export interface Request {
   readonly drawings: readonly Drawing[];
   readonly candidate: number | null;
   readonly diameter: number | null;
+  readonly crops: readonly Crop[]; // of a large frame, to be looked at in this order
   readonly base: Region;
 }
 
 /** The network's answer to a request. */
 export interface Answer {
   readonly mask: Region;
+  readonly crop: Crop | null; // of a large frame: where it was found
   readonly token: number; // of the mask
   readonly iouPrediction: number;
   readonly stability: number;

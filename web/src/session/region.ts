@@ -88,6 +88,17 @@ export class Region {
     return this.combined(other, (mine, its) => mine && its);
   }
 
+  /** The part of it in a window, counted from the window's first pixel. */
+  within([top, left, bottom, right]: readonly [number, number, number, number]): Region {
+    const pixels = new Uint8Array((bottom - top) * (right - left));
+    for (let y = Math.max(top, this.top); y < Math.min(bottom, this.bottom); y++) {
+      for (let x = Math.max(left, this.left); x < Math.min(right, this.right); x++) {
+        if (this.has(y, x)) pixels[(y - top) * (right - left) + x - left] = 1;
+      }
+    }
+    return Region.ofPixels(0, 0, bottom - top, right - left, pixels);
+  }
+
   /** All pixels of a frame, 1 inside. */
   inFrame(height: number, width: number): Uint8Array {
     const frame = new Uint8Array(height * width);

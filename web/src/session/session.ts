@@ -6,8 +6,10 @@ import {
 import { CellSizes } from "./cell_size";
 import { NO_CLASSES, withClass, withGiven, type Classes } from "./classes";
 import { maskToEdit, removal, reversed, strokeEdit, type Edit } from "./edits";
+import type { Box } from "./crop";
 import { fitted, isAsking, onBase, promptsFrom, type Drawing, type Prompts } from "./prompts";
 import { Region } from "./region";
+import { whereToLook } from "./where_to_look";
 
 /** One step of undo. */
 interface Change {
@@ -41,6 +43,7 @@ export class Session {
   active = 1;
   highest = 0;
   protectNeighbours = true;
+  seen: Box | null = null; // the part of the frame on screen
   changed: (frame: number | null) => void = () => {}; // called after every change
   private readonly sizes = new CellSizes();
   private done: Change[] = [];
@@ -128,7 +131,7 @@ export class Session {
     const annotation: Annotation = {
       ...NO_ANNOTATION, ...this.footprint(frame, objectId),
       prompts: request.prompts, drawings: request.drawings, candidate: request.candidate,
-      diameter: request.diameter, base: request.base, iouPrediction: answer.iouPrediction,
+      diameter: request.diameter, crop: answer.crop, base: request.base, iouPrediction: answer.iouPrediction,
       stability: answer.stability, model: model.name, modelHash: model.hash, precision: model.precision,
     };
     this.apply(frame, objectId, annotation, answer.mask, "prompt");
@@ -229,7 +232,9 @@ export class Session {
     frame: number, prompts: Prompts, drawings: readonly Drawing[], candidate: number | null, base: Region,
   ): Request {
     const objectId = this.active;
-    const request = { objectId, frame, prompts, drawings, candidate, base, diameter: this.diameterOf(frame) };
+    const [diameter, earlier] = [this.diameterOf(frame), this.annotation(objectId, frame)?.crop ?? null];
+    const crops = whereToLook(prompts, [this.height, this.width], diameter, this.seen, earlier);
+    const request = { objectId, frame, prompts, drawings, candidate, base, diameter, crops };
     this.pending.set(keyOf(objectId, frame), request);
     return request;
   }

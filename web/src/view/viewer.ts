@@ -1,5 +1,6 @@
 /** The canvas: the frame, its masks, the outline and prompts of the current object, the preview. */
 import type { Classes } from "../session/classes";
+import type { Box } from "../session/crop";
 import { isAccident, type Drawing, type Point } from "../session/prompts";
 import type { Region } from "../session/region";
 import { Camera } from "./camera";
@@ -53,16 +54,17 @@ export class Viewer {
     }
     const colours = new Map<number, Colour>();
     const rgba = new Uint8ClampedArray(height * width * 4);
-    labels.forEach((id, i) => {
-      if (!id) return;
+    for (let i = 0; i < labels.length; i++) {
+      const id = labels[i]!;
+      if (!id) continue;
       let colour = colours.get(id);
       if (!colour) colours.set(id, (colour = colourOf(id, classes)));
       const x = i % width;
       const isEdge =
         (x > 0 && labels[i - 1] !== id) || (x < width - 1 && labels[i + 1] !== id) ||
         (i >= width && labels[i - width] !== id) || (i < labels.length - width && labels[i + width] !== id);
-      rgba.set([...colour, isEdge ? 255 : 160], i * 4);
-    });
+      [rgba[4 * i], rgba[4 * i + 1], rgba[4 * i + 2], rgba[4 * i + 3]] = [colour[0], colour[1], colour[2], isEdge ? 255 : 160];
+    }
     this.masks = picture(rgba, height, width);
     this.draw();
   }
@@ -97,6 +99,16 @@ export class Viewer {
     const margin = Math.max(region.height, region.width, 20);
     this.camera.show(region.top - margin, region.left - margin, region.bottom + margin, region.right + margin, this.canvas);
     this.draw();
+  }
+
+  /** The part of the frame on screen; null: none of it. */
+  seen(): Box | null {
+    if (!this.frame) return null;
+    const within = (at: number, size: number): number => Math.min(Math.max(at, 0), size - 1);
+    const [[y0, x0], [y1, x1]] = [this.camera.toImage(0, 0), this.camera.toImage(this.canvas.width, this.canvas.height)];
+    const { height, width } = this.frame;
+    if (y1 < 0 || x1 < 0 || y0 > height - 1 || x0 > width - 1) return null;
+    return [within(y0, height), within(x0, width), within(y1, height), within(x1, width)];
   }
 
   /** Canvas pixels to a pixel of the screen as the page counts them. */
