@@ -67,6 +67,27 @@ class PageUser:
             self.page.mouse.move(*self.place(*point), steps=3)
         self.page.mouse.up()
 
+    def touch(self, *moments: list[tuple[float, float]]) -> None:
+        """Put fingers on pixels, move them and lift them: at each moment those that are down."""
+        driver = self.page.context.new_cdp_session(self.page)
+        before = 0
+        for fingers in [*moments, []]:
+            kind = "touchMove" if len(fingers) == before else "touchStart"
+            kind = "touchEnd" if len(fingers) < before else kind
+            points = [{"x": x, "y": y} for x, y in (self.place(*pixel) for pixel in fingers)]
+            driver.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            before = len(fingers)
+        driver.detach()
+
+    def pen(self, y: float, x: float) -> None:
+        """Tap on a pixel with a pen."""
+        driver = self.page.context.new_cdp_session(self.page)
+        at = dict(zip("xy", self.place(y, x), strict=True))
+        for kind in ("mousePressed", "mouseReleased"):
+            tip = {"type": kind, "button": "left", "clickCount": 1, "pointerType": "pen"}
+            driver.send("Input.dispatchMouseEvent", {**tip, **at})
+        driver.detach()
+
     def wait_for_mask(self) -> None:
         expect(self.page.locator("#status")).to_have_text(re.compile("score"), timeout=PATIENCE)
 

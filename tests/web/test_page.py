@@ -169,6 +169,24 @@ def test_lasso_and_brush(user: PageUser, cells: Path) -> None:
     expect(user.page.locator("#count")).to_have_text("1 object")
 
 
+def test_fingers_and_a_pen(user: PageUser, cells: Path) -> None:
+    user.open(cells, SHAPE)
+    user.touch([CELLS[0]])
+    user.wait_for_mask()
+    user.press("n")
+    user.touch([(32, 120)], [(32, 120), (32, 136)], [(32, 88), (32, 168)])  # five times as large
+    user.touch([(32, 100)], [(32, 116)], [(32, 132)])  # and moved
+    user.touch([(22, 70)])  # now there is what was at 30, 110
+    user.wait_for_mask()
+    said = re.search(r"(\d+) pixels", user.page.locator("#status").inner_text())
+    assert said is not None
+    assert int(said[1]) == pytest.approx(np.pi * RADIUS**2, rel=0.2)
+    user.press("n", "0")
+    user.pen(*CELLS[2])
+    user.wait_for_mask()
+    assert len(user.objects()) == 3
+
+
 def test_a_stack_is_annotated_frame_by_frame(user: PageUser, cells: Path, tmp_path: Path) -> None:
     movie = tmp_path / "movie.tif"
     tifffile.imwrite(

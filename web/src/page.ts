@@ -15,6 +15,7 @@ import { Viewer } from "./view/viewer";
 import { Work, type SeenBefore } from "./work";
 
 const TOKENS = [0, 1, 2, 3]; // of the single mask and the candidates
+const STILL = 400; // milliseconds after which one looks at what is on screen
 const TOOLS: readonly Tool[] = ["point", "box", "lasso", "brush"];
 
 export class Page {
@@ -25,6 +26,7 @@ export class Page {
   private tool: Tool = "point";
   private answer: Answer | null = null;
   private hovered: Point | null = null;
+  private settling = 0; // a timer
   private refreshing = false; // asked for, and not done yet
   private readonly switches = { "not-this": false, "one-each": false, preview: false };
 
@@ -32,6 +34,10 @@ export class Page {
     private readonly network: NetworkClient,
     private readonly model: Model,
   ) {
+    this.viewer.painted = () => {
+      clearTimeout(this.settling);
+      this.settling = window.setTimeout(() => this.settled(), STILL);
+    };
     this.wireButtons();
     this.wireSliders();
     document.addEventListener("keydown", (event) => this.pressed(event));
@@ -80,6 +86,12 @@ export class Page {
     slider.disabled = this.work.frames < 2;
     await this.showFrame(shown);
     this.viewer.fit();
+  }
+
+  /** Nothing on screen has moved for a while. */
+  private settled(): void {
+    const [work, seen] = [this.work, this.viewer.seen()];
+    if (work && seen?.join() !== work.session.seen?.join()) void work.look(seen);
   }
 
   private async showFrame(frame: number): Promise<void> {

@@ -4,11 +4,11 @@ import { frameLimits, toRgb, type Limits } from "./frames/contrast";
 import { frameCount, type ImageStack } from "./frames/stack";
 import { NetworkClient, Overtaken } from "./network/client";
 import type { Answer, Model, Request } from "./session/annotation";
-import { isLarge } from "./session/crop";
+import { isLarge, type Box } from "./session/crop";
 import { NO_PROMPTS, type Drawing, type Point, type Prompts } from "./session/prompts";
 import { Region } from "./session/region";
 import type { Session } from "./session/session";
-import { whereToLook } from "./session/where_to_look";
+import { cropOnScreen, whereToLook } from "./session/where_to_look";
 
 /** A network that has seen some frames of an image already. */
 export interface SeenBefore {
@@ -53,6 +53,7 @@ export class Work {
   /** Read a frame and begin to encode it. */
   async show(frame: number): Promise<void> {
     this.frame = frame;
+    this.session.seen = null;
     const pixels = await this.stack.frame(frame);
     if (this.frame !== frame) return;
     this.limits = frameLimits(pixels, this.stack.rgb);
@@ -102,6 +103,20 @@ export class Work {
     } catch (error) {
       if (!(error instanceof Overtaken)) this.report(error);
       return null;
+    }
+  }
+
+  /** The part of a frame on screen is this one: a click in it is to be answered soon. */
+  async look(seen: Box | null): Promise<void> {
+    this.session.seen = seen;
+    const { frame } = this;
+    const crop = cropOnScreen([this.stack.height, this.stack.width], this.session.usualDiameter, seen);
+    if (!crop) return;
+    try {
+      await this.encode(frame);
+      await this.network.prepare(frame, crop);
+    } catch (error) {
+      this.report(error);
     }
   }
 

@@ -7,7 +7,7 @@ import { fitted, NO_PROMPTS, onBase, promptsFrom, type Drawing } from "../src/se
 import { Region } from "../src/session/region";
 import { Session } from "../src/session/session";
 import type { Box, Crop } from "../src/session/crop";
-import { whereToLook } from "../src/session/where_to_look";
+import { cropOnScreen, whereToLook } from "../src/session/where_to_look";
 
 const MODEL = { name: "pocket", hash: "0", precision: "fp32" };
 const SIZE = 20;
@@ -148,4 +148,9 @@ test("parts of large frames are those that Python looks at", () => {
     [[point(9000, 9000), [20000, 20000], null, [0, 0, 19999, 19999], null], [[8192, 8192, 12288, 12288], [0, 0, 20000, 20000]]],
   ];
   for (const [given, expected] of cases) assert.deepEqual(whereToLook(...given), expected, JSON.stringify(given));
+  const seen: [Box, Crop | null][] = [
+    [[1500, 1700, 2299, 2499], [1280, 1536, 2304, 2560]], [[1500, 1700, 1699, 1999], [1280, 1536, 1792, 2048]],
+    [[100, 100, 1500, 1800], [256, 512, 1280, 1536]], [[0, 0, 3999, 3999], null],
+  ];
+  for (const [box, crop] of seen) assert.deepEqual(cropOnScreen([4000, 4000], null, box), crop);
 });

@@ -69,6 +69,11 @@ export class NetworkClient {
     await this.order({ kind: "place", frame, halves, height, width } as Unnumbered, 3, "encode");
   }
 
+  /** Encode a part of a large frame when nothing else is to be done. */
+  async prepare(frame: number, crop: Crop): Promise<void> {
+    await this.order({ kind: "prepare", frame, crop } as Unnumbered, 0, "prepare");
+  }
+
   async decode({ objectId, frame, prompts, candidate, diameter, crops }: Request, progress: (share: number) => void): Promise<Answer> {
     const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate, diameter, crops, preview: false };
     return answerOf(await this.order(order as Unnumbered, 2, `${objectId}@${frame}`, progress));

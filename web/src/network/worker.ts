@@ -49,6 +49,8 @@ async function carryOut(order: Order): Promise<PlainAnswer | null> {
     const { frame, height, width } = order;
     const inputShape = resizedShape(height, width, started(sam).inputSize);
     frames.place(frame, { encoded: started(sam).encoded(order.halves), frameShape: [height, width], inputShape, memo: new Map() });
+  } else if (order.kind === "prepare") {
+    await frames.embed(order.frame, order.crop, started(pocket), () => {});
   } else {
     return decoded(order);
   }

@@ -222,10 +222,15 @@ export class Session {
     });
   }
 
+  /** Of the objects segmented lately; null while there are too few. */
+  get usualDiameter(): number | null {
+    return this.sizes.usual(this.active);
+  }
+
   /** The diameter that the current object is decoded with, the same as at its first prompt. */
   private diameterOf(frame: number): number | null {
     const newest = this.newest(frame);
-    return newest && isAsking(newest.prompts) ? newest.diameter : this.sizes.usual(this.active);
+    return newest && isAsking(newest.prompts) ? newest.diameter : this.usualDiameter;
   }
 
   private request(

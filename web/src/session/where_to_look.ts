@@ -6,6 +6,7 @@ const KNOWN = 40; // input pixels that an object of known size is wide at least,
 const SMALLEST = 256; // pixels of the frame that are enlarged to the input
 const LADDER = 4; // times the side of the crop before: the network itself sees three sizes
 const RUNGS = 3; // crops tried for a click
+const MOST_SEEN = 2; // times its side: a crop that is less of what is on screen is not prepared
 const FARTHEST = 16; // times: a crop so much smaller than what is on screen is not tried
 
 /**
@@ -25,6 +26,15 @@ export function whereToLook(
   const sides = isSizeKnown ? [sideFor(Math.max(box[2] - box[0], box[3] - box[1]))] : sidesFor(shape, diameter, seen);
   const crops = sides.map((side) => cropAt(box, side, shape, seen));
   return crops.filter((crop, n) => crops.findIndex((each) => each.join() === crop.join()) === n);
+}
+
+/** The crop in which a click on what is on screen is looked at first; null: there is no such one. */
+export function cropOnScreen(shape: Shape, diameter: number | null, seen: Box | null): Crop | null {
+  if (!isLarge(shape) || !seen) return null;
+  const side = sidesFor(shape, diameter, seen)[0]!;
+  const [y, x] = [(seen[0] + seen[2]) / 2, (seen[1] + seen[3]) / 2];
+  const isSmallPart = Math.max(seen[2] - seen[0], seen[3] - seen[1]) > MOST_SEEN * side;
+  return isSmallPart ? null : cropAround([y, x, y, x], side, shape, FINE_STEPS);
 }
 
 /** The sides of crops to try for an object of which nothing but a click is known. */

@@ -18,6 +18,7 @@ export interface Gestures {
 }
 
 const SLOP = 4; // screen pixels that a click may move
+const PEN_ERASER = 5; // button of the other end of a pen
 
 interface Drag {
   readonly pointer: number;
@@ -109,7 +110,7 @@ function begun(event: PointerEvent, point: Point, tool: Tool, negative: boolean,
   return {
     pointer: event.pointerId,
     kind: pans ? "pan" : draws ? "draw" : "click",
-    negative: negative !== (event.button === 2 || event.ctrlKey || event.metaKey),
+    negative: negative !== (event.button === 2 || event.button === PEN_ERASER || event.ctrlKey || event.metaKey),
     shift: event.shiftKey,
     startX: event.offsetX, startY: event.offsetY, lastX: event.offsetX, lastY: event.offsetY,
     moved: false,

@@ -20,6 +20,7 @@ export class Viewer {
   readonly camera = new Camera();
   opacity = 0.6;
   sketch: Sketch | null = null;
+  painted: () => void = () => {}; // called after every picture
   cursor: Point | null = null; // moved by the arrow keys
   private frame: OffscreenCanvas | null = null;
   private masks: OffscreenCanvas | null = null;
@@ -155,6 +156,7 @@ export class Viewer {
     if (this.sketch) this.sketched(context, this.sketch);
     context.setTransform(1, 0, 0, 1, 0, 0);
     if (this.cursor) this.cross(context, this.cursor);
+    this.painted();
   }
 
   private line(context: CanvasRenderingContext2D, colour: string, width: number, path: Path2D): void {
