@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import foreign
 import numcodecs
 import numpy as np
 import saved
@@ -240,6 +241,7 @@ MAKERS: dict[str, Callable[[Path, random.Random], Path | list[str]]] = {
     "table": table,
     "arguments": arguments,
     "command": arguments,  # in a process of its own
+    "foreign": foreign.foreign,
     **saved.MAKERS,
 }
 SHARES = {
@@ -251,7 +253,7 @@ SHARES = {
     "arguments": 16,
     "command": 1,
 }
-SHARES |= {"session": 15, "checkpoint": 6, "download": 6, "embedding": 6}
+SHARES |= {"foreign": 20, "session": 15, "checkpoint": 6, "download": 6, "embedding": 6}
 
 
 def make(kind: str, number: int, seed: int, folder: Path) -> Path | list[str]:

@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import foreign
 import inputs
 import saved
 
@@ -40,7 +41,7 @@ def outcome_of(kind: str, given: Path | list[str]) -> tuple[str, str]:
     try:
         if isinstance(given, list):
             return run(given) if kind == "arguments" else run_apart(given)
-        readers = {"table": read_prompts, **saved.READERS}
+        readers = {"table": read_prompts, "foreign": foreign.read, **saved.READERS}
         readers.get(kind, read)(given)
     except SamError as error:
         said = str(error)

@@ -87,7 +87,15 @@ def test_masks_of_words_by_a_threshold_that_needs_no_other_look(open_words) -> N
     names = {given.name for given in session.classes.given.values()}
     assert names <= {"nucleus", "cell"}
     assert set(session.classes.given) >= ids
+    panel.form.control("min_score").setValue(scores[1] - 0.005)
+    found(user)
+    assert boxes.visible, "what another score would choose is seen before it is segmented"
+    assert "undo it first" in panel.text.text()
+    assert set(np.unique(session.labels[0])) - {0} == ids
     user.widget.active.undo()
+    panel.form.control("min_score").setValue(scores[2] - 0.005)
+    found(user)
+    assert "undo it first" not in panel.text.text()
     assert not session.labels.any()
     assert not session.classes.given
 

@@ -28,6 +28,7 @@ IS_ANNOTATED = (
     "is what is annotated here. To prompt with it, choose other labels under Labels; to correct "
     "its outlines, choose “These labels, refined”."
 )
+STAY = "What is segmented stays as it is; to decide again, undo it first."
 NO_MODEL = "No model is loaded yet. Wait for it, or choose one above."
 
 
@@ -65,12 +66,14 @@ class Prompting(Controller):
         self.run: Run | None = None
         self.found = PromptSet()  # what would be decoded
         self._given: PromptSet | None = None  # what the source holds
-        self._draws = False  # whether its boxes are drawn: nothing else shows them
+        self._is_offered = False  # whether nothing else shows its boxes
+        self._draws = False  # whether they are drawn
+        self._last: Run | None = None  # what of it was segmented
         self._awaited = ""  # the layer to be used once an image is there
         self._panel = panel
         panel.layer_chosen.connect(self._use_layer)
         panel.file_chosen.connect(self._use_file)
-        panel.changed.connect(self._look_again)
+        panel.changed.connect(self._choose_again)
         panel.run_clicked.connect(self.begin)
         self._show()
 
@@ -145,7 +148,7 @@ class Prompting(Controller):
     def offer(self, prompts: PromptSet, min_score: float) -> None:
         """Show prompts that a detector has found; those with lower scores are left out at first."""
         self._panel.show_min_score(min_score)
-        self._draws = True
+        self._last, self._is_offered, self._draws = None, True, True
         self._look(lambda: lambda: prompts)
 
     def _list_layers(self) -> None:
@@ -168,7 +171,8 @@ class Prompting(Controller):
         self._look(lambda: partial(tasks.read_file, path, stack, image))
 
     def _forget(self) -> None:
-        self._given, self.found, self._draws = None, PromptSet(), False
+        self._given, self.found, self._last = None, PromptSet(), None
+        self._is_offered = self._draws = False
         self._worker.cancel(LOOK)
         self._show()
 
@@ -191,6 +195,11 @@ class Prompting(Controller):
             priority=BULK,
         )
         self._worker.submit(job)
+
+    def _choose_again(self) -> None:
+        """Another score or shape: what would be segmented is seen again, before it is."""
+        self._draws = self._is_offered
+        self._look_again()
 
     def _look_again(self) -> None:
         given = self._given
@@ -226,7 +235,9 @@ class Prompting(Controller):
         given = () if self._given is None else self._given.objects
         scores = [each.score for each in given if each.score is not None]
         extent = [f"Scores from {min(scores):.2f} to {max(scores):.2f}."] if scores else []
-        counted = (f"{self.found.summary}.", *extent, *self.found.problems)
+        last = self._last
+        stays = [STAY] if last and last.landed and last.session.accepts(last.number) else []
+        counted = (f"{self.found.summary}.", *extent, *stays, *self.found.problems)
         said = " ".join(counted) if given else ""
         self._panel.show_found(
             outcome or said,
@@ -323,7 +334,7 @@ class Prompting(Controller):
 
     def _end(self, run: Run, begin: str = "") -> None:
         """Give the objects their classes, and say how many there are."""
-        self.run = None
+        self.run, self._last = None, run
         self._draws = False
         names = {i: name for i, name in run.prompts.classes.items() if i in run.landed}
         classes.give_named_classes(run.session, names, run.number, "prompt")
