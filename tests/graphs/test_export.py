@@ -74,6 +74,15 @@ def test_masks_are_those_of_the_predictor(
     np.testing.assert_allclose(scores, expected.iou_predictions, atol=1e-4)
 
 
+def test_onnxruntime_makes_one_step_of_gelu(graphs: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(graphs / "decoder.onnx", options)
+    steps = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert steps.count("Gelu") == 4
+    assert "Erf" not in steps
+
+
 @pytest.mark.parametrize("prompts", CASES.values(), ids=CASES.keys())
 def test_the_decoder_is_the_one_that_the_reference_exports(prompts: Prompts, graphs: Path) -> None:
     reference = reference_sam(SMALL)

@@ -10,6 +10,8 @@ export interface SamDescription extends Description {
   readonly frames: readonly number[]; // that have one
 }
 
+const ONE_CLICK: NetworkPrompts = { points: [[0, 0]], labels: [1], box: null, mask: null, diameter: null };
+
 export class SamDecoder {
   private constructor(
     private readonly graph: ort.InferenceSession,
@@ -17,7 +19,10 @@ export class SamDecoder {
   ) {}
 
   static async load(graph: Uint8Array, config: SamDescription): Promise<SamDecoder> {
-    return new SamDecoder(await loadGraph(graph), config);
+    const decoder = new SamDecoder(await loadGraph(graph), config);
+    const nothing = new Uint16Array(config.embedding.reduce((n, side) => n * side, 1));
+    await decoder.encoded(nothing).decode(ONE_CLICK, false); // the first run takes several times as long as a later one
+    return decoder;
   }
 
   get inputSize(): number {
