@@ -28,7 +28,7 @@ from .labels_as_given import annotated_layer
 from .layer_keys import LayerKeys
 from .network_input import INPUT, NetworkInput, input_of, stack_of
 from .outline import Outline
-from .own_layers import is_blank, raise_above
+from .own_layers import is_blank, raise_above, too_wide
 from .preview import Preview
 from .prompt_events import PromptEvents
 from .prompt_layers import PromptLayers
@@ -89,7 +89,8 @@ class LayerBridge(ImageView):
         found = labels or labels_with_session(viewer, image, stack)
         annotated = annotated_layer(found, image, stack)
         self.labels, self.session = annotated.layer, annotated.session
-        self.about_labels = annotated.notice  # what was done to them, in sentences
+        notices = (annotated.notice, too_wide(stack))
+        self.about_labels = " ".join(filter(None, notices))  # what is to be known, in sentences
         self.session.channel_axis = input_of(image).channel_axis
         self._data = DataWatch(image, self.labels, self.session)
         self.frame = self.shown_frame()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 OUTLINE_COLOUR = (1.0, 1.0, 1.0, 1.0)
 LABELS_OPACITY = 0.5
+WIDEST = 16_384  # pixels of a side that graphics cards show: napari redraws all of what is wider
 MOVES = ("scale", "translate", "rotate", "shear", "affine", "units")  # what decides, and its events
 MADE_HERE = "made by napari_sam"  # in the metadata of labels
 
@@ -42,6 +43,17 @@ def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
         opacity=LABELS_OPACITY,
         metadata={MADE_HERE: True},
         **placement(image, stack.ndim),
+    )
+
+
+def too_wide(stack: FrameStack) -> str:
+    """What to know of an image that no graphics card shows in full; "" of others."""
+    if max(stack.frame_shape) <= WIDEST:
+        return ""
+    return (
+        f"This image has more than {WIDEST:,} pixels on a side: napari reads all of its labels "
+        "again after each mask, which takes gigabytes and many seconds. Annotate a part of the "
+        "image, or find its objects with napari-sam auto."
     )
 
 
