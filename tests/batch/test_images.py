@@ -36,6 +36,15 @@ def test_patterns_find_images_each_once(tmp_path: Path) -> None:
     assert [name for name, _ in images_of(tmp_path, "**/*.tif")] == ["a/1.tif", "a/b/4.tif"]
 
 
+@pytest.mark.parametrize("folder", ["run [2]", "a*b", "what?", "[", "ünï 'c\"d"])
+def test_a_folder_may_be_called_like_a_pattern(folder: str, tmp_path: Path) -> None:
+    place = tmp_path / folder
+    make(place, "x/1.tif", "x/[3].tif")
+    assert images_of(place, "x/*.tif") == [("x/1.tif", ""), ("x/[3].tif", "")]
+    assert images_of(place, "x/[3].tif") == [("x/[3].tif", "")]
+    assert images_of(tmp_path, "**/1.tif") == [(f"{folder}/x/1.tif", "")]
+
+
 def make_plate(path: Path) -> None:
     """An OME-Zarr plate of two wells, one of them with two fields."""
     plate = zarr.create_group(path, zarr_format=2)

@@ -97,7 +97,12 @@ def test_what_is_wrong_is_said_by_its_key(record: Any, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"images: [", "is no YAML"), (b"\xff\xfe\x00", "is no YAML"), (b"", "has keys and values")],
+    [
+        (b"images: [", "is no YAML"),
+        (b"\xff\xfe\x00", "is no YAML"),
+        (b"", "has keys and values"),
+        (b"a: " + b"[" * 3000, "is nested too deeply"),
+    ],
 )
 def test_a_file_that_is_no_recipe(content: bytes, says: str, tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"

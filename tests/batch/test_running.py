@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import tifffile
 import zarr
+from PIL import Image
 
 from batch_cases import QUICK, batch_folder, results_in, write_images, write_recipe_file
 from file_server import FolderServer, serving_folder
@@ -92,6 +93,19 @@ def test_an_image_at_an_address_is_skipped_until_it_changes(tmp_path: Path) -> N
     (gone,) = run_batch(recipe, [ImageTask(f"{server.url}/image.zarr")])
     assert gone.status == "failed"
     assert "Check the address" in gone.reason
+
+
+def test_labels_that_are_missing_are_said_and_the_others_are_done(tmp_path: Path) -> None:
+    labels = {"labels": "{folder}/{stem}-given.png"}
+    recipe = batch_folder(tmp_path, 2, automatic=None, refine=labels)
+    given = np.zeros(tifffile.imread(tmp_path / "images" / "cells_00.tif").shape, np.uint8)
+    Image.fromarray(given).save(tmp_path / "images" / "cells_00-given.png")
+    done, failed = run_batch(recipe)
+    assert (done.status, failed.status) == ("done", "failed")
+    assert failed.reason == (
+        f"{tmp_path / 'images' / 'cells_01-given.png'} cannot be read: No such file or directory. "
+        "Is it there, and may you read it?"
+    )
 
 
 def test_two_images_of_one_name_have_results_of_their_own(tmp_path: Path) -> None:

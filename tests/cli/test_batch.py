@@ -64,7 +64,18 @@ def misspelt(folder: Path) -> None:
         file.write("modle: pocket\n")
 
 
+def listed(folder: Path) -> None:
+    batch_folder(folder, 1, images="images.csv")
+    folder.joinpath("images.csv").write_text("image\nimages/cells_00.tif\n")
+
+
 REFUSED = [
+    Refusal(
+        "a report over the list of images",
+        "batch recipe.yaml --report .",
+        "images.csv is the same file as",
+        listed,
+    ),
     Refusal("no recipe", "batch", "Give a recipe"),
     Refusal("no such recipe", "batch none.yaml", "none.yaml cannot be read: No such file"),
     Refusal(

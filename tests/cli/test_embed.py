@@ -284,6 +284,22 @@ def test_out_on_a_full_disk(napari_sam: NapariSam, folder: Path, name: str) -> N
     assert {path.name for path in set(folder.iterdir()) - before} <= {"cache", "embeddings"}
 
 
+def test_killed_before_the_array_has_its_name_nothing_wrong_is_said_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Path) -> None:
+        raise KeyboardInterrupt
+
+    predictor = Predictor(load_model("small.safetensors"))
+    Path("a.npy").write_bytes(b"of an older model")
+    Path("a.npy.json").write_text("the older model")
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_embeddings("a.npy", FrameStack.from_array(np.eye(20, dtype=np.uint8)), predictor)
+    assert Path("a.npy").read_bytes() == b"of an older model"
+    assert not Path("a.npy.json").exists()
+
+
 def test_out_beyond_the_room_on_disk(
     napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

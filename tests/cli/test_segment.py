@@ -357,6 +357,24 @@ def test_a_file_of_which_nothing_is_left(napari_sam: NapariSam, folder: Path) ->
     assert not folder.joinpath("out.tif").exists()
 
 
+def test_a_file_about_other_images(napari_sam: NapariSam, folder: Path) -> None:
+    other = {"id": 1, "file_name": "other.tif", "height": 9, "width": 9}
+    mine = {"id": 2, "file_name": "coins.tif", "height": 303, "width": 384}
+    found = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 4, 4]}
+    record = {"images": [other, mine], "annotations": [found], "categories": []}
+    folder.joinpath("others.json").write_text(json.dumps(record))
+    ended = napari_sam("segment coins.tif --prompts others.json --out out.tif")
+    assert ended.code == 1
+    assert ended.err.endswith("No prompt was given for this frame. others.json holds none.\n")
+
+
+def test_a_size_that_no_cell_has(napari_sam: NapariSam, folder: Path) -> None:
+    ended = napari_sam("segment coins.tif --point 54,45 --cell-size inf --out out.tif")
+    assert ended.code == 1
+    assert "No cell has a diameter of inf pixels." in ended.err
+    assert not folder.joinpath("out.tif").exists()
+
+
 def test_a_detector_that_is_not_installed(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam("segment coins.tif --prompter cells --out out.tif")
     assert ended.code == 1

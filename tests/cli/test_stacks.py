@@ -131,6 +131,11 @@ def fractions(folder: Path) -> None:
     write_ids(folder, tifffile.imread(folder / "all.tif") / np.float32(2))
 
 
+def in_colours(folder: Path) -> None:
+    pixels = np.repeat(tifffile.imread(folder / "third.tif")[..., None], 3, axis=-1)
+    tifffile.imwrite(folder / "ids.tif", pixels.astype(np.uint8), photometric="rgb")
+
+
 def negative(folder: Path) -> None:
     write_ids(folder, -tifffile.imread(folder / "all.tif").astype(np.int16))
 
@@ -193,7 +198,10 @@ REFUSALS = (
         Refusal(f"a reach of {reach}", f"track all.tif --out t.csv --reach {reach}", "reach is")
         for reach in ("-1", "0", "nan")
     ),
-    Refusal("labels of one frame", "track third.tif --out tracks.csv", "time axis"),
+    Refusal(
+        "a picture", "track ids.tif --out t.csv", "axes YXS of ids.tif none is time", in_colours
+    ),
+    Refusal("labels of one frame", "track third.tif --out tracks.csv", "none is time"),
 )
 
 

@@ -91,6 +91,18 @@ READ_CASES = {
         {(8, (3, 0)): POINT},
     ),
     "boxes of another program": ("y0,x0,y1,x1,area\n10,12,48,51.5,7\n", {(1, ()): BOX}),
+    "labels of points without a kind": (
+        "object_id,y,x,label\n7,30,40.5,1\n7,55,40,0\n",
+        {(7, ()): POINT.with_point((55, 40), 0)},
+    ),
+    "labels that are numbers of objects, as scikit-image calls them": (
+        "label,y,x\n0,30,40.5\n",
+        {(1, ()): POINT},
+    ),
+    "labels that are more than the object's points": (
+        "object_id,y,x,label\n7,30,40.5,0\n8,30,40.5,2\n",
+        {(7, ()): POINT, (8, ()): POINT},
+    ),
     "napari's points": (
         "index,axis-0,axis-1,axis-2\n0,0.0,30.0,40.5\n1,1.6,30.0,40.5\n",
         {(1, (0,)): POINT, (2, (2,)): POINT},

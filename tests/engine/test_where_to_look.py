@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from napari_sam.engine import Crop, Prompts, crop_on_screen, where_to_look
+from napari_sam.engine import Crop, PromptError, Prompts, crop_on_screen, where_to_look
 
 FRAME = (20_000, 30_000)
 CLICK = Prompts.from_points([(9_000, 12_000)])
@@ -52,6 +53,13 @@ def test_where_to_look(case: Case) -> None:
         for y, x in case.prompts.points:
             assert crop.top <= y < crop.bottom
             assert crop.left <= x < crop.right
+
+
+@pytest.mark.parametrize("diameter", [math.inf, math.nan, 0.0, -3.0])
+@pytest.mark.parametrize("frame_shape", [FRAME, (100, 100)])
+def test_a_diameter_that_no_cell_has(diameter: float, frame_shape: tuple[int, int]) -> None:
+    with pytest.raises(PromptError, match=f"No cell has a diameter of {diameter:g} pixels"):
+        where_to_look(CLICK, frame_shape, diameter)
 
 
 def test_a_click_on_screen_is_looked_at_in_what_is_on_screen() -> None:

@@ -80,9 +80,20 @@ def _found(given: str, recipe: Recipe) -> Iterator[ImageTask]:
     if address_of(given) is not None:
         yield from _tasks(given, None, recipe)
         return
-    for path in sorted(glob.iglob(given, recursive=True)):
+    for path in sorted(_matching(given)):
         if is_readable(Path(path)) or (os.path.isdir(path) and is_zarr(Path(path))):
             yield from _tasks(path, None, recipe)
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    """What a pattern finds; what is there by that very name is meant, such as ``run [2]``."""
+    if os.path.lexists(pattern):
+        yield pattern
+        return
+    folder = next(each for each in Path(pattern).parents if each.is_dir())
+    rest = str(Path(pattern).relative_to(folder))
+    for found in glob.iglob(rest, root_dir=folder, recursive=True):
+        yield str(folder / found)
 
 
 def _tasks(path: str, series: str | None, recipe: Recipe) -> Iterator[ImageTask]:

@@ -210,6 +210,8 @@ def read_recipe(path: str | Path) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())
         raise SamError(f"{path} is no YAML: {said}. Correct it there.") from error
+    except RecursionError as error:
+        raise SamError(f"{path} is nested too deeply. Write it as in the examples.") from error
     try:
         return parse_recipe(record).within(path.parent)
     except SamError as error:

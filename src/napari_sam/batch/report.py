@@ -50,10 +50,15 @@ def write_report(
     SamError
         If the folder cannot be written.
     """
-    target = make_folder(folder) / "index.html"
-    write_text(target, report_page(recipe, outcomes, title=title, seconds=seconds))
-    write_table(target.with_name("images.csv"), (*COLUMNS, "reason"), map(_row, outcomes))
-    return target
+    page, table = report_files(make_folder(folder))
+    write_text(page, report_page(recipe, outcomes, title=title, seconds=seconds))
+    write_table(table, (*COLUMNS, "reason"), map(_row, outcomes))
+    return page
+
+
+def report_files(folder: Path) -> tuple[Path, Path]:
+    """The page and the table of a report."""
+    return folder / "index.html", folder / "images.csv"
 
 
 def report_page(recipe: Recipe, outcomes: Sequence[Outcome], *, title: str, seconds: float) -> str:

@@ -71,7 +71,7 @@ def content_digest(path: str | Path, part: str | None = None) -> str:
 
     Raises
     ------
-    OSError, FrameError
+    SamError
         If it is not there or cannot be read.
     """
     if (address := address_of(path)) is not None:
@@ -79,10 +79,15 @@ def content_digest(path: str | Path, part: str | None = None) -> str:
     path = Path(path)
     if part is not None and (path / part).is_dir():
         path = path / part
-    if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.is_file())
-        return digest_of([(str(each.relative_to(path)), _digest(each)) for each in files])
-    return _digest(path)
+    try:
+        if path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.is_file())
+            return digest_of([(str(each.relative_to(path)), _digest(each)) for each in files])
+        return _digest(path)
+    except OSError as error:
+        raise SamError(
+            f"{path} cannot be read: {error.strerror}. Is it there, and may you read it?"
+        ) from error
 
 
 def results_folder(out: str | Path, task: ImageTask, origin: Origin) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import LEFT_OUT, tell_left_out
+from .options import LEFT_OUT, check_outputs, tell_left_out
 from .printing import print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def batch(
     used is left out; the others are done, a list at the end says why, and the exit code is 3.
     """
     from napari_sam.batch import Cluster, check_recipe, read_recipe, recipe_schema, run_batch
-    from napari_sam.batch.report import write_report
+    from napari_sam.batch.report import report_files, write_report
     from napari_sam.engine import SamError
+    from napari_sam.training import make_folder
 
     if schema:
         typer.echo(recipe_schema())
@@ -69,6 +70,8 @@ def batch(
     if dry_run:
         list_tasks(chosen, tasks)
         return
+    folder = make_folder(report or Path(chosen.out) / "report")
+    check_outputs(inputs_of(recipe, chosen, tasks), None, *report_files(folder))
     on = Cluster(workers, scheduler, tell=tell) if workers or scheduler else None
     start, outcomes = perf_counter(), []
     with progress_bar("images", " images") as progress:
@@ -76,9 +79,16 @@ def batch(
             outcomes.append(outcome)
             progress(len(outcomes), len(tasks))
     seconds = perf_counter() - start
-    folder = report or Path(chosen.out) / "report"
     page = write_report(folder, chosen, outcomes, title=recipe.stem, seconds=seconds)
     conclude(outcomes, page)
+
+
+def inputs_of(path: Path, recipe: Recipe, tasks: Sequence[ImageTask]) -> Iterator[Path]:
+    """The files that a batch reads: the recipe, its lists, images, and what these have."""
+    yield path
+    yield from (Path(each) for each in recipe.images)  # of patterns, there is no such file
+    for task in tasks:
+        yield from map(Path, filter(None, (task.image, task.companion)))
 
 
 def list_tasks(recipe: Recipe, tasks: Sequence[ImageTask]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .embed import open_store, tell_progress
-from .options import Device, open_predictor
+from .options import Device, check_outputs, open_predictor, weights_file
 
 if TYPE_CHECKING:
     from napari_sam.session import SessionFile
@@ -57,6 +57,7 @@ def page(
 
     if image is not None and is_session(image):
         image, session = _image_of(image), image
+    check_outputs((image, session, weights_file(model or "")), None, out)
     file = None if session is None else SessionFile(session)
     name = model or (None if file is None else model_of(file)) or EMBEDDED
     if name == EMBEDDED:

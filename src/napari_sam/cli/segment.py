@@ -244,7 +244,8 @@ def gather(
         objects.append(ObjectPrompts(fitted, object_id=n, at=at, notes=notes))
     wanted = here.joined(PromptSet.of(objects))
     if not wanted:
-        why = " ".join(wanted.problems) or "Use --point, --box, --prompts or --text."
+        none = f"{read.source} holds none." if read.source else ""
+        why = " ".join(wanted.problems) or none or "Use --point, --box, --prompts or --text."
         raise PromptError(f"No prompt was given for this frame. {why}")
     return wanted
 

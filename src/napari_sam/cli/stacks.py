@@ -156,6 +156,11 @@ def track(
             "for each axis."
         )
     time_axis = names.index("T") if names and "T" in names else 0
+    if names and names[time_axis] in "YX":
+        raise FrameError(
+            f"Of the axes {names} of {labels} none is time. Give labels over time; if the file "
+            "names its axes wrongly, name them: --axes TYX."
+        )
     regions = find_tracks(pixels, time_axis=time_axis)
     tracks = link(regions, options)
     tracks.write_csv(out)

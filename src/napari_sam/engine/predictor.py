@@ -25,7 +25,7 @@ from .contrast import resize_longest_side
 from .errors import FrameError, PromptError
 from .frames import FrameStack
 from .prediction import Prediction, upscale_logits
-from .prompts import Prompts
+from .prompts import Prompts, checked_diameter
 
 MASK_PROMPT_LOGIT = 6.9  # logit(0.999): how sure a drawn mask is, as a network's own would be
 MEMO_STEPS = 16  # decoded steps kept with an embedding; up to 4 MB each
@@ -319,6 +319,7 @@ class Predictor:
             (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y)
             for y0, x0, y1, x1 in (each.box for each in prompts if each.box is not None)
         ]
+        checked_diameter(diameter)
         config = self.model.network.config
         drawn = [
             _mask_logits(each.mask, embedding, config) for each in prompts if each.mask is not None

@@ -38,6 +38,7 @@ class Layout:
     frame_axes: tuple[str, ...]
     yx: tuple[str, str] = ("y", "x")
     has_kind: bool = True  # else each row is an object, and what is filled in tells its kind
+    has_labels: bool = True  # of points; what other programs call so is not read
     decimal_commas: bool = False  # as well as points
 
 
@@ -114,7 +115,7 @@ def _rows(
         np.array([columns.numbers(name) for name in names]) for names in (layout.yx, BOX_COLUMNS)
     )
     ids, frames = _object_ids(columns), [_positions(columns, axis) for axis in layout.frame_axes]
-    labels = [LABELS.get(text, -1) for text in columns.texts("label" if layout.has_kind else "")]
+    labels = [LABELS.get(text, -1) for text in columns.texts("label" if layout.has_labels else "")]
     texts, scores = columns.texts("score"), columns.numbers("score")
     is_fine &= np.where(is_box, *(np.isfinite(each).all(axis=0) for each in (boxes, points)))
     is_fine &= np.all([np.array(each) >= 0 for each in (ids, labels, *frames)], axis=0)
@@ -191,7 +192,7 @@ def read_row(header: Sequence[str], row: Sequence[str], layout: Layout) -> Row:
     coordinates = tuple(
         _number(cells, column, layout) for column in (BOX_COLUMNS if is_box else layout.yx)
     )
-    is_labelled = layout.has_kind and not is_box and cells.get("label")
+    is_labelled = layout.has_labels and not is_box and cells.get("label")
     label = _label(cells, layout) if is_labelled else 1
     score = _number(cells, "score", layout) if cells.get("score") else None
     return Row(object_id, at, is_box, coordinates, label, cells.get("class", ""), score)

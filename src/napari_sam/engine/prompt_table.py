@@ -28,7 +28,8 @@ into a table.
 Tables of other programs are read as well, each row as an object with the id in a column
 ``object_id`` or ``track_id`` if there is one: the points that napari saves
 (``index,axis-0,axis-1,…``), and any table with columns ``y`` and ``x``, or ``y0``, ``x0``, ``y1``
-and ``x1``; frames are in columns ``frame`` or ``t``, and ``z``. Other columns are not read.
+and ``x1``; frames are in columns ``frame`` or ``t``, and ``z``. ``label`` is read where it is 1 or
+0 beside an ``object_id``. Other columns are not read.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ import gc
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,7 +49,7 @@ from typing import TypeAlias
 from .crop import Box
 from .errors import PromptError
 from .left_out import LeftOut
-from .prompt_rows import BOX_COLUMNS, FACT_COLUMNS, POINT_COLUMNS, Layout, Row, read_rows
+from .prompt_rows import BOX_COLUMNS, FACT_COLUMNS, LABELS, POINT_COLUMNS, Layout, Row, read_rows
 from .prompt_set import ObjectPrompts, PromptSet
 from .prompts import Point, Prompts
 from .writing import write_table
@@ -212,7 +213,11 @@ def _read(text: str, name: str) -> Iterator[ObjectPrompts | LeftOut]:
     layout = replace(_layout(header, name), decimal_commas=separator != ",")
     gathered: dict[tuple[int, tuple[int, ...]], _Gathered] = {}
     left_out: list[LeftOut] = []
-    for found in read_rows(header, reader, layout, first_line=3 if said else 2):
+    rows: Iterable[list[str]] = reader
+    if not layout.has_kind and "label" in header:
+        rows = list(reader)
+        layout = replace(layout, has_labels=_are_labels_of_points(header, rows))
+    for found in read_rows(header, rows, layout, first_line=3 if said else 2):
         if isinstance(found, LeftOut):
             left_out.append(found)
             continue
@@ -237,7 +242,7 @@ def _layout(header: Sequence[str], name: str) -> Layout:
         return Layout(_frame_axes(header, name))
     if {f"{NAPARI_AXIS}0", f"{NAPARI_AXIS}1"} <= columns:
         *axes, y, x = (column for column in header if column.startswith(NAPARI_AXIS))
-        return Layout(tuple(axes), (y, x), has_kind=False)
+        return Layout(tuple(axes), (y, x), has_kind=False, has_labels=False)
     if len(columns) < len(header) or not (
         columns.issuperset(POINT_COLUMNS[:2]) or columns.issuperset(BOX_COLUMNS)
     ):
@@ -247,7 +252,15 @@ def _layout(header: Sequence[str], name: str) -> Layout:
             "once; or y and x of points; or y0, x0, y1, x1 of boxes."
         )
     axes = [next((column for column in names if column in columns), "") for names in KNOWN_AXES]
-    return Layout(tuple(filter(None, axes)), has_kind=False)
+    return Layout(tuple(filter(None, axes)), has_kind=False, has_labels=False)
+
+
+def _are_labels_of_points(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether ``label`` can only be 1 or 0 of points: scikit-image calls an object's number so."""
+    if "object_id" not in header or "label" not in header:
+        return False
+    at = header.index("label")
+    return all(cell.strip() in LABELS for row in rows for cell in row[at : at + 1])
 
 
 def _frame_axes(header: Sequence[str], name: str) -> tuple[str, ...]:

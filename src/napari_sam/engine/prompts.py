@@ -43,6 +43,22 @@ def checked_object_id(object_id: Any, highest: int = HIGHEST_ID) -> int:
     return int(object_id)
 
 
+def checked_diameter(diameter: float | None) -> float | None:
+    """The diameter of an expected object, if there can be such a one.
+
+    Raises
+    ------
+    PromptError
+        If it is not a finite number above 0.
+    """
+    if diameter is not None and not 0 < diameter < math.inf:
+        raise PromptError(
+            f"No cell has a diameter of {diameter:g} pixels. Give a finite number above 0, or "
+            "leave the size of the cells out."
+        )
+    return diameter
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """Points, a box and a mask of one object in one frame. Equal and hashed by content.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .crop import FINE_STEPS, LONG_SIDE, Box, Crop, crop_around, is_large, whole
 from .masks import mask_to_box
-from .prompts import Prompts
+from .prompts import Prompts, checked_diameter
 
 if TYPE_CHECKING:
     from .embeddings.cache import CachedEmbedding
@@ -55,7 +55,13 @@ def where_to_look(
     earlier
         The crop in which the object was found before: kept, if the prompts are in it, so that
         corrections go on with the same mask.
+
+    Raises
+    ------
+    PromptError
+        If no object can have that diameter.
     """
+    checked_diameter(diameter)
     if not is_large(frame_shape):
         return ()
     box = _around(prompts, frame_shape)

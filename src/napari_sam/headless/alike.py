@@ -50,7 +50,7 @@ def example_session(stack: FrameStack, labels: Any, frame: FrameIndex | None = N
     if tuple(labels.shape) != tuple(stack.shape):
         raise FrameError(
             f"Labels of shape {tuple(labels.shape)} are not those of an image of shape "
-            f"{tuple(stack.shape)}. Give labels of the image in which the examples are segmented."
+            f"{tuple(stack.shape)}. Give labels of this image, of all its frames."
         )
     return Session(stack, as_ids(labels[...]).copy())
 

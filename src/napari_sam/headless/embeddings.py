@@ -20,7 +20,6 @@ from napari_sam.engine import (
     SamError,
     check_name,
     readable_size,
-    write_text,
     written,
 )
 from napari_sam.engine.embeddings.keys import PREPROCESSING
@@ -159,13 +158,17 @@ def _write_npy(
     about: dict[str, Any],
 ) -> None:
     first = next(arrays)
-    with written(path) as part, part.open("wb") as file:
-        _check_room(path, math.prod(shape) * first.itemsize)
-        header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for array in itertools.chain([first], arrays):
-            file.write(array.tobytes())
-        write_text(about_path(path), json.dumps(about, indent=2))
+    beside = about_path(path)
+    with written(beside) as about_part:
+        about_part.write_text(json.dumps(about, indent=2), "utf-8")
+        with written(path) as part:
+            with part.open("wb") as file:
+                _check_room(path, math.prod(shape) * first.itemsize)
+                header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for array in itertools.chain([first], arrays):
+                    file.write(array.tobytes())
+            beside.unlink(missing_ok=True)  # of an older array: killed here, none is wrong
 
 
 def _check_room(path: Path, n_bytes: int) -> None:
