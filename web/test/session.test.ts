@@ -113,6 +113,16 @@ test("a mask inside another object is that object", () => {
   assert.equal(session.objects().length, 1);
 });
 
+test("the next object is another one while the first waits for its mask", () => {
+  const session = new Session(SIZE, SIZE);
+  const first = session.draw(0, [click(4, 4)])!;
+  assert.equal(session.newObject(), 2);
+  const second = session.draw(0, [click(14, 14)])!;
+  session.land(first, answer(square(2, 2, 5)), MODEL);
+  session.land(second, answer(square(12, 12, 5)), MODEL);
+  assert.deepEqual(session.objects().map(({ id }) => id), [1, 2]);
+});
+
 test("a late answer to an old request is dropped", () => {
   const session = new Session(SIZE, SIZE);
   const late = session.draw(0, [click(1, 1)])!;

@@ -30,12 +30,14 @@ export class Region {
     return new Region(top + y0, left + x0, y1 - y0 + 1, x1 - x0 + 1, cut);
   }
 
-  /** The pixels of labels (h, w) that have an id. */
-  static ofLabel(labels: Uint32Array, height: number, width: number, id: number): Region {
-    const pixels = new Uint8Array(labels.length);
-    let any = false;
-    for (let i = 0; i < labels.length; i++) if (labels[i] === id) any = !!(pixels[i] = 1);
-    return any ? Region.ofPixels(0, 0, height, width, pixels) : Region.EMPTY;
+  /** The pixels of labels of rows of `width` that have an id. */
+  static ofLabel(labels: Uint32Array, width: number, id: number): Region {
+    const first = labels.indexOf(id);
+    if (first < 0) return Region.EMPTY;
+    const [top, bottom] = [Math.floor(first / width), Math.floor(labels.lastIndexOf(id) / width) + 1];
+    const pixels = new Uint8Array((bottom - top) * width);
+    for (let i = 0; i < pixels.length; i++) if (labels[top * width + i] === id) pixels[i] = 1;
+    return Region.ofPixels(top, 0, bottom - top, width, pixels);
   }
 
   get isEmpty(): boolean {

@@ -46,6 +46,7 @@ export class Session {
   seen: Box | null = null; // the part of the frame on screen
   changed: (frame: number | null) => void = () => {}; // called after every change
   private readonly sizes = new CellSizes();
+  private readonly ids = new Map<number, Set<number>>(); // of frames, until their labels change
   private done: Change[] = [];
   private undone: Change[] = [];
 
@@ -72,15 +73,16 @@ export class Session {
   region(objectId: number, frame: number): Region {
     const known = this.annotation(objectId, frame);
     const labels = this.labels.get(frame);
-    if (!labels) return Region.EMPTY;
+    if (!labels || !this.idsIn(frame).has(objectId)) return Region.EMPTY;
     if (known && known.landed.area === 0) return Region.EMPTY;
-    return Region.ofLabel(labels, this.height, this.width, objectId);
+    return Region.ofLabel(labels, this.width, objectId);
   }
 
-  /** Select a new object: one more than the highest id in the whole stack. */
+  /** Select a new object: one more than the highest id in the whole stack, and of those that wait for their mask. */
   newObject(): number {
-    if (this.highest >= HIGHEST_ID) throw new Failure("There is no number left for another object.");
-    this.active = this.highest + 1;
+    const highest = Math.max(this.highest, ...[...this.pending.values()].map(({ objectId }) => objectId));
+    if (highest >= HIGHEST_ID) throw new Failure("There is no number left for another object.");
+    this.active = highest + 1;
     return this.active;
   }
 
@@ -204,12 +206,8 @@ export class Session {
   /** All objects that have pixels, by their number. */
   objects(): ObjectSummary[] {
     const frames = new Map<number, number[]>();
-    for (const [frame, labels] of this.labels) {
-      const seen = new Set<number>();
-      let last = 0;
-      for (const id of labels) if (id !== last) seen.add((last = id));
-      seen.delete(0);
-      for (const id of seen) frames.set(id, [...(frames.get(id) ?? []), frame]);
+    for (const frame of this.labels.keys()) {
+      for (const id of this.idsIn(frame)) frames.set(id, [...(frames.get(id) ?? []), frame]);
     }
     return [...frames].sort(([a], [b]) => a - b).map(([id, where]) => {
       const known = where.map((frame) => this.annotation(id, frame)).filter((each) => each !== null);
@@ -220,6 +218,18 @@ export class Session {
         prompts: known.reduce((n, each) => n + each.drawings.length, 0),
       };
     });
+  }
+
+  /** The objects that have pixels in a frame. */
+  private idsIn(frame: number): ReadonlySet<number> {
+    let ids = this.ids.get(frame);
+    if (!ids) {
+      const labels = this.labelsOf(frame);
+      this.ids.set(frame, (ids = new Set<number>()));
+      for (let i = 0, last = 0; i < labels.length; i++) if (labels[i] !== last) ids.add((last = labels[i]!));
+      ids.delete(0);
+    }
+    return ids;
   }
 
   /** Of the objects segmented lately; null while there are too few. */
@@ -293,7 +303,7 @@ export class Session {
   private afterStroke(id: number, frame: number, labels: Uint32Array, edit: Edit): Annotation {
     const painted = labels.slice();
     edit.places.forEach((place, n) => (painted[place] = edit.after[n]!));
-    const covered = Region.ofLabel(painted, this.height, this.width, id);
+    const covered = Region.ofLabel(painted, this.width, id);
     const [current, before] = [this.annotation(id, frame) ?? NO_ANNOTATION, this.footprint(frame, id)];
     return {
       ...current, source: null, foundBy: "", score: null, doubt: "", stopped: "", landed: covered,
@@ -328,6 +338,7 @@ export class Session {
 
   private write(edits: readonly Edit[], annotations: ReadonlyMap<Key, Annotation | null>, classes: Classes | null): void {
     for (const edit of edits) {
+      this.ids.delete(edit.frame);
       let labels = this.labels.get(edit.frame);
       if (!labels) this.labels.set(edit.frame, (labels = new Uint32Array(this.height * this.width)));
       edit.places.forEach((place, n) => (labels[place] = edit.after[n]!));

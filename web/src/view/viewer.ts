@@ -1,5 +1,5 @@
 /** The canvas: the frame, its masks, the outline and prompts of the current object, the preview. */
-import type { Classes } from "../session/classes";
+import { NO_CLASSES, type Classes } from "../session/classes";
 import type { Box } from "../session/crop";
 import { isAccident, type Drawing, type Point } from "../session/prompts";
 import type { Region } from "../session/region";
@@ -24,6 +24,7 @@ export class Viewer {
   cursor: Point | null = null; // moved by the arrow keys
   private frame: OffscreenCanvas | null = null;
   private masks: OffscreenCanvas | null = null;
+  private shown: { labels: Uint32Array; classes: Classes } = { labels: new Uint32Array(0), classes: NO_CLASSES }; // in the masks
   private outline: Path2D | null = null;
   private preview: OffscreenCanvas | null = null;
   private previewAt: [number, number] = [0, 0];
@@ -53,20 +54,15 @@ export class Viewer {
       this.masks = null;
       return this.draw();
     }
-    const colours = new Map<number, Colour>();
-    const rgba = new Uint8ClampedArray(height * width * 4);
-    for (let i = 0; i < labels.length; i++) {
-      const id = labels[i]!;
-      if (!id) continue;
-      let colour = colours.get(id);
-      if (!colour) colours.set(id, (colour = colourOf(id, classes)));
-      const x = i % width;
-      const isEdge =
-        (x > 0 && labels[i - 1] !== id) || (x < width - 1 && labels[i + 1] !== id) ||
-        (i >= width && labels[i - width] !== id) || (i < labels.length - width && labels[i + width] !== id);
-      [rgba[4 * i], rgba[4 * i + 1], rgba[4 * i + 2], rgba[4 * i + 3]] = [colour[0], colour[1], colour[2], isEdge ? 255 : 160];
-    }
-    this.masks = picture(rgba, height, width);
+    const { masks, shown } = this;
+    const isAsBefore = masks?.height === height && masks.width === width && shown.classes === classes;
+    const [top, bottom] = isAsBefore ? differingRows(shown.labels, labels, width) : [0, height];
+    if (top === bottom) return;
+    const canvas = isAsBefore ? masks : new OffscreenCanvas(width, height);
+    canvas.getContext("2d")!.putImageData(coloured(labels, width, top, bottom, classes), 0, top);
+    if (isAsBefore) shown.labels.set(labels.subarray(top * width, bottom * width), top * width);
+    else this.shown = { labels: labels.slice(), classes };
+    this.masks = canvas;
     this.draw();
   }
 
@@ -225,6 +221,34 @@ function picture(rgba: Uint8ClampedArray, height: number, width: number): Offscr
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")!.putImageData(new ImageData(rgba as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
   return canvas;
+}
+
+/** Rows of labels as colours. */
+function coloured(labels: Uint32Array, width: number, top: number, bottom: number, classes: Classes): ImageData {
+  const colours = new Map<number, Colour>();
+  const rgba = new Uint8ClampedArray((bottom - top) * width * 4);
+  for (let i = top * width; i < bottom * width; i++) {
+    const id = labels[i]!;
+    if (!id) continue;
+    let colour = colours.get(id);
+    if (!colour) colours.set(id, (colour = colourOf(id, classes)));
+    const x = i % width;
+    const isEdge =
+      (x > 0 && labels[i - 1] !== id) || (x < width - 1 && labels[i + 1] !== id) ||
+      (i >= width && labels[i - width] !== id) || (i < labels.length - width && labels[i + width] !== id);
+    const to = 4 * (i - top * width);
+    [rgba[to], rgba[to + 1], rgba[to + 2], rgba[to + 3]] = [colour[0], colour[1], colour[2], isEdge ? 255 : 160];
+  }
+  return new ImageData(rgba, width, bottom - top);
+}
+
+/** The rows in which labels differ, and those beside them, whose edges may. */
+function differingRows(before: Uint32Array, labels: Uint32Array, width: number): [top: number, bottom: number] {
+  let [first, last] = [0, labels.length - 1];
+  while (first <= last && before[first] === labels[first]) first++;
+  while (last > first && before[last] === labels[last]) last--;
+  if (first > last) return [0, 0];
+  return [Math.max(0, Math.floor(first / width) - 1), Math.min(labels.length / width, Math.floor(last / width) + 2)];
 }
 
 /** The edges of pixels between inside and outside. */
