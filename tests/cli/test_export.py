@@ -84,6 +84,14 @@ REFUSALS = (
     Refusal("no format", "export labels.tif --out a.abc", "does not tell one"),
     Refusal("another format", "export labels.tif --to obj3 --out a", "'obj3' is no format"),
     Refusal("over the labels", "export labels.tif --to tiff --out labels.tif", "an input"),
+    *(
+        Refusal(
+            f"pixels of {size}",
+            f"export labels.tif --to ome-tiff --out a.ome.tif --scale {size}",
+            "do not exist. Give numbers above 0.",
+        )
+        for size in ("0", "nan", "0.2,inf")
+    ),
     Refusal("no folder", "export labels.tif --out no/a.geojson", "There is no folder"),
     Refusal("a folder there", "export labels.tif --to yolo --out .", "there already"),
     Refusal("over the file", "import movie.tif --out movie.tif", "an input"),

@@ -156,5 +156,10 @@ def test_sizes_of_pixels_of_files(tmp_path: Path) -> None:
     ]
     sizes = {"Z": (9, "nanometer"), "Y": (6, "nanometer"), "X": (6, "nanometer")}
     assert read_scales(tmp_path / "d.zarr") == sizes
+    for wrong in ([9, 3], [9, "x", 3], None):
+        (said,) = group.attrs["multiscales"]
+        said["datasets"][0]["coordinateTransformations"] = [{"type": "scale", "scale": wrong}]
+        group.attrs["multiscales"] = [said]
+        assert read_scales(tmp_path / "d.zarr") == {}
     write_labels(tmp_path / "e.tif", pixels)
     assert read_scales(tmp_path / "e.tif") == {}

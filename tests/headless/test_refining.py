@@ -91,6 +91,18 @@ def test_what_the_user_annotated_and_other_frames_stay(predictor: Predictor) -> 
     np.testing.assert_array_equal(session.labels[2], labels[2])
 
 
+def test_where_nothing_is_to_be_seen_everything_stays(predictor: Predictor) -> None:
+    labels = np.stack([given_labels()[:96, :64]] * 2)
+    pixels = np.stack([np.full((96, 64), 7, np.uint8), data.coins()[:96, :64]])
+    session = Session(FrameStack.from_array(pixels, axes="TYX"), labels.copy())
+    rules = RefineRules(min_iou=0, min_score=0)
+    blank, seen = refine(session, predictor, rules)
+    assert (blank.answer.request.frame[0], seen.kept) == (0, "")
+    assert blank.reason == "there is nothing to see in its frame"
+    np.testing.assert_array_equal(session.labels[0], labels[0])
+    assert (session.labels[1] != labels[1]).any()
+
+
 def test_stopped_between_two_objects_the_rest_stays(predictor: Predictor) -> None:
     session = session_of(given_labels())
     steps = refine(session, predictor)

@@ -195,6 +195,13 @@ class FrameByFrame:
         return labels
 
 
+def test_pixels_without_end_are_measured_without_a_warning() -> None:
+    image = np.array([[1, 2, np.inf, 4], [np.finfo(float).max] * 4])
+    table = measure(np.array([[1, 1, 2, 2], [3, 3, 3, 3]], np.uint8), image)
+    assert table["intensity_mean"].tolist() == [1.5, math.inf, math.inf]
+    assert table["intensity_max"].tolist() == [2, math.inf, np.finfo(float).max]
+
+
 def test_a_stack_is_read_frame_by_frame() -> None:
     stack, heard = FrameByFrame(), []
     tables = measure_frames(stack, axes="TYX", progress=lambda *done: heard.append(done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -89,7 +90,9 @@ class Labelled:
                 f"The axes {letters} do not fit labels of shape {tuple(labels.shape)}. Give one "
                 "letter for each axis, Y and X last."
             )
-        sizes = _one_an_axis(scale, ndim, 1.0, "scale")
+        sizes = [abs(float(each)) for each in _one_an_axis(scale, ndim, 1.0, "scale")]
+        if not all(0 < each < math.inf for each in sizes):
+            raise FrameError(f"Pixels of the size {scale} do not exist. Give numbers above 0.")
         said = [units] if isinstance(units, str) else units
         if said is not None and len(said) == 1:
             said = [said[0] if letter in "ZYX" else "pixel" for letter in letters]
@@ -97,7 +100,7 @@ class Labelled:
         return cls(
             labels,
             letters,
-            tuple(float(each) for each in sizes),
+            tuple(sizes),
             tuple(str(each) for each in names),
             {daughter: tuple(mothers) for daughter, mothers in (parents or {}).items()},
             dict(classes or {}),

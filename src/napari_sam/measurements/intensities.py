@@ -15,6 +15,7 @@ from .options import Background
 from .shapes import Columns
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of pixels that are infinite
 def intensities(
     labels: NDArray[Any],
     runs: Runs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,7 @@ from napari_sam.engine import (
     Prompts,
     PromptSet,
     interior_point,
+    is_blank,
 )
 from napari_sam.session import Answer, Region
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Predictor
 
 Progress: TypeAlias = Callable[[int, int], None]
+
+NOTHING = "There is nothing to see in its frame: all pixels have one value, or none (NaN)."
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,7 @@ def refine_objects(
         for each in fitted.objects
         if each.mask is not None
     }
+    blank = functools.cache(functools.partial(is_blank, stack))
     asked = PromptSet(tuple(as_asked(each, rules.loosen) for each in fitted.objects))
     for answer in decode_prompts(asked.fitted(stack), stack, predictor, cache, progress):
         region = before[answer.request.key]
@@ -81,7 +86,8 @@ def refine_objects(
         request = replace(answer.request, prompts=Prompts(), drawings=(), base=answer.mask)
         answer = replace(answer, request=request)
         overlap = _iou(region, answer.mask)
-        yield Refined(answer, region, overlap, _why_kept(answer, overlap, rules))
+        why = NOTHING if blank(request.frame) else _why_kept(answer, overlap, rules)
+        yield Refined(answer, region, overlap, why)
 
 
 def as_asked(each: ObjectPrompts, loosen: float) -> ObjectPrompts:

@@ -100,7 +100,10 @@ def _of_zarr(path: Path | str) -> Scales:
     steps = [*image["datasets"][0].get("coordinateTransformations", ())]
     for step in [*steps, *image.get("coordinateTransformations", ())]:
         if step.get("type") == "scale":
-            factors = [f * float(s) for f, s in zip(factors, step["scale"], strict=True)]
+            try:
+                factors = [f * float(s) for f, s in zip(factors, step["scale"], strict=True)]
+            except (KeyError, TypeError, ValueError):
+                return {}  # it says no size of these axes
     units = [axis.get("unit", "pixel") if isinstance(axis, Mapping) else "pixel" for axis in axes]
     found = dict(zip(ome_axes(axes), zip(factors, units, strict=True), strict=True))
     return {letter: pair for letter, pair in _checked(found).items() if letter not in "CQS"}
