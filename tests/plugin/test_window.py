@@ -12,6 +12,7 @@ from npe2 import PluginManager
 from qtpy.QtCore import Qt
 from skimage import data
 
+from bright import Bright
 from checkpoints import Wrapping, small_state
 from file_server import FileServer, serving
 from napari_sam.engine import ModelEntry, Prompts
@@ -63,6 +64,33 @@ def test_click_correct_next_object_undo(open_window, coins) -> None:
     user.press("z", CONTROL | SHIFT)
     user.ready()
     np.testing.assert_array_equal(labels.data, before)
+
+
+def test_what_is_said_and_listed_is_about_what_is_there(open_window) -> None:
+    image = np.zeros((48, 48), np.uint8)
+    image[8:30, 8:30] = 200
+    user = open_window(image, Bright())
+    said, objects = user.widget.status.text.text, user.widget.objects
+    assert said() == "Ready: click on an object. scripted runs on the processor."
+    user.click((20, 20))
+    user.ready()
+    assert said() == "Ready: scripted runs on the processor."
+    user.press("n")
+    user.click((20, 20))
+    user.ready()
+    assert said() == "That is object 1: Shift-click to continue with it."
+    user.click((20, 20), modifiers=SHIFT)
+    assert said() == "Ready: scripted runs on the processor."
+    user.press(Qt.Key.Key_Delete)
+    user.ready()
+    assert said() == "Deleted object 1 in this frame. Ctrl+Z brings it back."
+    user.press("z", CONTROL)
+    user.ready()
+    assert objects.table.model().rowCount() == 1
+    user.viewer.layers.clear()
+    user.qtbot.waitUntil(lambda: not objects.title.text())
+    assert objects.table.model().rowCount() == 0
+    assert "Open an image" in said()
 
 
 def test_a_box_by_hand(open_window, coins) -> None:

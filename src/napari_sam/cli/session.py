@@ -147,7 +147,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
         annotations.setdefault(object_id, []).append(annotation)
     for object_id in sorted(frames.keys() | annotations.keys()):
         current = annotations.get(object_id, [])
-        scores = [a.score for a in current if a.score is not None]
+        scores = [a.listed_score for a in current if a.footprint.landed]
         given = session.classes.of(object_id)
         yield {
             "object_id": object_id,
@@ -156,7 +156,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
             "propagated": sum(a.source is not None and not a.stopped for a in current),
             "automatic": sum(bool(a.found_by) for a in current),
             "prompts": sum(len(a.drawings) for a in current),
-            "lowest_score": min(scores, default=None),
+            "lowest_score": min((each for each in scores if each is not None), default=None),
             "parents": session.parents.get(object_id, ()),
             "class": "" if given is None else given.name,
             "class_probability": None if given is None else given.probability,

@@ -113,6 +113,7 @@ class SamWidget(QWidget):
     def _begin_work(self) -> None:
         """The panel is on screen: load what layers need, beside the window, which stays awake."""
         self.models.show()
+        self.status.show_idle("Loading the libraries …")
         begin, failed = self._take_an_image, self.messages.tell
         self.saver.submit(Job("libraries", tasks.load_libraries, begin, failed))
 
@@ -145,6 +146,7 @@ class SamWidget(QWidget):
         self.stack_page = self.pages.add_page("Stack", self.stack, self.embeddings)
         self.review_page = self.pages.add_page("Review", self.review_panel)
         self.results_page = self.pages.add_page("Results", self.measurements, self.exports)
+        self.pages.tabs.currentChanged.connect(self.objects.candidates.leave_no_gap)
         always = [self.source, self.status, self.tools]
         lay_out(self, always, self.pages, self.objects, self.kept)
         leave_keys_to(self.viewer.window._qt_viewer.canvas.native, self)

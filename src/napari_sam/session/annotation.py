@@ -115,6 +115,11 @@ class Annotation:
         by_hand = footprint.landed or footprint.painted or footprint.erased
         return self.is_own and bool(self.drawings or self.prompts or by_hand)
 
+    @property
+    def listed_score(self) -> float | None:
+        """What lists show: the score of a propagation or a search, else the IoU prediction."""
+        return self.iou_prediction if self.score is None else self.score
+
 
 def names_of(object_ids: Sequence[int]) -> str:
     """ "object 3", "objects 3 and 4", "12 objects"."""

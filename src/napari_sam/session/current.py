@@ -99,7 +99,7 @@ def _runs(
 
 def _summary(object_id: int, frames: Mapping[FrameIndex, Annotation]) -> ObjectSummary:
     shown = {f: a for f, a in frames.items() if a.footprint.landed}
-    scores = [a.iou_prediction if a.score is None else a.score for a in shown.values()]
+    scores = [a.listed_score for a in shown.values()]
     return ObjectSummary(
         object_id,
         tuple(shown),

@@ -55,7 +55,7 @@ def test_a_palette_is_colours_of_an_image_and_ids_of_labels(tmp_path, suffix):
     assert image[0, -1].tolist() == [255, 0, 0]
     labels, axes = read_labels(tmp_path / f"a{suffix}")
     assert axes == "YX"
-    np.testing.assert_array_equal(labels[...], IDS)
+    np.testing.assert_array_equal(labels, IDS)
 
 
 COLOURMAP = np.zeros((3, 256), np.uint16)
@@ -177,7 +177,10 @@ def test_a_folder_is_a_movie_in_natural_order(tmp_path, suffix):
     for n in (2, 10):
         np.testing.assert_array_equal(np.asarray(data[n]), FRAME + n)
     np.testing.assert_array_equal(data[9:, 3], np.stack([FRAME + 9, FRAME + 10])[:, 3])
-    np.testing.assert_array_equal(data[...], np.stack([FRAME + n for n in range(11)]))
+    for whole in (data[...], np.asarray(data)):
+        np.testing.assert_array_equal(whole, np.stack([FRAME + n for n in range(11)]))
+    with pytest.raises(ValueError, match="not in memory"):
+        np.asarray(data, copy=False)
 
 
 def test_a_frame_of_another_size_is_named(tmp_path):

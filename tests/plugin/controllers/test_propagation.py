@@ -251,6 +251,7 @@ def test_a_loss_is_said_reviewed_corrected_and_propagated(open_stack) -> None:
     user.press(".")
     run_through(user)
     assert "Object 1 ends before frame" in widget.stack.outcome.text()
+    assert "; 1 ended on the way." in widget.status.text.text()
     assert bridge.labels.data[other(4)] == 1
     assert not (bridge.labels.data[10:] == 1).any()
     ended = widget.review.entries[0]

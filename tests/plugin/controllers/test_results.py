@@ -74,6 +74,7 @@ def test_measured_chosen_saved_and_exported(open_results, tmp_path: Path) -> Non
     assert "5 objects measured" in panel.text.text()
     table = widget.measuring.table
     assert table["area_um2"].tolist() == [4, 9, 16, 25, 36]
+    assert panel.axes == ("area_um2", "")
     features = widget.bridge.labels.features.set_index("index")
     assert features.loc[3, "area_um2"] == 16
 

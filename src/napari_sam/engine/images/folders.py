@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FrameError
+from .lazy import Lazy
 from .series import Series, size_of
 
 
@@ -26,7 +27,7 @@ class Opened(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FrameFiles:
+class FrameFiles(Lazy):
     """Files of one shape and type, stacked along a first axis; each is read when requested."""
 
     files: tuple[Path, ...]

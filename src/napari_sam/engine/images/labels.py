@@ -15,6 +15,7 @@ from ..errors import FrameError
 from ..guard import decoding, in_time
 from ..writing import check_name, written
 from .folders import finest
+from .lazy import Lazy
 from .opening import open_image
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".zarr")
@@ -25,7 +26,7 @@ MOST_BORDER, FEW_PAIRS = 0.2, 100
 
 
 @dataclass(frozen=True, eq=False)
-class LabelFile:
+class LabelFile(Lazy):
     """Object ids in a file, each part of them checked as it is read: `file[3]`."""
 
     path: Path

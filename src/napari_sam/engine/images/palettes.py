@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .lazy import Lazy
+
 
 @dataclass(frozen=True, eq=False)
-class Coloured:
+class Coloured(Lazy):
     """An array of positions in a palette ``(…)``, seen as its colours ``(…, 3)`` uint8."""
 
     positions: Any

@@ -49,6 +49,7 @@ class Answering(Controller):
         self._bridge = bridge
         bridge.frame_changed.connect(self._on_frame)
         bridge.session.requested.connect(self.answer)
+        bridge.session.active_changed.connect(self.show_ready)
         bridge.tools.changed.connect(self.show_ready)
         bridge.look_at_screen()
         camera_of(self._viewer).events.connect(self._on_camera)
@@ -64,6 +65,7 @@ class Answering(Controller):
         if bridge is not None:
             bridge.frame_changed.disconnect(self._on_frame)
             bridge.session.requested.disconnect(self.answer)
+            bridge.session.active_changed.disconnect(self.show_ready)
             bridge.tools.changed.disconnect(self.show_ready)
             camera_of(self._viewer).events.disconnect(self._on_camera)
             for slot in (FRAME, *(request.key for request in bridge.session.pending())):
@@ -192,6 +194,8 @@ class Answering(Controller):
         model = self.predictor.model
         where = DEVICES.get(model.device.type, model.device.type)
         text, bridge = f"Ready: {model.name} runs on the {where}.", self._bridge
+        if bridge is not None and not bridge.is_begun:
+            text = f"Ready: click on an object. {model.name} runs on the {where}."
         if bridge is not None and bridge.frame is None:
             text = OUT_OF_SIGHT
         elif bridge is not None and (unseen := bridge.obstacle):

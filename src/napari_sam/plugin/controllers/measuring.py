@@ -26,6 +26,7 @@ MEASURE = "measure"  # job slot
 BUSY = "Measuring the objects …"
 STALE = "The objects were changed since: measure again."
 NOT_PLOTTED = ("object_id", "box_", "at_border")
+NOT_MEASURED = ("class_probability", "score", "by_hand_share")  # facts of the session: offered last
 
 
 class Measuring(Controller):
@@ -138,7 +139,9 @@ class Measuring(Controller):
         self._status.show_idle("Measured.")
         n = table["object_id"].nunique()
         rows = f" in {len(table)} rows" if len(table) != n else ""
-        self._panel.text.say(f"{n} object{'s' * (n != 1)} measured{rows}. Drag in the plot.")
+        self._panel.text.say(
+            f"{n} object{'s' * (n != 1)} measured{rows}. Drag in the plot to choose some."
+        )
         if self._bridge.session.n_changes != n_changes:  # while they were measured
             self._panel.text.say(STALE)
         if not n:
@@ -150,6 +153,7 @@ class Measuring(Controller):
             for name in table.columns
             if table[name].dtype.kind in "fiu" and not name.startswith(NOT_PLOTTED)
         ]
+        names.sort(key=NOT_MEASURED.__contains__)
         self._panel.show_columns([name for name in names if table[name].notna().any()])
         self._draw()
         self._show_features()

@@ -176,7 +176,8 @@ class ObjectActions(Controller):
             where = "in this frame" if scope == "here" else scope
             if session.n_changes == before:
                 return f"There is nothing of {names_of(chosen)} to delete {where}."
-            return f"Deleted {names_of(chosen)} {where}. Ctrl+Z brings back."
+            them = "it" if len(chosen) == 1 else "them"
+            return f"Deleted {names_of(chosen)} {where}. Ctrl+Z brings {them} back."
         if action == "trim":
             end: End = "first" if scope == "first" else "last"
             objects.trim(session, chosen, frame, end, axis)

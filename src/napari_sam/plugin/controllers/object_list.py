@@ -53,7 +53,7 @@ class ObjectList(Controller):
         self._on_frame(bridge.frame)
 
     def detach(self) -> None:
-        """Let go of it; what is listed stays until there is another one."""
+        """Let go of it; its objects stay listed only until the next event."""
         bridge, self._bridge = self._bridge, None
         if bridge is not None:
             bridge.frame_changed.disconnect(self._on_frame)
@@ -62,6 +62,7 @@ class ObjectList(Controller):
             bridge.session.active_changed.disconnect(self.update)
             bridge.session.classes_changed.disconnect(self.update)
             bridge.session.reviews_changed.disconnect(self.update)
+            self.update()
 
     def update(self, *_: object) -> None:
         """Bring the panel in line with the session, a moment later."""
@@ -69,6 +70,7 @@ class ObjectList(Controller):
 
     def _refresh(self) -> None:
         if self._bridge is None:
+            self._panel.show_none()
             return
         session = self._bridge.session
         self._panel.show_active(session.active, self._bridge.labels.get_color(session.active))

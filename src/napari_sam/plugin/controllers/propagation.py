@@ -48,7 +48,9 @@ class Run:
         """The result so far, in a sentence."""
         n, m = len(self.objects), len(self.frames)
         objects, frames = f"{n} object{'s' * (n != 1)}", f"{m} frame{'s' * (m != 1)}"
-        return f"Propagated {objects} over {frames}." if m else "Nothing was propagated."
+        ended = len({stop.object_id for stop in self.stops})
+        ends = f"; {ended} ended on the way" if ended else ""
+        return f"Propagated {objects} over {frames}{ends}." if m else "Nothing was propagated."
 
     @property
     def outcome(self) -> str:

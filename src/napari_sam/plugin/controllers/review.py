@@ -52,7 +52,7 @@ class Entry:
     def cells(self) -> tuple[str, str, str]:
         """Object, frame and score as shown."""
         score = "ended" if self.score is None else f"{self.score:.2f}"
-        return str(self.object_id), frame_text(self.frame), score
+        return str(self.object_id), frame_text(self.frame) or "–", score
 
     @property
     def is_found(self) -> bool:

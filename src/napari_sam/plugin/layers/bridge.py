@@ -124,10 +124,14 @@ class LayerBridge(ImageView):
         self._connect()
 
     @property
+    def is_begun(self) -> bool:
+        """Whether there is an annotation, or one on its way."""
+        return bool(self.session.pending()) or any(True for _ in self.session.annotations())
+
+    @property
     def is_blank(self) -> bool:
         """Whether the labels were made here, and nobody has begun to annotate."""
-        is_begun = bool(self.session.pending()) or any(True for _ in self.session.annotations())
-        return not is_begun and is_blank(self.labels)
+        return not self.is_begun and is_blank(self.labels)
 
     # What is on screen
 

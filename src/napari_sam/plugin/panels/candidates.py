@@ -17,7 +17,8 @@ MASK_TINT = np.array([255, 217, 61])
 class CandidatePanel(QWidget):
     """The candidates as thumbnails with their IoU predictions.
 
-    They take room from the first ones on: a panel that jumps at each click is hard to hit.
+    They take room from the first ones on, until another page is shown: a panel that jumps at each
+    click is hard to hit.
     """
 
     chosen = Signal(int)  # position in the row
@@ -48,6 +49,10 @@ class CandidatePanel(QWidget):
                 button.setIcon(QIcon(_pixmap(pictures[i])))
                 button.setChecked(i == best)
                 score.setText(f"<b>{scores[i]:.2f}</b>" if i == best else f"{scores[i]:.2f}")
+
+    def leave_no_gap(self, _: object = None) -> None:
+        """Take no room while there is no candidate."""
+        self.setVisible(any(not button.isHidden() for button in self.buttons))
 
     def _add_candidate(self, position: int) -> None:
         button = QPushButton()

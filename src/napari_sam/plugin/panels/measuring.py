@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam.measurements.options import MeasureOptions
 
 from .controls import Choice, ShortText
+from .dock import bring_into_view
 from .forms import Form
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ HINT = "Measure all objects: size, shape, place, intensity. Then drag around poi
 TABLES = "Tables (*.csv *.xlsx *.parquet)"
 PICTURES = "Pictures (*.png *.svg)"
 COUNT = ""  # the second axis of a histogram
+LAID_OUT_MS = 20
 
 
 class MeasurePanel(QWidget):
@@ -66,7 +69,7 @@ class MeasurePanel(QWidget):
             layout.addWidget(part)
 
     def show_columns(self, names: Sequence[str]) -> None:
-        """Offer columns for the plot; those chosen before stay."""
+        """Offer columns for the plot, which comes into view; those chosen before stay."""
         if self.plot is None:
             from .plot import Plot  # a third of a second that the window need not wait for
 
@@ -83,7 +86,9 @@ class MeasurePanel(QWidget):
                 for name, text in entries:
                     choice.addItem(text, name)
                 choice.setCurrentIndex(max(choice.findData(wanted), 0))
-        self.results.show()
+        if self.results.isHidden():
+            self.results.show()
+            QTimer.singleShot(LAID_OUT_MS, partial(bring_into_view, self.results))
 
     @property
     def axes(self) -> tuple[str, str]:

@@ -123,6 +123,13 @@ class ObjectPanel(QWidget):
             rgb = "rgb({}, {}, {})".format(*(round(255 * float(c)) for c in colour[:3]))
         self.swatch.setStyleSheet(f"background: {rgb}; border-radius: 3px;")
 
+    def show_none(self) -> None:
+        """There is no image, so there are no objects."""
+        self.title.clear()
+        self.swatch.setStyleSheet("")
+        self.candidates.show_candidates([], [], 0)
+        self.show_objects([], 0)
+
     def show_objects(
         self,
         objects: Sequence[ObjectSummary],

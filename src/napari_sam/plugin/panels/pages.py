@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QTabBar, QVBoxLayout, QWidget
 from .controls import rule
 
 NARROW = "QTabBar::tab { padding-left: 1px; padding-right: 1px; font-size: 10px; }"
+NARROWEST = "QTabBar::tab { padding-left: 0px; padding-right: 0px; margin: 0px; font-size: 9px; }"
 
 
 class Pages(QWidget):
@@ -57,11 +58,11 @@ class Pages(QWidget):
     def _fit(self) -> None:
         modes = Qt.TextElideMode
         self.tabs.setElideMode(modes.ElideNone)
-        self.tabs.setStyleSheet("")
-        if self.tabs.sizeHint().width() > self.width():
-            self.tabs.setStyleSheet(NARROW)
-        if self.tabs.sizeHint().width() > self.width():
-            self.tabs.setElideMode(modes.ElideRight)
+        for style in ("", NARROW, NARROWEST):
+            self.tabs.setStyleSheet(style)
+            if self.tabs.sizeHint().width() <= self.width():
+                return
+        self.tabs.setElideMode(modes.ElideRight)
 
     def allow(self, page: int, why_not: str) -> None:
         """Whether a page can be gone to: a reason forbids it."""

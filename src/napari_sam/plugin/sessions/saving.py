@@ -213,7 +213,7 @@ class Saving:
             when = "" if self._saved_at is None else f" {self._saved_at:%H:%M}"
             self._panel.show_place(f"Saved{when} in {folder.name}", str(folder))
         elif not self._rounds_to_wait:
-            self._panel.show_place("Saved automatically from the first object on.")
+            self._panel.show_place("Saved from the first object on.")
 
     # Who touches the disk, here or in the worker
 
