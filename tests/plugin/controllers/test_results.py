@@ -75,6 +75,9 @@ def test_measured_chosen_saved_and_exported(open_results, tmp_path: Path) -> Non
     table = widget.measuring.table
     assert table["area_um2"].tolist() == [4, 9, 16, 25, 36]
     assert panel.axes == ("area_um2", "")
+    title = panel.plot._plot.getAxis("bottom").label
+    lowest = title.mapRectToScene(title.boundingRect()).bottom()
+    assert lowest <= panel.plot._plot.sceneRect().bottom(), "its letters are whole"
     features = widget.bridge.labels.features.set_index("index")
     assert features.loc[3, "area_um2"] == 16
 

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_sam.engine.masks import polygon_mask
 
 HEIGHT = 200  # pixels
+TITLE_STANDS_OUT = 5  # pixels, below pyqtgraph's own axis
 N_BARS = 40
 POINT, CHOSEN = QColor(90, 160, 230, 160), QColor(255, 190, 40)
 SAVED_WIDTH = 1600  # pixels of a picture
@@ -38,14 +39,16 @@ class Plot(QWidget):
         self._view = _Lasso()
         self._view.drawn.connect(self._on_drawn)
         self._plot = pg.PlotWidget(viewBox=self._view, enableMenu=False)
-        menu = self._plot.getPlotItem().ctrlMenu  # without a parent it would stay
+        item = self._plot.getPlotItem()
+        item.layout.setContentsMargins(1, 1, 1, TITLE_STANDS_OUT)
+        menu = item.ctrlMenu  # without a parent it would stay
         menu.setParent(self._plot, menu.windowFlags())
         self._points = pg.ScatterPlotItem(size=6, pen=None)
         self._bars = pg.BarGraphItem(x0=[], x1=[], height=[], brush=POINT, pen=None)
         self._chosen_bars = pg.BarGraphItem(x0=[], x1=[], height=[], brush=CHOSEN, pen=None)
         self._lines = pg.PlotDataItem(pen=pg.mkPen(POINT, width=1))
-        for item in (self._lines, self._points, self._bars, self._chosen_bars):
-            self._plot.addItem(item)
+        for each in (self._lines, self._points, self._bars, self._chosen_bars):
+            self._plot.addItem(each)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._plot)
