@@ -45,6 +45,14 @@ def test_numbers_that_others_have_are_exchanged_and_no_other(
         assert before == after or before in taken
 
 
+def test_frame_0_of_an_image_without_frames_is_the_image() -> None:
+    image = FrameStack.from_array(np.zeros((20, 30), np.uint8))
+    found = [ObjectPrompts(POINT, object_id=n, at=at) for n, at in enumerate([(0,), (1,), None], 1)]
+    fitted = PromptSet.of(found).fitted(image)
+    assert [(each.object_id, each.at) for each in fitted.objects] == [(1, ()), (3, ())]
+    assert "it names 1 frame axis, the image has 0" in fitted.problems[0]
+
+
 def test_a_score_decides_again_without_a_detector() -> None:
     scored = PromptSet.of(
         ObjectPrompts.of_box((1, 1, 5, 5), score=score, class_name="nucleus")

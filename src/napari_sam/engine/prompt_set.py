@@ -215,7 +215,8 @@ class PromptSet:
         shown = next(iter(stack.indices())) if frame is None else frame
         default = positions_of(shown)
         for each in self.objects:
-            at = default if each.at is None else each.at
+            is_single = not default and not any(each.at or ())  # frame 0 of an image without frames
+            at = default if each.at is None or is_single else each.at
             try:
                 shape = stack.frame_shape_of(_index(stack, at))
                 kept.append(replace(each.fitted(shape), at=at))

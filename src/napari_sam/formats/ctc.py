@@ -43,7 +43,7 @@ def write(objects: Labelled, path: Path) -> None:
     if free > HIGHEST:
         raise FrameError(
             f"The Cell Tracking Challenge has numbers up to {HIGHEST}; here they go up to {free}. "
-            "Number the objects anew."
+            "Number the objects anew, or export a part of them."
         )
     rows = []
     for number, first, end, before in sorted(lines):
