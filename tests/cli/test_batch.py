@@ -40,6 +40,25 @@ def test_a_broken_image_is_listed(napari_sam: NapariSam, working_folder: Path) -
     assert "<b>.tif" not in page
 
 
+@pytest.fixture
+def no_image(working_folder: Path) -> None:
+    batch_folder(working_folder, 0, images="list.csv")
+    working_folder.joinpath("list.csv").write_text("image\nnone.tif\n")
+
+
+@pytest.mark.largest_file(4_000)
+def test_what_is_done_is_said_where_the_report_does_not_fit(
+    napari_sam: NapariSam, no_image: None
+) -> None:
+    ended = napari_sam("batch recipe.yaml")
+    assert ended.code == 1
+    assert "0 done, 0 done before, 1 left out" in ended.out
+    first, second, third = ended.err.splitlines()
+    assert "1 of 1 images were left out" in first
+    assert "none.tif" in second
+    assert "index.html could not be written: File too large" in third
+
+
 def test_nothing_could_be_used(napari_sam: NapariSam, working_folder: Path) -> None:
     batch_folder(working_folder, 1)
     working_folder.joinpath("images/cells_00.tif").write_bytes(b"")

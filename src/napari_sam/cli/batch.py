@@ -79,8 +79,11 @@ def batch(
             outcomes.append(outcome)
             progress(len(outcomes), len(tasks))
     seconds = perf_counter() - start
+    failed = conclude(outcomes)
     page = write_report(folder, chosen, outcomes, title=recipe.stem, seconds=seconds)
-    conclude(outcomes, page)
+    typer.echo(f"report written to {page}")
+    if failed:
+        raise typer.Exit(LEFT_OUT if failed < len(outcomes) else 1)
 
 
 def inputs_of(path: Path, recipe: Recipe, tasks: Sequence[ImageTask]) -> Iterator[Path]:
@@ -101,8 +104,8 @@ def list_tasks(recipe: Recipe, tasks: Sequence[ImageTask]) -> None:
     typer.echo(f"{images}, {recipe.job}, model {recipe.model.model}, results in {recipe.out}")
 
 
-def conclude(outcomes: Sequence[Outcome], page: Path) -> None:
-    """How many images are done, which are not, and where the report is."""
+def conclude(outcomes: Sequence[Outcome]) -> int:
+    """How many images are done, and which are not; returns how many these are."""
     failed = [each for each in outcomes if each.status == "failed"]
     before = sum(each.status == "skipped" for each in outcomes)
     n_objects = sum(each.n_objects for each in outcomes)
@@ -111,7 +114,5 @@ def conclude(outcomes: Sequence[Outcome], page: Path) -> None:
         f"{n_done} done, {before} done before, {len(failed)} left out; "
         f"{n_objects} object{'' if n_objects == 1 else 's'}"
     )
-    typer.echo(f"report written to {page}")
     tell_left_out([f"{each.image}: {each.reason}" for each in failed], len(outcomes))
-    if failed:
-        raise typer.Exit(LEFT_OUT if len(failed) < len(outcomes) else 1)
+    return len(failed)
