@@ -81,7 +81,7 @@ def write_polygons(folder: Path) -> None:
 REFUSALS = (
     Refusal("no labels", "export", "--list shows formats"),
     Refusal("a page", "export web --out a", "Did you mean `napari-sam page IMAGE"),
-    Refusal("no format", "export labels.tif --out a.abc", "does not tell one"),
+    Refusal("no format", "export labels.tif --out a.abc", "does not tell the format"),
     Refusal("another format", "export labels.tif --to obj3 --out a", "'obj3' is no format"),
     Refusal("over the labels", "export labels.tif --to tiff --out labels.tif", "an input"),
     *(

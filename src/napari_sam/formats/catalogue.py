@@ -253,7 +253,8 @@ def find_format(name: str | None, path: Path, *, reading: bool = False) -> Forma
         ]
         found = max(fitting, key=lambda pair: pair[0])[1] if fitting else None
     if found is None or found not in known:
-        wrong = f"{name!r} is no format" if name is not None else f"{path.name} does not tell one"
+        unsaid = f"The ending of {path.name} does not tell the format"
+        wrong = unsaid if name is None else f"{name!r} is no format"
         if found is not None:
             wrong = f"{found.title} is only written, not read"
         option = "--from" if reading else "--to"
