@@ -80,6 +80,26 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_labels(whole)[0][1], read_labels(stopped)[0][1])
 
 
+@pytest.mark.parametrize("damaged", ["frame-1.1.npz", "frame-1.json", "about.json"])
+@pytest.mark.parametrize("content", [b"", b"[1]", b"PK\x03\x04"])
+def test_what_a_disk_damaged_is_searched_again(
+    damaged: str, content: bytes, tmp_path: Path
+) -> None:
+    def stop(done: int, total: int) -> None:
+        if done >= total - 1:
+            raise InterruptedError
+
+    out, tiles = tmp_path / "labels.ome.zarr", tmp_path / "tiles"
+    whole = written(tmp_path / "whole.ome.zarr")
+    with pytest.raises(InterruptedError):
+        written(out, tiles=tiles, progress=stop)
+    assert (tiles / damaged).is_file()
+    (tiles / damaged).write_bytes(content)
+    assert written(out, tiles=tiles).n_objects == whole.n_objects
+    expected = read_labels(tmp_path / "whole.ome.zarr")[0][1]
+    np.testing.assert_array_equal(read_labels(out)[0][1], expected)
+
+
 def test_other_options_begin_anew(tmp_path: Path) -> None:
     out = tmp_path / "labels.ome.zarr"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -154,7 +156,7 @@ class _Looking:
         whole = in_tiles(self.options)
         cache = EmbeddingCache(limit_bytes=0)
         tiling = self._tiling(cache)
-        done = {nth for nth in range(len(tiling)) if _file(self.work, self.frame, nth).exists()}
+        done = {nth for nth in range(len(tiling)) if _is_whole(_file(self.work, self.frame, nth))}
         result.n_tiles += len(tiling)
         result.n_kept += len(done)
         shape = self.stack.frame_shape_of(self.frame)
@@ -170,9 +172,12 @@ class _Looking:
         shape = self.stack.frame_shape_of(self.frame)
         input_size = self.predictor.model.network.config.input_size
         kept = self.work / f"{_name(self.frame)}.json"
-        if kept.exists():
+        try:
             said = json.loads(kept.read_text("utf-8"))
             return Tiling(shape, said["reduction"], said["core"], said["halo"])
+        except (OSError, ValueError, KeyError, TypeError):
+            for other in self.work.glob(f"{_name(self.frame)}.*.npz"):
+                other.unlink()  # of which tiling it is, nobody knows
         given = (self.predictor, self.stack, self.frame, self.options, cache)
         whole = Tiling(shape, max(shape) / input_size, core=max(shape), halo=0)
         tiling = choose_tiling(*given) or whole
@@ -237,6 +242,16 @@ def _save(path: Path, decided: Sequence[FoundObject]) -> None:
             methods=np.array([each.method for each in standing], "U5"),
             dropped=np.array(json.dumps(dropped)),
         )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a tile was searched; what a disk has damaged since is searched again."""
+    try:
+        with zipfile.ZipFile(path) as held:
+            return held.testzip() is None
+    except (OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        path.unlink(missing_ok=True)
+        return False
 
 
 def _load(path: Path, tile: Tile) -> tuple[list[FoundObject], Counter[str]]:
