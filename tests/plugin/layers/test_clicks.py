@@ -99,6 +99,20 @@ def test_a_correction_that_leaves_nothing_says_so(scene: Scene) -> None:
     assert len(scene.bridge.points.data) == 1
 
 
+def test_with_one_object_per_prompt_a_click_moves_no_object_of_others(scene: Scene) -> None:
+    """Found, propagated, or from another program: it has pixels here, but no prompt."""
+    bridge = scene.bridge
+    bridge.labels.data_setitem((np.array([1]), np.array([30]), np.array([40])), 5)
+    scene.settle()
+    bridge.set_one_object_per_prompt(True)
+    bridge.select(5)
+    scene.settle()
+    scene.click(10, 10)
+    assert bridge.labels.data[1, 30, 40] == 5
+    assert bridge.labels.data[1, 10, 10] == 6
+    assert bridge.session.active == 6
+
+
 def test_the_brush_keeps_off_neighbours_as_masks_do(scene: Scene) -> None:
     bridge = scene.bridge
     for on, wanted in ((True, 1), (False, 2)):

@@ -94,8 +94,8 @@ class PromptSync:
             return
         self._frame = frame
         negative = negative or self.negative
-        object_id = self._session.active
-        is_taken = bool(self._session.prompted_frames(object_id))
+        session, object_id = self._session, self._session.active
+        is_taken = bool(session.prompted_frames(object_id) or session.region(object_id, frame))
         if self.one_object_per_prompt and is_taken and not negative:
-            object_id = self._session.next_id()
+            object_id = session.next_id()
         self._layers.set_defaults(object_id, frame, negative=negative)
