@@ -61,7 +61,7 @@ def test_labels_of_one_frame_or_of_all() -> None:
     stack, truth = movie(COURSES)
     assert example_session(stack, truth[2], stack.index(2)).ids_in(stack.index(2)) == (1, 2)
     assert example_session(stack, truth).ids_in(stack.index(3)) == (1, 2)
-    with pytest.raises(SamError, match="Give labels of the image"):
+    with pytest.raises(SamError, match="of this image, of all its frames"):
         example_session(stack, truth[:2])
     with pytest.raises(SamError, match="Give those of one frame"):
         example_session(stack, truth[0, :5])
