@@ -87,7 +87,8 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path):
 def test_a_folder_that_is_there_is_not_replaced(tmp_path):
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / "mine").touch()
-    with pytest.raises(SamError, match="there already"), written(tmp_path / "a.zarr", folder=True):
+    taken = "there already. Choose another name, or remove it first."
+    with pytest.raises(SamError, match=taken), written(tmp_path / "a.zarr", folder=True):
         pass
     assert os.listdir(tmp_path) == ["a.zarr"]
 

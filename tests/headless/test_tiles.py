@@ -137,6 +137,9 @@ def test_two_processes_do_not_write_one_result(tmp_path: Path) -> None:
     tiles = out.with_name(f"{out.name}.tiles")
     with alone(tiles, SamError("")), pytest.raises(SamError, match="Another process is writing"):
         written(out)
+    part = out.with_name(".part")  # of a batch, which says itself which image it is
+    with alone(tiles, SamError("")), pytest.raises(SamError, match="objects of this image"):
+        written(part, tiles=tiles)
 
 
 def test_levels_are_there_for_napari(tmp_path: Path) -> None:

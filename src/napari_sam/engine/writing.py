@@ -28,6 +28,7 @@ if sys.platform != "win32":
 
 PART = ".part"
 REMEDY = "Choose a folder that exists, can be written to and has room."
+TAKEN = "something of that name is there already", "Choose another name, or remove it first."
 
 
 @contextmanager
@@ -55,7 +56,9 @@ def written(target: str | Path, *, folder: bool = False, remedy: str = REMEDY) -
             if lock is not None:
                 os.close(lock)
     except OSError as error:
-        raise SamError(f"{target} could not be written: {_reason(error)}. {remedy}") from error
+        is_taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+        reason, remedy = TAKEN if is_taken else (_reason(error), remedy)
+        raise SamError(f"{target} could not be written: {reason}. {remedy}") from error
     finally:
         if part != target:
             _remove(part)
@@ -181,6 +184,4 @@ def _remove(part: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-        return "something of that name is there already"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

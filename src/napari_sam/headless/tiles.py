@@ -119,8 +119,10 @@ def find_to_disk(
     options = replace(options or AutomaticOptions(), kept_score=1.0, kept_stability=1.0)
     wanted = list(source.stack.indices() if frames is None else frames)
     work = tiles or out.with_name(f"{out.name}.tiles")
-    busy = SamError(f"Another process is writing {out}. Wait for it, or choose another name.")
-    with alone(work, busy):
+    busy = f"Another process is writing {out}. Wait for it, or choose another name."
+    if tiles is not None:
+        busy = "Another process is looking for the objects of this image. Wait for it."
+    with alone(work, SamError(busy)):
         _begin(work, _fingerprint(source, predictor, options))
         result = Written()
         tilings = []
