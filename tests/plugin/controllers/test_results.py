@@ -129,6 +129,16 @@ def test_measured_chosen_saved_and_exported(open_results, tmp_path: Path) -> Non
     # What cannot be written is told, and what changed since is said
     panel.table_chosen.emit(str(tmp_path / "table.doc"))
     assert "cannot be saved as table.doc" in widget.status.text.text()
+    widget.objects.choose([1, 5])
+    widget.objects.menu.entries["hide"].trigger()
+    labels = widget.bridge.labels
+    assert [labels.get_color(i)[3] for i in (1, 2, 5)] == [0, 1, 0]
+    assert "Objects 1 and 5 are hidden" in widget.status.text.text()
+    widget.object_actions.show_possible()
+    assert widget.objects.menu.entries["show"].isEnabled()
+    widget.objects.menu.entries["show"].trigger()
+    assert labels.get_color(5)[3] == 1
+
     widget.objects.choose([1])
     widget.bridge.select(1)
     widget.object_actions.do("delete here")

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam.engine import SamError
-from napari_sam.plugin.layers.class_colours import ClassColours
 from napari_sam.plugin.panels.classes import HINT, ClassPanel
 from napari_sam.plugin.panels.objects import ObjectPanel
 from napari_sam.plugin.work import classes as tasks
@@ -38,7 +37,6 @@ class ObjectClasses(Controller):
         super().__init__(window)
         self._panel, self._objects = panel, objects
         self._features = ObjectFeatures()  # only ever used in the thread of the worker
-        self._colours: ClassColours | None = None
         panel.added.connect(self.add)
         panel.given.connect(self.give)
         panel.changed.connect(self._change)
@@ -51,41 +49,38 @@ class ObjectClasses(Controller):
     def attach(self, bridge: LayerBridge) -> None:
         """Work on the objects of a session."""
         self._bridge = bridge
-        self._colours = ClassColours(bridge.labels)
         bridge.session.classes_changed.connect(self._on_changed)
         self._panel.text.say(HINT)
         self._show()
 
     def detach(self) -> None:
-        """Let go of them; the labels have their own colours again."""
+        """Let go of them."""
         if self._bridge is not None:
             self._bridge.session.classes_changed.disconnect(self._on_changed)
             self._worker.cancel(PROPOSE)
-        if self._colours is not None:
-            self._colours.restore()
         self._features = ObjectFeatures()
-        self._bridge = self._colours = None
+        self._bridge = None
 
     def release(self) -> None:
         """Keep no image and no model alive."""
         super().release()
         self._features = ObjectFeatures()
-        self._colours = None
 
     def _on_changed(self) -> None:
         self._defer(self._show)
 
     def _show(self, _: object = None) -> None:
         """Bring page, menu and colours in line with the session."""
-        if self._bridge is None or self._colours is None:
+        if self._bridge is None:
             return
         there = self._bridge.session.classes
         self._panel.show_classes(there)
         self._objects.menu.offer_classes([(each.name, each.key) for each in there.defined])
-        if self._panel.colour.isChecked():
-            self._colours.show(there)
-        else:
-            self._colours.restore()
+        try:
+            self._bridge.colours.colour_by(there if self._panel.colour.isChecked() else None)
+        except SamError as error:
+            self._panel.colour.setChecked(False)
+            self._tell(error)
 
     # Classes
 

@@ -8,6 +8,7 @@ from typing import get_args
 
 from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.layers.bridge import LayerBridge
+from napari_sam.plugin.layers.label_colours import LabelColours
 from napari_sam.plugin.panels.objects import ObjectPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
@@ -91,12 +92,23 @@ class ObjectActions(Controller):
         session, chosen = bridge.session, self._chosen(bridge.session)
         action, _, scope = name.partition(" ")
         try:
+            if action in ("hide", "show"):
+                self._hide_or_show(bridge.colours, action, chosen)
+                return
             done = self._do(action, scope, session, bridge.frame, chosen)
         except SamError as error:
             self._tell(error)
             return
         bridge.show_object()
         self._status.show_idle(done)
+
+    def _hide_or_show(self, colours: LabelColours, action: str, chosen: Sequence[int]) -> None:
+        """Nothing of it is saved, and nothing is to be undone."""
+        if action == "hide":
+            colours.hide(chosen)
+        else:
+            colours.show_all()
+        self._status.show_idle(colours.obstacle or "All objects are shown.")
 
     def link(self) -> None:
         """Find out in the worker what the labels of all frames are as tracks, then make it so."""
@@ -134,7 +146,7 @@ class ObjectActions(Controller):
     def _possible(self) -> set[str]:
         if self._bridge is None or self._bridge.frame is None:
             return set()
-        names = {"split", "mother", "zoom", *(f"delete {scope}" for scope in SCOPES)}
+        names = {"split", "mother", "zoom", "hide", *(f"delete {scope}" for scope in SCOPES)}
         session = self._bridge.session
         chosen = self._chosen(session)
         if len(chosen) > 1:
@@ -143,6 +155,8 @@ class ObjectActions(Controller):
             names |= {"swap", "join"}
         if any(n > 1 for n in session.stack.shape[:-2]):
             names |= {"link", "trim first", "trim last"}
+        if self._bridge.colours.hidden:
+            names.add("show")
         if self.mother is not None:
             names.add("daughters")
         if session.active in session.parents:

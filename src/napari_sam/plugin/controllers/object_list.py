@@ -80,6 +80,7 @@ class ObjectList(Controller):
             self._found = self._find(self._bridge.frame)
         found = [each for each in self._found if each.object_id not in ids]
         listed = sorted([*known, *found], key=lambda each: each.object_id)
+        self._bridge.colours.know(each.object_id for each in listed)
         self._panel.show_objects(listed, session.active, session.classes, session.reviews)
         self._show_diameter(session.usual_diameter)
         self._bridge.outline.show(self._bridge.region_shown(session.active), self._bridge.frame)

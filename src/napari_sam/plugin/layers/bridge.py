@@ -23,6 +23,7 @@ from .data_watch import DataWatch
 from .deferring import Defer, at_once
 from .image_view import ImageView
 from .in_memory import labels_with_session
+from .label_colours import LabelColours
 from .label_link import LabelLink
 from .labels_as_given import annotated_layer
 from .layer_keys import LayerKeys
@@ -99,6 +100,7 @@ class LayerBridge(ImageView):
         self._link = LabelLink(
             self.labels, self.session, lambda: self.frame, defer, self.notice.emit
         )
+        self.colours = LabelColours(self.labels)
         self.prompts = PromptLayers(image, stack, self.notice.emit)
         self._sync = PromptSync(self.prompts, self.session, self.notice.emit, defer)
         self.points, self.shapes = self.prompts.points, self.prompts.shapes
@@ -148,7 +150,8 @@ class LayerBridge(ImageView):
     @property
     def obstacle(self) -> str:
         """Why the user cannot see the image or the masks, as a sentence; "" if they are visible."""
-        return obstacle(self.viewer, self.image, self.labels, self.tools.layer)
+        unseen = obstacle(self.viewer, self.image, self.labels, self.tools.layer)
+        return unseen or self.colours.obstacle
 
     def _on_dims(self, event: object = None) -> None:
         frame = self.shown_frame()
@@ -375,6 +378,7 @@ class LayerBridge(ImageView):
         if self._on_move in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self._on_move)
         self._data.close()
+        self.colours.restore()
         self._link.close()
         self._sync.close()
         self.labels.events.selected_label.disconnect(self._on_selected_label)
