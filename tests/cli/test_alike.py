@@ -64,7 +64,7 @@ REFUSALS = (
     Refusal("no image", "alike no.png --labels examples.tif --out o.tif", "no.png"),
     Refusal("no labels", f"{ALIKE} no.tif", "no.tif"),
     Refusal("no example", f"{ALIKE} none.tif", "There is no example"),
-    Refusal("another shape", f"{ALIKE} small.tif", "Give labels of the image"),
+    Refusal("another shape", f"{ALIKE} small.tif", "of this image, of all its frames"),
     Refusal("a threshold", f"{ALIKE} examples.tif --threshold 2", "min_likeness is 2"),
     Refusal("no seeds", f"{ALIKE} examples.tif --method seeds", "Choose the method grid"),
     Refusal(

@@ -6,10 +6,13 @@ import contextlib
 import functools
 import random
 import re
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from napari_sam.engine import FrameStack, Labelled, Review, SamError
 from napari_sam.formats import FORMATS, Canvas, export, import_objects, read_prompt_file
