@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -77,7 +79,7 @@ class LabelColours:
 
     def know(self, object_ids: Iterable[int]) -> None:
         """Tell which objects there are: beside hidden ones, each is coloured by itself."""
-        self._ids = tuple(each for each in object_ids if _has_colour(each))
+        self._ids = tuple(each for each in object_ids if each <= _highest())
         self._show()
 
     def restore(self) -> None:
@@ -111,16 +113,18 @@ class LabelColours:
         return {i: tuple(map(float, each)) for i, each in zip(self._ids, colours, strict=True)}
 
 
-def _has_colour(object_id: int) -> bool:
-    return object_id <= HIGHEST or find_spec("numba") is not None
+@functools.cache
+def _highest() -> float:
+    """The highest number of an object that napari can give a colour."""
+    return HIGHEST if find_spec("numba") is None else math.inf
 
 
 def _check(object_ids: Iterable[int]) -> None:
-    without = [each for each in object_ids if not _has_colour(each)]
-    if without:
+    highest = max(object_ids, default=0)
+    if highest > _highest():
         raise SamError(
             f"napari colours single objects with numbers up to {HIGHEST}, and here is object "
-            f"{max(without)}. Install numba for more, or give the objects lower numbers."
+            f"{highest}. Install numba for more, or give the objects lower numbers."
         )
 
 
