@@ -11,9 +11,6 @@ processor's.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +21,7 @@ import napari
 import numpy as np
 
 from large import CHUNK, PITCH, write_image
-from measuring import markdown, own_folders, peak_memory, resident, screen, turn, wait
+from measuring import leave, markdown, on_screen, peak_memory, resident, turn, wait
 from napari_sam.engine import open_image
 from napari_sam.plugin.layers.image_view import camera_of
 from napari_sam.session import empty_labels
@@ -109,14 +106,6 @@ def annotate(levels: list[object]) -> dict[str, float]:
     return said | memory | {"click_s": median(times), "gap": gap, "n": n_objects}
 
 
-def measure(path: Path, row: str) -> dict[str, float]:
-    """What a row says, in a process of its own."""
-    command = [*screen(), sys.executable, __file__, "--image", str(path), "--row", row]
-    with own_folders() as environment:
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=10_000)
@@ -126,14 +115,14 @@ def main() -> None:
     if given.row:
         levels = open_image(given.image).data
         said = annotate(levels) if given.row == "annotate" else alone(levels)
-        sys.stdout.write(f"\n{json.dumps(said)}\n")
-        sys.stdout.flush()
-        os._exit(0)  # closing the window is no part of it
+        leave(said)
     with tempfile.TemporaryDirectory() as folder:
         path = given.image or Path(folder) / "nuclei.ome.zarr"
         if given.image is None:
             write_image(path, given.side)
-        here, napari_alone = measure(path, "annotate"), measure(path, "alone")
+        here, napari_alone = (
+            on_screen(__file__, "--image", str(path), "--row", row) for row in ("annotate", "alone")
+        )
     side = int(np.asarray(open_image(given.image).data[0].shape)[0]) if given.image else given.side
     rows = [
         (

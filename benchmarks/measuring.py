@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import pickle
 import shutil
@@ -67,6 +68,21 @@ def own_folders() -> Iterator[dict[str, str]]:
         own = {"NAPARI_CONFIG": "", "NAPARI_SAM_EMBEDDINGS": f"{folder}/embeddings"}
         own |= {"XDG_DATA_HOME": f"{folder}/data", "XDG_CACHE_HOME": f"{folder}/cache"}
         yield os.environ | own
+
+
+def on_screen(script: str, *arguments: str) -> dict[str, float]:
+    """What a benchmark with a window says by `leave`, run in a process of its own."""
+    command = [*screen(), sys.executable, script, *arguments]
+    with own_folders() as environment:
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def leave(said: dict[str, float]) -> None:
+    """Say it to the process that waits, and end: closing the window is no part of it."""
+    sys.stdout.write(f"\n{json.dumps(said)}\n")
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def turn(seconds: float) -> None:

@@ -11,9 +11,6 @@ without a screen that is Xvfb's, where all drawing is the processor's.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 from statistics import median
 from time import process_time, thread_time
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from measuring import markdown, own_folders, screen, turn, wait
+from measuring import leave, markdown, on_screen, turn, wait
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -214,10 +211,7 @@ ALONE = {"opening": opening_alone, "closing": closing_alone, "saving": idle}
 
 def measure(name: str, *, alone: bool) -> dict[str, float]:
     """What a row says, in a process of its own."""
-    command = [*screen(), sys.executable, __file__, "--row", name, *["--alone"] * alone]
-    with own_folders() as environment:
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
+    return on_screen(__file__, "--row", name, *["--alone"] * alone)
 
 
 def main() -> None:
@@ -228,9 +222,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.row:
         said = (ALONE if given.alone else ROWS)[given.row](open_viewer())
-        sys.stdout.write(f"\n{json.dumps(said)}\n")
-        sys.stdout.flush()
-        os._exit(0)  # closing the window is no part of it
+        leave(said)
     table: dict[str, tuple[list[float], list[float]]] = {}
     for _ in range(given.repeats):
         for name in ROWS:

@@ -300,11 +300,12 @@ def test_killed_before_the_array_has_its_name_nothing_wrong_is_said_of_it(
     assert not Path("a.npy.json").exists()
 
 
+@pytest.mark.parametrize("name", ["a.npy", "a.zarr"])
 def test_out_beyond_the_room_on_disk(
-    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch
+    napari_sam: NapariSam, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 30_000))
-    ended = napari_sam(f"embed movie.tif {MODEL} --out a.npy")
+    ended = napari_sam(f"embed movie.tif {MODEL} --out {name}")
     assert ended.code == 1
-    assert "a.npy takes 1 MB" in ended.err
-    assert not list(folder.glob("*a.npy*"))
+    assert f"{name} takes 1 MB" in ended.err
+    assert not list(folder.glob(f"*{name}*"))

@@ -28,6 +28,14 @@ def disc(radius: float = 8, centre: tuple[int, int] = (20, 20)) -> np.ndarray:
     return (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 <= radius**2
 
 
+@pytest.mark.parametrize("points", [[(30, 40), (10, 12)], np.array([[30, 40], [10, 12]])], ids=type)
+@pytest.mark.parametrize("labels", [[1, 0], np.array([1, 0], np.uint8)], ids=type)
+def test_points_are_given_as_lists_or_arrays(points, labels):
+    expected = Prompts(((30.0, 40.0), (10.0, 12.0)), (1, 0))
+    assert Prompts(points, labels) == Prompts.from_points(points, labels) == expected
+    assert Prompts(np.zeros((0, 2)), np.zeros(0, int), (1, 2, 3, 4)) == Prompts(box=(1, 2, 3, 4))
+
+
 def test_prompts_grow_without_changing():
     nothing = Prompts()
     click = nothing.with_point((30, 40))

@@ -34,6 +34,7 @@ from .printing import print_table, progress_bar, tell
 if TYPE_CHECKING:
     from napari_sam.engine import FrameIndex, FrameStack, Predictor, Prompts, PromptSet
     from napari_sam.headless.image import Segmented
+    from napari_sam.session import Session
 
 Points = Annotated[
     list[str] | None,
@@ -116,7 +117,7 @@ def segment(
 
     In an image larger than 1024 pixels the network looks at the part around each prompt.
     """
-    from napari_sam.engine import EmbeddingCache, write_labels
+    from napari_sam.engine import write_labels
     from napari_sam.headless import image as headless
 
     clicks = [numbers("--point", text, "Y,X or Y,X,LABEL", (2, 3)) for text in point or ()]
@@ -134,16 +135,7 @@ def segment(
         read = read.joined(found.at_least(prompting.min_score))
     wanted = gather(read.fitted(stack, shown), stack, shown, frames, given)
     predictor = open_predictor(choice)
-    session = headless.new_session(stack, wanted.highest_id)
-    prompted = (stack.index(*each.at or ()) for each in wanted.objects)
-    for notice in headless.blank_notices(stack, prompted):
-        tell(notice)
-    with progress_bar("segmenting", "object") as progress:
-        cache = EmbeddingCache(store=open_store())
-        steps = headless.segment_prompts(
-            session, wanted, predictor, cache=cache, progress=progress, cell_size=cell_size
-        )
-        results = list(steps)
+    session, results = decode_all(stack, wanted, predictor, cell_size)
     write_labels(out, session.labels, names)
     if overlay:
         save_overlay(overlay, stack, session.labels, results[0].frame)
@@ -152,6 +144,25 @@ def segment(
         tell(problem)
     if wanted.left_out:
         raise typer.Exit(LEFT_OUT)
+
+
+def decode_all(
+    stack: FrameStack, wanted: PromptSet, predictor: Predictor, cell_size: float | None
+) -> tuple[Session, list[Segmented]]:
+    """Decode all prompts, and tell of frames in which nothing is to be seen."""
+    from napari_sam.engine import EmbeddingCache
+    from napari_sam.headless import image as headless
+
+    session = headless.new_session(stack, wanted.highest_id)
+    prompted = (stack.index(*each.at or ()) for each in wanted.objects)
+    for notice in headless.blank_notices(stack, prompted):
+        tell(notice)
+    cache = EmbeddingCache(store=open_store())
+    with progress_bar("segmenting", "object") as progress:
+        steps = headless.segment_prompts(
+            session, wanted, predictor, cache=cache, progress=progress, cell_size=cell_size
+        )
+        return session, list(steps)
 
 
 def demo(

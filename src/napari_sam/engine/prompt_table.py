@@ -214,7 +214,7 @@ def _read(text: str, name: str) -> Iterator[ObjectPrompts | LeftOut]:
     gathered: dict[tuple[int, tuple[int, ...]], _Gathered] = {}
     left_out: list[LeftOut] = []
     rows: Iterable[list[str]] = reader
-    if not layout.has_kind and "label" in header:
+    if not layout.has_kind and {"object_id", "label"} <= set(header):
         rows = list(reader)
         layout = replace(layout, has_labels=_are_labels_of_points(header, rows))
     for found in read_rows(header, rows, layout, first_line=3 if said else 2):
@@ -257,8 +257,6 @@ def _layout(header: Sequence[str], name: str) -> Layout:
 
 def _are_labels_of_points(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether ``label`` can only be 1 or 0 of points: scikit-image calls an object's number so."""
-    if "object_id" not in header or "label" not in header:
-        return False
     at = header.index("label")
     return all(cell.strip() in LABELS for row in rows for cell in row[at : at + 1])
 

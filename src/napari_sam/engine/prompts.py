@@ -86,7 +86,7 @@ class Prompts:
     mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        if self.points != () or self.labels != ():
+        if not (_is_nothing(self.points) and _is_nothing(self.labels)):
             object.__setattr__(self, "points", _checked_points(self.points))
             object.__setattr__(self, "labels", _checked_labels(self.labels, len(self.points)))
         if self.box is not None:
@@ -299,6 +299,11 @@ def _fitted_mask(
             f"{frame_shape[0]} × {frame_shape[1]}. Give it in the frame's own pixels."
         )
     return (mask, []) if mask.any() else (None, ["The mask is empty and was left out."])
+
+
+def _is_nothing(given: Any) -> bool:
+    """Whether there is nothing to check, as in a million boxes without a point."""
+    return isinstance(given, tuple) and not given
 
 
 def _checked_points(points: Sequence[Sequence[float]]) -> tuple[Point, ...]:

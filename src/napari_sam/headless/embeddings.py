@@ -151,12 +151,7 @@ def _as_array(embedding: Embedding) -> NDArray[np.floating]:
     return pixels
 
 
-def _write_npy(
-    path: Path,
-    arrays: Iterator[NDArray[np.floating]],
-    shape: tuple[int, ...],
-    about: dict[str, Any],
-) -> None:
+def _write_npy(path: Path, arrays: Arrays, shape: tuple[int, ...], about: About) -> None:
     first = next(arrays)
     beside = about_path(path)
     with written(beside) as about_part:
@@ -181,17 +176,13 @@ def _check_room(path: Path, n_bytes: int) -> None:
         )
 
 
-def _write_zarr(
-    path: Path,
-    arrays: Iterator[NDArray[np.floating]],
-    shape: tuple[int, ...],
-    about: dict[str, Any],
-) -> None:
+def _write_zarr(path: Path, arrays: Arrays, shape: tuple[int, ...], about: About) -> None:
     import zarr
 
     first = next(arrays)
     leading = shape[:-3]
     with written(path, folder=True) as part:
+        _check_room(path, math.prod(shape) * first.itemsize)
         group = zarr.create_group(part, attributes=about)
         stored = group.create_array(
             "embedding",

@@ -36,10 +36,12 @@ def test_hidden_objects_have_no_colour_and_others_their_own(labels: Labels) -> N
     first, second, last = colours(labels)
     assert (first, last) == (pytest.approx(before[0]), pytest.approx(before[2]))
     assert second[3] == 0
-    assert shown.obstacle.startswith("Object 2 is hidden: choose “Show all objects”")
+    assert shown.obstacle.startswith("Object 2 is hidden: “Show all objects”")
     shown.hide([HIGHEST])
     assert [each[3] for each in colours(labels)] == [1, 0, 0]
     assert f"Objects 2 and {HIGHEST} are hidden" in shown.obstacle
+    shown.know([1, HIGHEST])
+    assert f"Object {HIGHEST} is hidden" in shown.obstacle, "object 2 was deleted"
     shown.show_all()
     assert labels.colormap is own
     assert shown.obstacle == ""

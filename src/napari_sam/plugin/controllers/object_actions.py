@@ -93,22 +93,14 @@ class ObjectActions(Controller):
         action, _, scope = name.partition(" ")
         try:
             if action in ("hide", "show"):
-                self._hide_or_show(bridge.colours, action, chosen)
-                return
-            done = self._do(action, scope, session, bridge.frame, chosen)
+                done = _hide_or_show(bridge.colours, action, chosen)
+            else:
+                done = self._do(action, scope, session, bridge.frame, chosen)
         except SamError as error:
             self._tell(error)
             return
         bridge.show_object()
         self._status.show_idle(done)
-
-    def _hide_or_show(self, colours: LabelColours, action: str, chosen: Sequence[int]) -> None:
-        """Nothing of it is saved, and nothing is to be undone."""
-        if action == "hide":
-            colours.hide(chosen)
-        else:
-            colours.show_all()
-        self._status.show_idle(colours.obstacle or "All objects are shown.")
 
     def link(self) -> None:
         """Find out in the worker what the labels of all frames are as tracks, then make it so."""
@@ -155,7 +147,7 @@ class ObjectActions(Controller):
             names |= {"swap", "join"}
         if any(n > 1 for n in session.stack.shape[:-2]):
             names |= {"link", "trim first", "trim last"}
-        if self._bridge.colours.hidden:
+        if self._bridge.colours.has_hidden:
             names.add("show")
         if self.mother is not None:
             names.add("daughters")
@@ -230,6 +222,15 @@ class ObjectActions(Controller):
         mother, self.mother = self.mother, None
         self._panel.choose(daughters)
         return f"Object {mother} divided into {names_of(daughters)}."
+
+
+def _hide_or_show(colours: LabelColours, action: str, chosen: Sequence[int]) -> str:
+    """Nothing of it is saved, and nothing is to be undone."""
+    if action == "hide":
+        colours.hide(chosen)
+    else:
+        colours.show_all()
+    return colours.obstacle or "All objects are shown."
 
 
 def _what_was_linked(links: Links) -> str:

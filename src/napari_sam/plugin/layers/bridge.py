@@ -90,8 +90,8 @@ class LayerBridge(ImageView):
         found = labels or labels_with_session(viewer, image, stack)
         annotated = annotated_layer(found, image, stack)
         self.labels, self.session = annotated.layer, annotated.session
-        notices = (annotated.notice, too_wide(stack))
-        self.about_labels = " ".join(filter(None, notices))  # what is to be known, in sentences
+        # What is to be known of them, in sentences
+        self.about_labels = " ".join(filter(None, (annotated.notice, too_wide(stack))))
         self.session.channel_axis = input_of(image).channel_axis
         self._data = DataWatch(image, self.labels, self.session)
         self.frame = self.shown_frame()

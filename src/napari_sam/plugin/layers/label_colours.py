@@ -34,18 +34,18 @@ class LabelColours:
         self._hidden: frozenset[int] = frozenset()
 
     @property
-    def hidden(self) -> list[int]:
-        """The objects that are not shown."""
-        return sorted(self._hidden)
+    def has_hidden(self) -> bool:
+        """Whether there is anything to show again."""
+        return bool(self._hidden)
 
     @property
     def obstacle(self) -> str:
-        """That objects are hidden, and the remedy; "" if none is."""
-        if not self._hidden:
+        """Which of the objects that there are is hidden, and the remedy; "" if none is."""
+        hidden = sorted(self._hidden.intersection(self._ids))
+        if not hidden:
             return ""
-        are = "is" if len(self._hidden) == 1 else "are"
-        said = names_of(self.hidden).capitalize()
-        return f"{said} {are} hidden: choose “Show all objects” under Edit."
+        are = "is" if len(hidden) == 1 else "are"
+        return f"{names_of(hidden).capitalize()} {are} hidden: “Show all objects” is under Edit."
 
     def hide(self, object_ids: Iterable[int]) -> None:
         """Show these objects no more.
@@ -93,7 +93,8 @@ class LabelColours:
             self.restore()
             return
         own = self._labels.colormap if self._own is None else self._own
-        colours = self._by_class() if self._classes is not None else self._by_themselves(own)
+        classes = self._classes
+        colours = self._by_themselves(own) if classes is None else _by_class(classes)
         for each in (0, *self._hidden):
             colours[each] = NOTHING
         colours[None] = NEUTRAL
@@ -103,14 +104,14 @@ class LabelColours:
         rgba = {i: np.array(colour, np.float32) for i, colour in colours.items()}
         self._labels.colormap = DirectLabelColormap(color_dict=rgba)
 
-    def _by_class(self) -> dict[int | None, Colour]:
-        classes = self._classes or Classes()
-        by_name = {each.name: _rgba(each.colour) for each in classes.defined}
-        return {i: by_name[each.name] for i, each in classes.given.items()}
-
     def _by_themselves(self, own: Any) -> dict[int | None, Colour]:
         colours = own.map(np.array(self._ids, np.int64)) if self._ids else []
         return {i: tuple(map(float, each)) for i, each in zip(self._ids, colours, strict=True)}
+
+
+def _by_class(classes: Classes) -> dict[int | None, Colour]:
+    by_name = {each.name: _rgba(each.colour) for each in classes.defined}
+    return {i: by_name[each.name] for i, each in classes.given.items()}
 
 
 @functools.cache

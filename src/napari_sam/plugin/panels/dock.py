@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from functools import partial
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QLineEdit,
@@ -14,6 +16,7 @@ from qtpy.QtWidgets import (
 
 LEAST_WIDTH = 300
 LEAST_HEIGHT = 160  # of what scrolls
+LAID_OUT_MS = 20
 BORDERS = 2  # pixels above and below it, in napari's style
 
 
@@ -75,7 +78,18 @@ class TallScrollArea(QScrollArea):
 
 
 def bring_into_view(widget: QWidget, room_below: int = 0) -> None:
-    """Scroll as far as is needed to see a widget, and some pixels below it, on the page shown."""
+    """Scroll as far as is needed to see a widget, and some pixels below it, on the page shown.
+
+    It is done a moment later: what has just been shown has no place yet.
+    """
+    timer = QTimer(widget)  # ends with it
+    timer.setSingleShot(True)
+    timer.timeout.connect(partial(_scroll_to, widget, room_below))
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(LAID_OUT_MS)
+
+
+def _scroll_to(widget: QWidget, room_below: int) -> None:
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QScrollArea):
         parent = parent.parentWidget()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam.measurements.options import MeasureOptions
@@ -22,7 +21,6 @@ HINT = "Measure all objects: size, shape, place, intensity. Then drag around poi
 TABLES = "Tables (*.csv *.xlsx *.parquet)"
 PICTURES = "Pictures (*.png *.svg)"
 COUNT = ""  # the second axis of a histogram
-LAID_OUT_MS = 20
 
 
 class MeasurePanel(QWidget):
@@ -88,7 +86,7 @@ class MeasurePanel(QWidget):
                 choice.setCurrentIndex(max(choice.findData(wanted), 0))
         if self.results.isHidden():
             self.results.show()
-            QTimer.singleShot(LAID_OUT_MS, partial(bring_into_view, self.results))
+            bring_into_view(self.results)
 
     @property
     def axes(self) -> tuple[str, str]:

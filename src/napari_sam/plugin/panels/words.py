@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
-from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -20,7 +19,6 @@ from .controls import Choice, ShortText
 from .dock import bring_into_view
 
 FOLDER = "folder"  # the entry that opens a dialog
-LAID_OUT_MS = 20
 ROOM_BELOW = 120  # pixels, for how many were found, the lowest score and the button
 
 
@@ -78,9 +76,9 @@ class WordsPanel(QWidget):
         self.look.setEnabled(not to_fetch)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 Qt's name
-        """Scroll to the rows once they have their places: they appear at the end of a page."""
+        """Scroll to the rows: they appear at the end of a page."""
         super().showEvent(event)
-        QTimer.singleShot(LAID_OUT_MS, partial(bring_into_view, self, ROOM_BELOW))
+        bring_into_view(self, ROOM_BELOW)
 
     def phrases(self) -> list[str]:
         """What is to be looked for."""
