@@ -8,7 +8,8 @@
 # make web          the page for browsers, in src/napari_sam/web/page.html; needs Node.js and npm
 # make site         the documentation as a website, in site/
 # make docs         the pictures of the documentation, made again from the running program; PICTURES="labels"
-# make fuzz         thousands of damaged inputs: none may hang, use much memory or end in a traceback
+# make fuzz         the property tests with new examples, and thousands of damaged inputs: none may
+#                   hang, use much memory or end in a traceback
 # make bench        speed against segment-anything 1.0, into docs/benchmarks.md; ROWS="click frames"
 # make pocket       the embedded model, made again from the images in DATA: runs/, in MINUTES
 # make setup        only the environment in .venv, with the versions of constraints.txt
@@ -104,6 +105,7 @@ bench: setup
 	$(BIN)/python benchmarks $(ROWS)
 
 fuzz: setup
+	$(PYTEST) -m "hypothesis and not window" --no-xvfb --hypothesis-profile fuzz
 	$(BIN)/python tests/fuzz --workers $(WORKERS) $(FUZZ)
 
 docs: setup system

@@ -21,8 +21,10 @@ os.environ["NAPARI_ENSURE_PLUGIN_MAIN_THREAD"] = "1"
 os.environ["NAPARI_STRICT_QT"] = "raise"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a team of threads only costs
 
-settings.register_profile("napari-sam", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=10)  # for `make quick`
+# The same examples in each run, so that a change is judged by itself; `make fuzz` tries others
+settings.register_profile("napari-sam", deadline=None, derandomize=True)
+settings.register_profile("quick", settings.get_profile("napari-sam"), max_examples=10)
+settings.register_profile("fuzz", deadline=None, max_examples=1000)
 settings.load_profile("napari-sam")
 
 REPOSITORY = Path(__file__).resolve().parents[1]

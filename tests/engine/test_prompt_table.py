@@ -99,6 +99,10 @@ READ_CASES = {
         "label,y,x\n0,30,40.5\n",
         {(1, ()): POINT},
     ),
+    "a box has no label, whatever is written there": (
+        "object_id,kind,y,x,label,y0,x0,y1,x1\n7,box,,,0,5,6,7,8\n8,box,,,x,5,6,7,8\n",
+        {(i, ()): Prompts.from_box((5, 6, 7, 8)) for i in (7, 8)},
+    ),
     "labels that are more than the object's points": (
         "object_id,y,x,label\n7,30,40.5,0\n8,30,40.5,2\n",
         {(7, ()): POINT, (8, ()): POINT},

@@ -115,7 +115,8 @@ def _rows(
         np.array([columns.numbers(name) for name in names]) for names in (layout.yx, BOX_COLUMNS)
     )
     ids, frames = _object_ids(columns), [_positions(columns, axis) for axis in layout.frame_axes]
-    labels = [LABELS.get(text, -1) for text in columns.texts("label" if layout.has_labels else "")]
+    texts = columns.texts("label" if layout.has_labels else "")
+    labels = np.where(is_box, 1, [LABELS.get(text, -1) for text in texts])
     texts, scores = columns.texts("score"), columns.numbers("score")
     is_fine &= np.where(is_box, *(np.isfinite(each).all(axis=0) for each in (boxes, points)))
     is_fine &= np.all([np.array(each) >= 0 for each in (ids, labels, *frames)], axis=0)
@@ -129,7 +130,7 @@ def _rows(
         zip(*(each.tolist() for each in frames), strict=True) if frames else [()] * len(rows),
         is_box.tolist(),
         (box if boxed else point for boxed, box, point in coordinates),
-        labels,
+        labels.tolist(),
         columns.texts("class"),
         (score if text else None for text, score in zip(texts, scores.tolist(), strict=True)),
         strict=True,
