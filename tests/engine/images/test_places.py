@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import fsspec.config
 import numpy as np
 import pytest
+import s3fs
 import zarr
+from moto.server import ThreadedMotoServer
 
 from file_server import FolderServer, serving_folder
 from napari_sam.engine import FramePart, FrameStack, read_scales
@@ -19,6 +22,8 @@ from napari_sam.engine.errors import FrameError
 from napari_sam.engine.images import open_image
 from napari_sam.engine.images.places import address_of
 
+# Each test with S3 is another computer: what s3fs has kept for the one before goes, still connected
+LEFT_OPEN = "ignore:.*ClientSession:pytest.PytestUnraisableExceptionWarning"
 PIXELS = np.random.default_rng(0).integers(1, 255, (64, 96), np.uint8)
 
 
@@ -160,3 +165,83 @@ def test_connections_are_closed_before_the_event_loop_is(server):
     command = [sys.executable, "-c", AT_EXIT, f"{server.url}/image.zarr"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("[True] True\n", "")
+
+
+@pytest.fixture(scope="module")
+def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 server with one image in the bucket "cells", and in "shared" for everybody."""
+    folder = write(tmp_path_factory.mktemp("s3"))
+    serving = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    serving.start()
+    host, port = serving.get_host_and_port()
+    for bucket, acl in (("cells", "private"), ("shared", "public-read")):
+        files = s3fs.S3FileSystem(
+            key="a",
+            secret="b",
+            endpoint_url=f"http://{host}:{port}",
+            s3_additional_kwargs={"ACL": acl},
+        )
+        files.mkdir(bucket)
+        files.put(str(folder), f"{bucket}/image.zarr", recursive=True)
+    yield f"http://{host}:{port}"
+    serving.stop()
+
+
+@pytest.fixture
+def computer(buckets: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A computer with credentials for that server and no patience, to be changed by a test."""
+    said = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": buckets}
+    files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "none")
+    for name, value in {**said, **files, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    s3fs.S3FileSystem.clear_instance_cache()
+    return monkeypatch
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(LEFT_OPEN)
+def test_an_image_in_a_bucket_is_read(computer: pytest.MonkeyPatch) -> None:
+    opened = open_image(Path("s3://cells/image.zarr"))  # as a command gets it
+    np.testing.assert_array_equal(opened.data[0][...], PIXELS)
+    assert read_scales("s3://cells/image.zarr")["X"] == (0.5, "micrometer")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(LEFT_OPEN)
+def test_a_public_image_is_read_without_credentials(computer: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        computer.delenv(name)
+    with pytest.raises(FrameError, match=r"locate credentials.*AWS_PROFILE.*FSSPEC_S3_ANON=true"):
+        open_image("s3://shared/image.zarr")
+    computer.setenv("FSSPEC_S3_ANON", "true")
+    computer.setitem(fsspec.config.conf, "s3", {})
+    fsspec.config.set_conf_env(fsspec.config.conf)  # as when a program starts
+    s3fs.S3FileSystem.clear_instance_cache()
+    np.testing.assert_array_equal(open_image("s3://shared/image.zarr").data[0][...], PIXELS)
+    with pytest.raises(FrameError, match=r"Forbidden\. Check the address with its bucket"):
+        open_image("s3://cells/image.zarr")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(LEFT_OPEN)
+@pytest.mark.parametrize(
+    ("address", "changed", "said"),
+    [
+        ("s3://cells/nothing.zarr", {}, r"no Zarr at s3://cells/nothing.*bucket's name"),
+        ("s3://nobody/image.zarr", {}, r"no Zarr at s3://nobody/image.*bucket's name"),
+        ("s3://cells/image.zarr", {"AWS_PROFILE": "nobody"}, r"profile \(nobody\).*AWS_PROFILE"),
+        (
+            "s3://cells/image.zarr",
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            r"connect to the endpoint.*Check the address with its bucket, the network",
+        ),
+    ],
+)
+def test_what_s3_refuses_is_said(computer: pytest.MonkeyPatch, address, changed, said) -> None:
+    for name, value in changed.items():
+        computer.setenv(name, value)
+    for read in (open_image, read_scales):
+        with pytest.raises(FrameError, match=said):
+            read(address)

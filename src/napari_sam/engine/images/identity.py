@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..guard import FOLDER_S, decoding, in_time
-from .opening import UNREACHED, open_image
-from .places import open_node
+from .opening import open_image
+from .places import open_node, remedy_at
 
 LOOKED_AT = 16  # chunks, of the coarsest level, which shows something of every pixel
 
@@ -30,7 +30,7 @@ def identity_at(address: str, series: str | int | None = None) -> str:
     FrameError
         If it cannot be reached, or is no Zarr.
     """
-    with decoding(address, UNREACHED):
+    with decoding(address, remedy_at(address)):
         return in_time(Path(address), lambda: _identity(address, series), seconds=FOLDER_S)
 
 

@@ -14,7 +14,7 @@ from ..guard import FOLDER_S, decoding, in_time
 from .arrays import NPY_SUFFIXES, npy_series
 from .folders import folder_series, natural
 from .pictures import PICTURE_SUFFIXES, picture_series
-from .places import address_of
+from .places import address_of, remedy_at
 from .series import Series, choose, listed
 from .tiff import TIFF_SUFFIXES, tiff_series
 from .zarrs import is_zarr, zarr_series
@@ -25,7 +25,6 @@ LARGE_FRAME = 512 * 2**20
 MOST_GAIN = 1100
 MANY_CHUNKS = 20_000  # of a frame; each takes time, even if it is not there
 LEAST_CHUNK = 8  # bytes
-UNREACHED = "Check the address, the network, and that the server lets you read it."
 LABELS_NAME = re.compile(r"\.labels\.|_seg\.npy$")  # not images to annotate
 
 
@@ -90,7 +89,7 @@ def open_image(
     """
     address, path = address_of(path), Path(path)
     if address is not None:
-        with decoding(address, UNREACHED):
+        with decoding(address, remedy_at(address)):
             given = (address, series, axes)
             return in_time(path, lambda: _open_address(*given), seconds=FOLDER_S)
     if not os.path.exists(path):

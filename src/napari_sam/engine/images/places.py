@@ -20,12 +20,22 @@ ROOTS = ("zarr.json", ".zgroup", ".zarray")
 CONNECT_S, READ_S = 15, 60  # a server that is silent for so long is not waited for
 CLOSE_S = 1
 NEEDS = {"http": "remote", "https": "remote", "s3": "s3", "gs": "gcsfs"}
+UNREACHED = "Check the address, the network, and that the server lets you read it."
+UNREACHED_S3 = (
+    "Check the address with its bucket, the network, and the credentials of this computer: "
+    "AWS_PROFILE names some, FSSPEC_S3_ANON=true reads public images without any."
+)
 
 
 def address_of(path: str | Path) -> str | None:
     """The address that a path is; ``None`` for a file or folder of this computer."""
     found = ADDRESS.fullmatch(str(path).rstrip("/"))
     return f"{found[1]}://{found[2]}" if found else None
+
+
+def remedy_at(address: str) -> str:
+    """What to check where an address cannot be read."""
+    return UNREACHED_S3 if address.startswith("s3:") else UNREACHED
 
 
 def open_node(path: str | Path) -> Any:
@@ -38,7 +48,9 @@ def open_node(path: str | Path) -> Any:
     """
     address = address_of(path)
     if address is not None:
-        return _opened(_remote_store(address), address)
+        store = _remote_store(address)
+        _check_reached(address)
+        return _opened(store, address)
     if Path(path).suffix.lower() == ".zip":
         return _opened(ZipStore(path, mode="r"), str(path), _root_in(Path(path)))
     return zarr.open(path, mode="r")
@@ -49,8 +61,8 @@ def _opened(store: Any, name: str, root: str | None = None) -> Any:
         return zarr.open(store, mode="r", path=root)
     except FileNotFoundError as error:
         raise FrameError(
-            f"There is no Zarr at {name}: it has none of {', '.join(ROOTS)}. Give the address or "
-            "file of the image itself."
+            f"There is no Zarr at {name}: it has none of {', '.join(ROOTS)}. Give the address, the "
+            "bucket's name included, or the file of the image itself."
         ) from error
 
 
@@ -64,6 +76,17 @@ def _remote_store(address: str) -> Any:
             f"To read {address} a package is missing ({error}). Install it with pip install "
             f"{extra}, or download the image."
         ) from error
+
+
+def _check_reached(address: str) -> None:
+    """Ask S3 for one file: of several requests at once that fail, Zarr leaves some behind."""
+    if not address.startswith("s3:"):
+        return
+    from fsspec.core import url_to_fs
+
+    files, path = url_to_fs(address)
+    with contextlib.suppress(FileNotFoundError):
+        files.cat_file(f"{path}/{ROOTS[0]}")
 
 
 def _waiting(kind: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from ..guard import FOLDER_S, decoding, in_time
-from .places import address_of, open_node
+from ..guard import FOLDER_S, WHOLE, decoding, in_time
+from .places import address_of, open_node, remedy_at
 from .tiff import TIFF_SUFFIXES
 from .zarrs import is_zarr, ome_axes
 
@@ -32,7 +32,7 @@ def read_scales(path: str | Path) -> Scales:
         If the file is broken.
     """
     address, path = address_of(path), Path(path)
-    with decoding(address or path):
+    with decoding(address or path, WHOLE if address is None else remedy_at(address)):
         if address is not None or path.suffix.lower() == ".zip":
             return in_time(path, lambda: _of_zarr(address or path), seconds=FOLDER_S)
         if path.is_dir():
