@@ -15,6 +15,7 @@ import pytest
 import s3fs
 import zarr
 from moto.server import ThreadedMotoServer
+from zarr.core.sync import sync
 
 from file_server import FolderServer, serving_folder
 from napari_sam.engine import FramePart, FrameStack, read_scales
@@ -22,8 +23,6 @@ from napari_sam.engine.errors import FrameError
 from napari_sam.engine.images import open_image
 from napari_sam.engine.images.places import address_of
 
-# Each test with S3 is another computer: what s3fs has kept for the one before goes, still connected
-LEFT_OPEN = "ignore:.*ClientSession:pytest.PytestUnraisableExceptionWarning"
 PIXELS = np.random.default_rng(0).integers(1, 255, (64, 96), np.uint8)
 
 
@@ -188,7 +187,7 @@ def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def computer(buckets: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def computer(buckets: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A computer with credentials for that server and no patience, to be changed by a test."""
     said = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": buckets}
     files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "none")
@@ -196,12 +195,20 @@ def computer(buckets: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    disconnect()
+    yield monkeypatch
+    disconnect()
+
+
+def disconnect() -> None:
+    """Let s3fs forget its connections, which were made for another environment."""
+    for files in s3fs.S3FileSystem._cache.values():
+        if files.asynchronous and files._s3 is not None:  # others close themselves
+            sync(files._s3.close())
     s3fs.S3FileSystem.clear_instance_cache()
-    return monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(LEFT_OPEN)
 def test_an_image_in_a_bucket_is_read(computer: pytest.MonkeyPatch) -> None:
     opened = open_image(Path("s3://cells/image.zarr"))  # as a command gets it
     np.testing.assert_array_equal(opened.data[0][...], PIXELS)
@@ -209,7 +216,6 @@ def test_an_image_in_a_bucket_is_read(computer: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(LEFT_OPEN)
 def test_a_public_image_is_read_without_credentials(computer: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         computer.delenv(name)
@@ -218,14 +224,13 @@ def test_a_public_image_is_read_without_credentials(computer: pytest.MonkeyPatch
     computer.setenv("FSSPEC_S3_ANON", "true")
     computer.setitem(fsspec.config.conf, "s3", {})
     fsspec.config.set_conf_env(fsspec.config.conf)  # as when a program starts
-    s3fs.S3FileSystem.clear_instance_cache()
+    disconnect()
     np.testing.assert_array_equal(open_image("s3://shared/image.zarr").data[0][...], PIXELS)
     with pytest.raises(FrameError, match=r"Forbidden\. Check the address with its bucket"):
         open_image("s3://cells/image.zarr")
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(LEFT_OPEN)
 @pytest.mark.parametrize(
     ("address", "changed", "said"),
     [
