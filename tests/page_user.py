@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 READY = re.compile("^Ready")
+OFFLINE = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 PATIENCE = 60_000  # milliseconds; other tests may be at work on this computer
+
+
+def launch(driver: Playwright) -> Browser | None:
+    """The Chromium of this computer; None if there is none."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        return None
+    return driver.chromium.launch(executable_path=chromium, args=list(OFFLINE))
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,17 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from napari_sam.web.page import BUILT, write_page
-from page_user import PageUser
-
-OFFLINE = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from page_user import PageUser, launch
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +22,10 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this computer (Debian: chromium)")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=list(OFFLINE))
+        browser = launch(driver)
+        if browser is None:
+            pytest.skip("no Chromium on this computer (Debian: chromium)")
         yield browser
         browser.close()
 

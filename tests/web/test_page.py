@@ -140,6 +140,32 @@ def test_a_reload_loses_nothing(user: PageUser, cells: Path) -> None:
     assert len(user.objects()) == 2
 
 
+# Keeps the browser's storage busy until window.release is set
+BUSY = """async () => {
+  const database = await new Promise((resolve) => {
+    const request = indexedDB.open("napari-sam-page", 1);
+    request.onsuccess = () => resolve(request.result);
+  });
+  const files = database.transaction(["work", "files"], "readwrite").objectStore("files");
+  const again = () => window.release || (files.count().onsuccess = again);
+  again();
+}"""
+MAY_CLOSE = "dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+
+
+def test_closing_asks_until_the_work_is_written(user: PageUser, cells: Path) -> None:
+    user.open(cells, SHAPE)
+    user.wait_until_saved()
+    assert user.page.evaluate(MAY_CLOSE)
+    user.page.evaluate(BUSY)
+    user.click(*CELLS[0])
+    user.page.wait_for_timeout(500)  # longer than a change waits
+    assert not user.page.evaluate(MAY_CLOSE)
+    user.page.evaluate("window.release = true")
+    user.wait_until_saved()
+    assert user.page.evaluate(MAY_CLOSE)
+
+
 def test_keys_alone_are_enough(user: PageUser, cells: Path) -> None:
     user.open(cells, SHAPE)
     user.page.locator("#canvas").focus()

@@ -132,7 +132,7 @@ async function openSession(file: File): Promise<void> {
   const opened = await readSession(await unzip(new Uint8Array(await file.arrayBuffer()), file.name), stack, file.name);
   await checkContent(opened.manifest, stack, file.name);
   await work(stack, current.key, current.image, opened);
-  autosave!.changed(null);
+  autosave!.changed();
 }
 
 async function checkContent(manifest: Record_, stack: ImageStack, name: string): Promise<void> {

@@ -75,8 +75,8 @@ export class Page {
       progress: say,
       failed: (sentence) => this.failed(sentence),
     });
-    session.changed = (frame) => {
-      autosave.changed(frame);
+    session.changed = (edits, keys) => {
+      autosave.changed(edits, keys);
       this.refresh();
     };
     element("welcome").hidden = true;

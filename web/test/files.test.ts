@@ -8,7 +8,7 @@ import { readPng } from "../src/frames/png";
 import { blake2b } from "../src/saving/blake2b";
 import { countsOf, encoded } from "../src/saving/coco";
 import { labelsPng } from "../src/saving/labels_png";
-import { labelsTiff } from "../src/saving/labels_tiff";
+import { labelsTiff, Strips, tiffOf } from "../src/saving/labels_tiff";
 import { readSession, SessionFiles } from "../src/saving/session_file";
 import { unzip, zip } from "../src/saving/zip";
 import { Region } from "../src/session/region";
@@ -33,6 +33,26 @@ for (const bits of [16, 32] as const) {
     assert.ok((await stack.frame(1)).pixels.every((id) => id === 0));
   });
 }
+
+test("what changed in labels is packed again, and nothing else", async () => {
+  const [height, width] = [150, 40];
+  const labels = new Uint32Array(height * width);
+  const strips = new Strips(height, width, 16);
+  assert.ok(strips.take(labels).isEmpty);
+  const changes: [place: number, id: number][] = [[0, 7], [70 * width, 8], [height * width - 1, 9], [70 * width, 0]];
+  let before = await strips.take(labels).strips;
+  for (const [place, id] of changes) {
+    labels[place] = id;
+    strips.forget(Uint32Array.from([place]));
+    const taken = strips.take(labels);
+    assert.ok(!taken.isEmpty);
+    const packed = await taken.strips;
+    assert.deepEqual(packed.map((strip, n) => strip === before[n]), packed.map((_, n) => n !== Math.floor(place / (64 * width))));
+    const stack = await openTiff(new Blob([tiffOf([packed], [height, width], 16) as BlobPart]), "labels.tif");
+    assert.deepEqual(Uint32Array.from((await stack.frame(0)).pixels), labels);
+    before = packed;
+  }
+});
 
 test("a TIFF cut off anywhere is said in a sentence", async () => {
   const file = await labelsTiff([LABELS], [HEIGHT, WIDTH], 16);
@@ -109,6 +129,31 @@ test("a session comes back whole", async () => {
   assert.deepEqual(again.classes, session.classes);
   assert.deepEqual([again.active, again.highest], [2, 1]);
   await assert.rejects(readSession(files, stackOf([4]), "s.zip"), /belongs to an image of 2 × 2 × 9 × 7/);
+});
+
+test("a session that is written again holds what changed since", async () => {
+  const stack = stackOf([2]);
+  const session = new Session(HEIGHT, WIDTH);
+  const written = new SessionFiles(session, stack, null, Promise.resolve(null));
+  session.changed = (edits, keys) => written.forget(edits, keys);
+  session.paint(0, [1, 2, 3], false);
+  session.newObject();
+  session.paint(1, [8, 9], false);
+  const first = await written.write(0);
+  const steps: (() => unknown)[] = [
+    () => session.paint(1, [9, 10], true), () => session.undo(), () => session.addClass("a"),
+    () => session.remove([2], 1), () => session.undo(), () => session.paint(0, [30], false), () => (session.highest = 70_000),
+  ];
+  for (const step of steps) {
+    step();
+    const { session: again } = await readSession(await written.write(0), stack, "s.zip");
+    const filled = [...session.labels].filter(([, labels]) => labels.some((id) => id > 0));
+    assert.deepEqual(again.labels, new Map(filled));
+    assert.deepEqual(again.annotations, session.annotations);
+    assert.deepEqual(again.classes, session.classes);
+  }
+  const kept = [...(await new SessionFiles(session, stack, null, Promise.resolve(null)).write(0)).keys()].length;
+  assert.equal(first.size, kept);
 });
 
 test("what is wrong in a session is said, and never run or believed", async () => {

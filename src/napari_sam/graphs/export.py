@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from napari_sam.engine import LoadedModel, SamError, written
 from napari_sam.model import Pocket, Sam
 
 from .checking import LARGEST_ERROR, LEAST_IOU, Agreement, compare
-from .options import OnnxOptions
+from .options import OnnxOptions, Weights
 from .pocket import pocket_decoder_graph, pocket_encoder_graph
 from .sam import sam_decoder_graph, sam_encoder_graph
 from .storing import save, store
@@ -56,23 +57,26 @@ def export_onnx(
         raise SamError(f"{folder} is there already. Choose a name that is not taken.")
     with written(folder, folder=True) as part:
         encoder, decoder = part / "encoder.onnx", part / "decoder.onnx"
-        for graph, path in zip(_graphs(model), (encoder, decoder), strict=True):
-            store(graph, options.weights)
-            save(graph, path)
+        for make, path in zip(_makers(model), (encoder, decoder), strict=True):
+            _write(make(), path, options.weights)
         found = compare(model, encoder, decoder)
         _judge(model, options, found)
         part.joinpath("README.md").write_text(_readme(model, options, found), encoding="utf-8")
     return found
 
 
-def _graphs(model: LoadedModel) -> Iterator[onnx.ModelProto]:
-    """The encoder, then the decoder."""
-    if isinstance(model.network, Pocket):
-        yield pocket_encoder_graph(model.network)
-        yield pocket_decoder_graph(model.network)
-    elif isinstance(model.network, Sam):
-        yield sam_encoder_graph(model.network)
-        yield sam_decoder_graph(model.network)
+def _makers(model: LoadedModel) -> Sequence[Callable[[], onnx.ModelProto]]:
+    """What makes the encoder, then the decoder: each is as large as the network."""
+    network = model.network
+    if isinstance(network, Pocket):
+        return partial(pocket_encoder_graph, network), partial(pocket_decoder_graph, network)
+    assert isinstance(network, Sam)
+    return partial(sam_encoder_graph, network), partial(sam_decoder_graph, network)
+
+
+def _write(graph: onnx.ModelProto, path: Path, weights: Weights) -> None:
+    store(graph, weights)
+    save(graph, path)
 
 
 def _judge(model: LoadedModel, options: OnnxOptions, found: Agreement) -> None:

@@ -47,8 +47,10 @@ class RelativePositionAttention(nn.Module):
         """(B, H, W, C) to (B, H, W, C)."""
         qkv = packed(self.qkv, x)  # (B, H, W, C) to (B, H, W, 3C)
         if self.window_size:
-            # On a CPU one row of windows after the other: it stays in the cache
-            rows = self.window_size if x.device.type == "cpu" else x.shape[1]
+            # On a CPU one row of windows after the other: it stays in the cache. A graph has no
+            # loops: it would hold each row's steps
+            by_rows = x.device.type == "cpu" and not torch.compiler.is_compiling()
+            rows = self.window_size if by_rows else x.shape[1]
             parts = (x[:, y : y + rows] for y in range(0, x.shape[1], rows))
             attended = torch.cat([self._attend_in_windows(qkv(part)) for part in parts], 1)
         else:

@@ -1,9 +1,11 @@
 /** Saves a session in the browser soon after each change. */
+import type { Key } from "../session/annotation";
+import type { Edit } from "../session/edits";
 import { SessionFiles } from "./session_file";
 import type { Kept, Store } from "./store";
 import type { Files } from "./zip";
 
-const SOON = 400; // milliseconds after the last change
+const SOON = 200; // milliseconds after a change
 
 export interface AutosaveEvents {
   saving(): void;
@@ -15,7 +17,10 @@ export class Autosave {
   private timer = 0;
   private frame = 0;
   private writing: Promise<void> = Promise.resolve();
-  private unsaved = false;
+  private changes = 0;
+  private saved = 0; // of the changes
+  private kept: Files | null = null; // in the store
+  private readonly run = crypto.randomUUID(); // another tab may have the same image open
   private told = false; // that it cannot be saved
 
   constructor(
@@ -27,12 +32,12 @@ export class Autosave {
 
   /** Whether closing the page would lose something. */
   get isUnsaved(): boolean {
-    return this.unsaved;
+    return this.saved < this.changes;
   }
 
-  /** The session has changed in a frame; null: in any. */
-  changed(frame: number | null): void {
-    this.session.forget(frame);
+  /** The session has changed: these pixels, these annotations, or something else. */
+  changed(edits: readonly Edit[] = [], keys: readonly Key[] = []): void {
+    this.session.forget(edits, keys);
     this.soon();
   }
 
@@ -44,7 +49,8 @@ export class Autosave {
   /** Save what is not saved yet, now. */
   flush(): Promise<void> {
     clearTimeout(this.timer);
-    if (this.unsaved) this.writing = this.writing.then(() => this.save());
+    this.timer = 0;
+    this.writing = this.writing.then(() => this.save());
     return this.writing;
   }
 
@@ -54,21 +60,23 @@ export class Autosave {
   }
 
   private soon(): void {
-    this.unsaved = true;
+    this.changes++;
     if (!this.told) this.events.saving();
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.flush(), SOON);
+    this.timer ||= window.setTimeout(() => void this.flush(), SOON);
   }
 
   private async save(): Promise<void> {
+    if (!this.isUnsaved) return;
+    const changes = this.changes;
     try {
       if (!this.store) throw new Error("no storage");
-      this.unsaved = false;
-      await this.store.put({ ...this.work, files: await this.files(), saved: Date.now() });
+      const files = await this.files();
+      await this.store.put({ ...this.work, run: this.run, files, saved: Date.now() }, this.kept);
+      this.kept = files;
+      this.saved = changes;
       this.told = false;
-      if (!this.unsaved) this.events.saved(new Date());
+      if (!this.isUnsaved) this.events.saved(new Date());
     } catch {
-      this.unsaved = true;
       if (this.told) return;
       this.told = true;
       this.events.failed(

@@ -6,9 +6,10 @@
 import { Failure } from "../failure";
 import { frameAt, frameCount, positionsOf, type ImageStack } from "../frames/stack";
 import { openTiff } from "../frames/tiff";
-import { keyOf, partsOf } from "../session/annotation";
+import { keyOf, partsOf, type Annotation, type Key } from "../session/annotation";
+import type { Edit } from "../session/edits";
 import { HIGHEST_ID, Session } from "../session/session";
-import { labelsTiff } from "./labels_tiff";
+import { Strips, tiffOf } from "./labels_tiff";
 import {
   asList, asRecord, asText, asWhole, Malformed, readAnnotation, readClasses, readRequest, writeAnnotation,
   writeClasses, writeRequest, type Json, type Record_,
@@ -18,9 +19,19 @@ import type { Files } from "./zip";
 const [FORMAT, VERSION, MANIFEST] = ["napari-sam session", 4, "session.json"];
 const PROGRAM = "napari-sam page 0.1.0";
 
-/** A session that is saved again and again: frames that did not change are packed once. */
+type NamedFile = readonly [name: string, bytes: Uint8Array];
+
+/** The files of a frame; undefined: to be written. */
+interface FrameFiles {
+  strips: Strips;
+  labels: Promise<NamedFile | null> | undefined;
+  annotations: NamedFile | null | undefined;
+}
+
+/** A session that is saved again and again: what did not change is written once. */
 export class SessionFiles {
-  private readonly packed = new Map<number, { labels: [string, Uint8Array] | null; annotations: [string, Uint8Array] | null }>();
+  private readonly frames = new Map<number, FrameFiles>();
+  private readonly texts = new WeakMap<Annotation, string>();
   private saves = 0;
 
   /** @param origin the manifest that the session was opened from, whose other entries stay */
@@ -33,50 +44,78 @@ export class SessionFiles {
     this.saves = origin ? asWhole(origin["saves"], "saves") : 0;
   }
 
-  /** This frame has changed; null: any may have. */
-  forget(frame: number | null): void {
-    if (frame === null) this.packed.clear();
-    else this.packed.delete(frame);
-  }
-
-  /** All files by their names, as they are now. */
-  async write(shown: number): Promise<Files> {
-    this.saves += 1;
-    const files: Files = new Map();
-    const listed: Record_ = {};
-    const used = new Set([...this.session.labels.keys(), ...[...this.session.annotations.keys()].map((key) => partsOf(key)[1])]);
-    for (const frame of [...used].sort((a, b) => a - b)) {
-      if (!this.packed.has(frame)) this.packed.set(frame, await this.pack(frame));
-      const { labels, annotations } = this.packed.get(frame)!;
-      if (!labels && !annotations) continue;
-      listed[frameName(frame, this.stack)] = { labels: labels && labels[0], annotations: annotations && annotations[0] };
-      for (const file of [labels, annotations]) if (file) files.set(...file);
+  /** These pixels and annotations have changed. */
+  forget(edits: readonly Edit[], keys: readonly Key[]): void {
+    for (const { frame, places } of edits) {
+      const files = this.frames.get(frame);
+      files?.strips.forget(places);
+      if (files) files.labels = undefined;
     }
-    const manifest = await this.manifest(shown, listed);
-    return new Map([[MANIFEST, encoded(manifest)], ...files]);
+    for (const key of keys) {
+      const files = this.frames.get(partsOf(key)[1]);
+      if (files) files.annotations = undefined;
+    }
   }
 
-  private async pack(frame: number): Promise<{ labels: [string, Uint8Array] | null; annotations: [string, Uint8Array] | null }> {
+  /** All files by their names, as they were at one moment. */
+  async write(shown: number): Promise<Files> {
+    const content = await this.content;
+    this.saves += 1;
+    const written = [];
+    const used = new Set([...this.session.labels.keys(), ...[...this.session.annotations.keys()].map((key) => partsOf(key)[1])]);
+    for (const frame of [...used].sort((a, b) => a - b)) written.push({ frame, ...this.filesOf(frame) });
+    const state = this.manifest(shown, content); // before anything is waited for
+
+    const [files, listed]: [Files, Record_] = [new Map(), {}];
+    for (const { frame, labels, annotations } of written) {
+      const pixels = await labels;
+      if (!pixels && !annotations) continue;
+      listed[frameName(frame, this.stack)] = { labels: pixels && pixels[0], annotations: annotations && annotations[0] };
+      for (const file of [pixels, annotations]) if (file) files.set(...file);
+    }
+    return new Map([[MANIFEST, encoded({ ...state, frames: listed })], ...files]);
+  }
+
+  /** The files of a frame as it is now. */
+  private filesOf(frame: number): { labels: Promise<NamedFile | null>; annotations: NamedFile | null } {
     const { session, stack } = this;
+    const bits = bitsOf(session);
+    let files = this.frames.get(frame);
+    if (!files || files.strips.bits !== bits) {
+      files = { strips: new Strips(stack.height, stack.width, bits), labels: undefined, annotations: undefined };
+      this.frames.set(frame, files);
+    }
     const stem = `frames/${frameName(frame, stack)}-${this.saves}`;
-    const labels = session.labelsOf(frame);
-    const records = [...session.annotations]
-      .filter(([key]) => partsOf(key)[1] === frame)
-      .map(([key, annotation]) => writeAnnotation(partsOf(key)[0], annotation, [stack.height, stack.width]));
-    const pixels = labels.some((id) => id > 0) ? await labelsTiff([labels], [stack.height, stack.width], bitsOf(session)) : null;
-    return {
-      labels: pixels && [`${stem}.tif`, pixels],
-      annotations: records.length ? [`${stem}.json`, encoded(records)] : null,
-    };
+    files.labels ??= packed(files.strips, session.labelsOf(frame), [stack.height, stack.width], `${stem}.tif`);
+    if (files.annotations === undefined) files.annotations = this.annotationsOf(frame, `${stem}.json`);
+    return { labels: files.labels, annotations: files.annotations };
   }
 
-  private async manifest(shown: number, frames: Record_): Promise<Record_> {
+  private annotationsOf(frame: number, name: string): NamedFile | null {
+    const texts: string[] = [];
+    for (const [key, annotation] of this.session.annotations) {
+      const [id, n] = partsOf(key);
+      if (n === frame) texts.push(this.textOf(id, annotation));
+    }
+    return texts.length ? [name, new TextEncoder().encode(`[${texts.join(",")}]`)] : null;
+  }
+
+  private textOf(id: number, annotation: Annotation): string {
+    let text = this.texts.get(annotation);
+    if (text === undefined) {
+      text = JSON.stringify(writeAnnotation(id, annotation, [this.stack.height, this.stack.width]));
+      this.texts.set(annotation, text);
+    }
+    return text;
+  }
+
+  private manifest(shown: number, content: string | null): Record_ {
     const { session, stack, origin } = this;
     const image = origin
       ? origin["image"]!
       : {
           path: stack.name, reader: null, placement: null, shape: [...stack.leading, stack.height, stack.width],
-          dtype: stack.dtype, content: await this.content,
+          dtype: stack.dtype, content,
         };
     const leading = stack.leading.length;
     return {
@@ -92,10 +131,17 @@ export class SessionFiles {
       waiting: [...session.pending.values()].map((request) =>
         writeRequest(request, frameName(request.frame, stack), [stack.height, stack.width])),
       protect_neighbours: session.protectNeighbours, active: session.active, shown: frameName(shown, stack),
-      highest_id: session.highest, frames, reviews: origin?.["reviews"] ?? {},
+      highest_id: session.highest, reviews: origin?.["reviews"] ?? {},
       ...(origin && "done" in origin ? { done: origin["done"]! } : {}),
     };
   }
+}
+
+/** Labels as a file; null: there are no objects. */
+function packed(strips: Strips, labels: Uint32Array, shape: readonly [number, number], name: string): Promise<NamedFile | null> {
+  const taken = strips.take(labels);
+  if (taken.isEmpty) return Promise.resolve(null);
+  return taken.strips.then((each) => [name, tiffOf([each], shape, strips.bits)]);
 }
 
 function preprocessingOf(stack: ImageStack): Record_ {

@@ -44,7 +44,7 @@ export class Session {
   highest = 0;
   protectNeighbours = true;
   seen: Box | null = null; // the part of the frame on screen
-  changed: (frame: number | null) => void = () => {}; // called after every change
+  changed: (edits: readonly Edit[], keys: readonly Key[]) => void = () => {}; // called after every change
   private readonly sizes = new CellSizes();
   private readonly ids = new Map<number, Set<number>>(); // of frames, until their labels change
   private done: Change[] = [];
@@ -251,6 +251,7 @@ export class Session {
     const crops = whereToLook(prompts, [this.height, this.width], diameter, this.seen, earlier);
     const request = { objectId, frame, prompts, drawings, candidate, base, diameter, crops };
     this.pending.set(keyOf(objectId, frame), request);
+    this.changed([], []);
     return request;
   }
 
@@ -349,7 +350,7 @@ export class Session {
       else this.annotations.delete(key);
     }
     if (classes) this.classes = classes;
-    this.changed(edits.length === 1 ? edits[0]!.frame : null);
+    this.changed(edits, [...annotations.keys()]);
   }
 }
 
