@@ -28,6 +28,7 @@ settings.register_profile("fuzz", deadline=None, max_examples=1000)
 settings.load_profile("napari-sam")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+CACHED_BY_NAPARI = 2**24  # bytes
 WINDOW_FIXTURES = {"qapp", "qtbot", "make_napari_viewer"}
 
 
@@ -126,6 +127,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is loaded now out of every search for garbage, which then takes no time."""
+    """Leave what is loaded now out of every search for garbage, which then takes no time.
+
+    napari keeps what Dask has computed, for the whole process, in up to a quarter of the memory.
+    """
+    if "napari" in sys.modules:
+        from napari.utils import resize_dask_cache
+
+        resize_dask_cache(CACHED_BY_NAPARI)
     gc.collect()
     gc.freeze()

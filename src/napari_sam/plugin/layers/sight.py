@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -25,9 +27,8 @@ def covering(viewer: ViewerModel, image: Image) -> Image | None:
     """The topmost image that is over a part of another one, as the sliders stand."""
     if image not in viewer.layers or getattr(viewer, "canvas", viewer).grid.enabled:
         return None
-    above = viewer.layers[viewer.layers.index(image) + 1 :]
-    over = (each for each in reversed(above) if hides(each) and _meet(viewer, image, each))
-    return next(over, None)
+    above = takewhile(lambda layer: layer is not image, reversed(viewer.layers))
+    return next((each for each in above if hides(each) and _meet(viewer, image, each)), None)
 
 
 def is_on_top(viewer: ViewerModel, image: Image) -> bool:
