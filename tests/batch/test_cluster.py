@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+import tifffile
+from distributed import Client, LocalCluster, WorkerPlugin
 from PIL import Image
 
-from batch_cases import batch_folder, results_in
-from napari_sam.batch import Cluster, Recipe, cluster, run_batch
+from batch_cases import QUICK, batch_folder, results_in
+from napari_sam.batch import Cluster, Recipe, cluster, huge, run_batch
 from napari_sam.engine import SamError
 
 pytestmark = pytest.mark.slow
@@ -110,6 +112,43 @@ def test_a_worker_is_slow(two_workers: LocalCluster, tmp_path: Path) -> None:
         os.kill(slow, signal.SIGCONT)
     run.join(PATIENCE_S)
     assert_each_once(recipe, images)
+
+
+class LargeIsHuge(WorkerPlugin):
+    """For every worker, those that come later included, an image is huge earlier."""
+
+    name = "large-is-huge"
+    pixels = 50_000
+
+    def setup(self, worker: object) -> None:
+        huge.HUGE = self.pixels
+
+
+def test_a_worker_is_killed_while_both_search_the_tiles_of_a_huge_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = batch_folder(tmp_path, 3, automatic=QUICK | {"cell_size": 40}, write=["ome-zarr"])
+    path = sorted(tmp_path.joinpath("images").iterdir())[1]
+    tifffile.imwrite(path, np.tile(tifffile.imread(path), (4, 6)))
+
+    monkeypatch.setattr(cluster, "TILES", 1)
+    with start(2, "4GB") as running:
+        victim = pids(running)[1]
+        with Client(running) as client:
+            client.register_plugin(LargeIsHuge())
+        images: list[str] = []
+        on = Cluster(scheduler=running.scheduler_address)
+        run = threading.Thread(
+            target=lambda: images.extend(each.image for each in run_batch(recipe, on=on))
+        )
+        run.start()
+        until(lambda: len([*tmp_path.rglob("*.npz")]) >= 3 or not run.is_alive())
+        os.kill(victim, signal.SIGKILL)
+        run.join(PATIENCE_S)
+    assert_each_once(recipe, images)
+    monkeypatch.setattr(huge, "HUGE", LargeIsHuge.pixels)
+    assert results_in(tmp_path / "results") == one_by_one(recipe, tmp_path / "alone")
+    assert len([*tmp_path.rglob("*.ome.zarr")]) == 2, "the huge one, here and there"
 
 
 def test_the_client_is_killed_and_called_again(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from PIL import Image
 from batch_cases import QUICK, batch_folder, results_in, write_images, write_recipe_file
 from file_server import FolderServer, serving_folder
 from napari_sam.batch import ImageTask, Recipe, check_recipe, huge, read_recipe, run_batch
-from napari_sam.engine import Prompts, SamError, read_labels, write_labels, write_prompts
+from napari_sam.batch.results import Outcome
+from napari_sam.batch.working import Worker
+from napari_sam.engine import Prompts, SamError, alone, read_labels, write_labels, write_prompts
 from napari_sam.headless import tiles
 from small_runs import disks
 
@@ -278,6 +281,45 @@ def test_the_labels_of_a_huge_image_are_written_tile_by_tile(tmp_path: Path, mon
     expected = tifffile.imread(Path(in_memory.folder) / "cells_00-labels.tif")
     np.testing.assert_array_equal(labels > 0, expected > 0)
     assert [each.status for each in run_batch(on_disk)] == ["skipped"]
+
+
+def test_several_workers_search_the_tiles_of_a_huge_image(tmp_path: Path, monkeypatch) -> None:
+    recipe = large_folder(tmp_path)
+    monkeypatch.setattr(huge, "HUGE", 1000)
+    (alone,) = run_batch(recipe.model_copy(update={"out": str(tmp_path / "alone")}))
+    (task,) = check_recipe(recipe)
+    one, other = Worker(recipe), Worker(recipe)
+    begun = one.begin(task)
+    assert isinstance(begun, huge.Huge)
+    half = begun.n_tiles // 2
+    assert other.search(task, begun, range(half, begun.n_tiles)).status == "done"
+    assert one.search(task, begun, range(half)).status == "done"
+    assert len([*Path(begun.tiles).glob("*.npz")]) == begun.n_tiles > 2
+    monkeypatch.setattr(tiles, "propose_at_once", None)  # nothing is searched again
+    joined = other.work(task)
+    assert joined.status == "done", joined.reason
+    written = results_in(tmp_path / "results")
+    assert written == results_in(tmp_path / "alone")
+    assert any(name.endswith("zarr.json") for name in written)
+    assert (joined.n_objects, joined.mean_score) == (alone.n_objects, alone.mean_score)
+    assert not Path(begun.tiles).exists()
+    assert one.begin(task) == replace(joined, status="skipped")
+    assert one.search(task, begun, range(half)).status == "failed", "another one was faster"
+
+
+def test_two_batches_do_not_join_one_huge_image_at_a_time(tmp_path: Path, monkeypatch) -> None:
+    recipe = large_folder(tmp_path)
+    monkeypatch.setattr(huge, "HUGE", 1000)
+    (task,) = check_recipe(recipe)
+    worker = Worker(recipe)
+    begun = worker.begin(task)
+    assert isinstance(begun, huge.Huge)
+    with alone(Path(begun.tiles), SamError("free")):
+        for refused in (Worker(recipe).begin(task), Worker(recipe).work(task)):
+            assert isinstance(refused, Outcome)
+            assert refused.status == "failed"
+            assert refused.reason.startswith("Another process is looking for the objects of this")
+    assert worker.work(task).status == "done"
 
 
 KILLED_WITHIN = """

@@ -1,7 +1,8 @@
 """Images of a batch on the workers of dask.distributed: the only file that knows it.
 
 Tasks carry paths, results are written by the workers, and what comes back are a few numbers. A few
-tasks a worker are on their way at any time, however many images there are.
+tasks a worker are on their way at any time, however many images there are. The tiles of a huge
+image are searched by all workers; then one of them joins what they have found.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -33,17 +35,47 @@ from distributed.system import MEMORY_LIMIT
 
 from napari_sam.engine import SamError, find_weights
 
+from .huge import Huge
 from .images import ImageTask
 from .recipe import Recipe
 from .results import Outcome, digest_of
 from .working import Worker
 
+TILES = 8  # of a huge image that a worker searches at a time
 PER_THREAD = 2  # tasks on their way: one in work, one that waits for it to be through
 TRIES = 3  # of an image whose worker was lost
 MOST_SENT = 20  # how often it is sent again if other images of that worker may be the reason
 PATIENCE_S = 20  # for a scheduler to answer
 PLUGIN = "napari-sam-batch"
 TRIED = ".tries"  # folder in that of the results: which image is in work
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker does at a time: an image, or some tiles of a huge one."""
+
+    image: ImageTask
+    huge: Huge | None = None  # its tiles, once they are chosen
+    which: range | None = None  # these of them; by default what is left to do
+
+    @property
+    def name(self) -> str:
+        """A short name that no other part has."""
+        which = None if self.which is None else self.which.start
+        return digest_of([self.image.image, self.image.series, self.huge is not None, which])
+
+    def done_by(self, worker: Worker) -> Outcome | Huge:
+        """Do it; of a huge image that was not begun yet only choose the tiles."""
+        if self.huge is None:
+            return worker.begin(self.image)
+        if self.which is None:
+            return worker.work(self.image)
+        return worker.search(self.image, self.huge, self.which)
+
+    def tiles(self, huge: Huge) -> list[Part]:
+        """The parts of a huge image whose tiles were chosen."""
+        starts = range(0, huge.n_tiles, TILES)
+        return [Part(self.image, huge, range(n, min(n + TILES, huge.n_tiles))) for n in starts]
 
 
 class OnWorker(WorkerPlugin):
@@ -58,8 +90,8 @@ class OnWorker(WorkerPlugin):
         """In the worker's process."""
         self._lock = Lock()
 
-    def work(self, task: ImageTask) -> Outcome:
-        """Work through an image, unless too many workers were lost over it.
+    def work(self, part: Part) -> Outcome | Huge:
+        """Do it, unless too many workers were lost over it.
 
         Raises
         ------
@@ -70,12 +102,12 @@ class OnWorker(WorkerPlugin):
             worker = self._worker = self._worker or Worker(self._recipe)
             folder = Path(self._recipe.out) / TRIED / self._run
             folder.mkdir(parents=True, exist_ok=True)
-            name = digest_of([task.image, task.series])
+            name = part.name
             before = len(list(folder.glob(f"{name}.*")))
             if before >= TRIES:
-                return Outcome(task.title, "failed", reason=_lost(before))
+                return Outcome(part.image.title, "failed", reason=_lost(before))
             folder.joinpath(f"{name}.{before}").touch()
-            outcome = worker.work(task)
+            outcome = part.done_by(worker)
             for mark in folder.glob(f"{name}.*"):
                 mark.unlink()
             return outcome
@@ -126,45 +158,57 @@ def run_on_cluster(
 
 
 def _outcomes(client: Client, plugin: str, tasks: Sequence[ImageTask]) -> Iterator[Outcome]:
-    """Send a few tasks a worker, and the next ones as these are through."""
-    waiting, flying = iter(tasks), as_completed()
-    sent: dict[str, tuple[ImageTask, int]] = {}
+    """Send a few parts a worker, and the next ones as these are through."""
+    waiting, flying = map(Part, tasks), as_completed()
+    sent: dict[str, tuple[Part, int]] = {}
+    tiles: deque[Part] = deque()  # of huge images in work; they come before other images
+    left: Counter[ImageTask] = Counter()  # parts of these that are not through
 
-    def send(task: ImageTask, times: int) -> None:
-        key = f"{plugin}-{digest_of([task.image, task.series])}-{times}"
-        sent[key] = task, times
-        flying.add(client.submit(_work, task, plugin, key=key, pure=False))
+    def send(part: Part, times: int) -> None:
+        key = f"{plugin}-{part.name}-{times}"
+        sent[key] = part, times
+        flying.add(client.submit(_work, part, plugin, key=key, pure=False))
 
     def fill() -> None:
         room = PER_THREAD * max(1, sum(client.nthreads().values())) - len(sent)
-        for task in islice(waiting, max(0, room)):
-            send(task, 1)
+        for _ in range(room):
+            part = tiles.popleft() if tiles else next(waiting, None)
+            if part is not None:
+                send(part, 1)
 
     fill()
     for future in flying:
-        task, times = sent.pop(future.key)
-        outcome = _outcome(future, task, times)
+        part, times = sent.pop(future.key)
+        outcome = _outcome(future, part, times)
         if outcome is None:
-            send(task, times + 1)
-        else:
+            send(part, times + 1)
+        elif isinstance(outcome, Huge):
+            parts = part.tiles(outcome)
+            tiles += parts
+            left[part.image] = len(parts)
+        elif part.which is None:
             yield outcome
+        else:
+            left[part.image] -= 1
+            if not left[part.image]:
+                tiles.appendleft(Part(part.image, part.huge))
         fill()
 
 
-def _outcome(future: Future[Outcome], task: ImageTask, times: int) -> Outcome | None:
-    """What became of a task; ``None`` if its worker was lost, so that it is to be sent again."""
+def _outcome(future: Future[Outcome | Huge], part: Part, times: int) -> Outcome | Huge | None:
+    """What became of a part; ``None`` if its worker was lost, so that it is to be sent again."""
     try:
         return future.result()
     except KilledWorker:
         if times < MOST_SENT:
             return None
-        return Outcome(task.title, "failed", reason=_lost(times))
+        return Outcome(part.image.title, "failed", reason=_lost(times))
 
 
-def _work(task: ImageTask, plugin: str) -> Outcome:
+def _work(part: Part, plugin: str) -> Outcome | Huge:
     """In a worker."""
     there = cast(OnWorker, get_worker().plugins[plugin])
-    return there.work(task)
+    return there.work(part)
 
 
 def _lost(times: int) -> str:

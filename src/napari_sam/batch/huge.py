@@ -7,14 +7,14 @@ in the middle of an image goes on there.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from napari_sam.engine import AutomaticOptions, FrameStack, Predictor, open_image
 from napari_sam.headless import choose_frames, parse_frames
-from napari_sam.headless.tiles import ENDING, Source, find_to_disk
+from napari_sam.headless.tiles import ENDING, Source, find_to_disk, plan_tiles, search_tiles
 
 from .preview import tinted
 from .recipe import Recipe
@@ -28,6 +28,31 @@ def is_huge(recipe: Recipe, stack: FrameStack) -> bool:
     """Whether labels are written tile by tile: those of all objects of a very large frame."""
     finds_all = recipe.job == "automatic" and not recipe.link
     return finds_all and math.prod(stack.frame_shape) > HUGE
+
+
+@dataclass(frozen=True)
+class Huge:
+    """A huge image whose tiles several workers search: names and numbers only."""
+
+    key: str  # tells the image, the recipe and the model from others
+    tiles: str  # the folder for what the tiles hold
+    n_tiles: int
+
+
+def plan_huge(recipe: Recipe, predictor: Predictor, source: Source, tiles: Path) -> Huge:
+    """Choose the tiles of a huge image."""
+    frames = list(choose_frames(source.stack, parse_frames(recipe.model.frames)))
+    tiles.parent.mkdir(parents=True, exist_ok=True)
+    n_tiles = plan_tiles(source, predictor, tiles, recipe.automatic, frames)
+    return Huge(source.name, str(tiles), n_tiles)
+
+
+def search_huge(
+    recipe: Recipe, predictor: Predictor, source: Source, huge: Huge, which: range
+) -> None:
+    """Search some of the tiles of a huge image."""
+    frames = list(choose_frames(source.stack, parse_frames(recipe.model.frames)))
+    search_tiles(source, predictor, Path(huge.tiles), recipe.automatic, frames, which)
 
 
 def find_in_huge(

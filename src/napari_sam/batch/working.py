@@ -32,7 +32,7 @@ from napari_sam.headless.labelled import facts_of, names_of
 from napari_sam.headless.tiles import Source
 from napari_sam.measurements import measure, write_measurements
 
-from .huge import find_in_huge, is_huge
+from .huge import Huge, find_in_huge, is_huge, plan_huge, search_huge
 from .images import ImageTask
 from .jobs import Job, open_stack
 from .preview import preview
@@ -73,6 +73,7 @@ class Worker:
         self._recipe = recipe
         self._job = Job.of(recipe, Predictor(self.model))
         self._digest = recipe_digest(recipe)
+        self._searched: tuple[str, Source] | None = None  # the huge image of the last `search`
         self._about = {
             "model": self.model.name,
             "device": str(self.model.device),
@@ -84,17 +85,46 @@ class Worker:
 
         What is wrong with it is in the outcome: the images after it are not to suffer.
         """
-        start = perf_counter()
-        try:
-            return self._work(task)
-        except Cancelled:
-            raise
-        except MemoryError:
-            reason = "It does not fit into memory. Give a part of it, or a computer with more."
-        except Exception as error:  # noqa: BLE001 whatever it is, the other images go on
-            reason = " ".join(str(error).split()) or type(error).__name__
-        spent = perf_counter() - start
-        return Outcome(task.title, "failed", reason=reason, seconds=spent)
+        self._searched = None
+        return _reported(task, self._work)
+
+    def begin(self, task: ImageTask) -> Outcome | Huge:
+        """As `work`; of a huge image that is not done only choose the tiles.
+
+        When workers have searched these by `search`, `work` joins what they found.
+        """
+        huge: list[Huge] = []
+
+        def begun(task: ImageTask) -> Outcome:
+            stack = open_stack(self._recipe, task.image, task.series)
+            if not is_huge(self._recipe, stack):
+                return self._work(task)
+            origin = self._origin(task)
+            folder = results_folder(self._recipe.out, task, origin)
+            if finished := read_outcome(folder, task):
+                return finished
+            source = self._source(task, stack, origin.key)
+            huge.append(plan_huge(self._recipe, self._job.predictor, source, _tiles_of(folder)))
+            return Outcome(task.title, "skipped")
+
+        outcome = _reported(task, begun)
+        return huge[0] if huge else outcome
+
+    def search(self, task: ImageTask, huge: Huge, which: range) -> Outcome:
+        """Search some tiles of a huge image, as chosen by `begin`, here or by another worker.
+
+        Tiles that fail here are searched again by `work`.
+        """
+
+        def searched(task: ImageTask) -> Outcome:
+            if self._searched is None or self._searched[0] != huge.key:
+                stack = open_stack(self._recipe, task.image, task.series)
+                self._searched = huge.key, self._source(task, stack, huge.key)
+            given = (self._recipe, self._job.predictor, self._searched[1])
+            search_huge(*given, huge, which)
+            return Outcome(task.title, "done")
+
+        return _reported(task, searched)
 
     def _work(self, task: ImageTask) -> Outcome:
         start = perf_counter()
@@ -103,11 +133,10 @@ class Worker:
         folder = results_folder(self._recipe.out, task, origin)
         if finished := read_outcome(folder, task):
             return finished
-        tiles = folder.with_name(f"{folder.name}.tiles")
+        tiles = _tiles_of(folder)
         if is_huge(self._recipe, stack):
-            fill: Callable[[Path], Outcome] = partial(
-                self._find_in_huge, task, stack, origin, tiles
-            )
+            source = self._source(task, stack, origin.key)
+            fill: Callable[[Path], Outcome] = partial(self._find_in_huge, task, source, tiles)
         else:
             fill = self._in_memory(task, stack)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -135,13 +164,13 @@ class Worker:
 
         return fill
 
-    def _find_in_huge(
-        self, task: ImageTask, stack: FrameStack, origin: Origin, tiles: Path, part: Path
-    ) -> Outcome:
+    def _find_in_huge(self, task: ImageTask, source: Source, tiles: Path, part: Path) -> Outcome:
+        return find_in_huge(self._recipe, self._job.predictor, source, task.name, part, tiles)
+
+    def _source(self, task: ImageTask, stack: FrameStack, key: str) -> Source:
         letters = stack.letters or None
         scale, units = scales_of(read_scales(task.image), letters) or (None, None)
-        source = Source(stack, origin.key, letters, scale, units)
-        return find_in_huge(self._recipe, self._job.predictor, source, task.name, part, tiles)
+        return Source(stack, key, letters, scale, units)
 
     def _origin(self, task: ImageTask) -> Origin:
         own = "" if task.companion is None else content_digest(task.companion)
@@ -159,6 +188,25 @@ class Worker:
             table = measure(objects, stack, self._recipe.measure)
             write_measurements(part / f"{name}-measurements.csv", table)
         preview(objects, stack).save(part / PREVIEW)
+
+
+def _reported(task: ImageTask, work: Callable[[ImageTask], Outcome]) -> Outcome:
+    """What became of an image, whatever is wrong with it."""
+    start = perf_counter()
+    try:
+        return work(task)
+    except Cancelled:
+        raise
+    except MemoryError:
+        reason = "It does not fit into memory. Give a part of it, or a computer with more."
+    except Exception as error:  # noqa: BLE001 whatever it is, the other images go on
+        reason = " ".join(str(error).split()) or type(error).__name__
+    return Outcome(task.title, "failed", reason=reason, seconds=perf_counter() - start)
+
+
+def _tiles_of(folder: Path) -> Path:
+    """Where the tiles of a huge image are kept until its results are there."""
+    return folder.with_name(f"{folder.name}.tiles")
 
 
 def recipe_digest(recipe: Recipe) -> str:

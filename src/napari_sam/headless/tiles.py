@@ -50,6 +50,7 @@ from .automatic import Progress
 
 ENDING = ".ome.zarr"
 CHUNK = 1024  # pixels of the labels along y and x
+BUSY = "Another process is looking for the objects of this image. Wait for it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +117,11 @@ def find_to_disk(
         If the model cannot do it by the method asked for, another process writes there, or a file
         cannot be written.
     """
-    options = replace(options or AutomaticOptions(), kept_score=1.0, kept_stability=1.0)
+    options = _unfiltered(options)
     wanted = list(source.stack.indices() if frames is None else frames)
     work = tiles or out.with_name(f"{out.name}.tiles")
     busy = f"Another process is writing {out}. Wait for it, or choose another name."
-    if tiles is not None:
-        busy = "Another process is looking for the objects of this image. Wait for it."
-    with alone(work, SamError(busy)):
+    with alone(work, SamError(busy if tiles is None else BUSY)):
         _begin(work, _fingerprint(source, predictor, options))
         result = Written()
         tilings = []
@@ -142,6 +141,61 @@ def find_to_disk(
     return result
 
 
+def plan_tiles(
+    source: Source,
+    predictor: Predictor,
+    tiles: Path,
+    options: AutomaticOptions | None,
+    frames: Sequence[FrameIndex],
+) -> int:
+    """Choose the tiles for :func:`find_to_disk`, so that several processes can search them.
+
+    Returns
+    -------
+    How many tiles all frames have together.
+
+    Raises
+    ------
+    SamError
+        As :func:`find_to_disk`.
+    """
+    options = _unfiltered(options)
+    with alone(tiles, SamError(BUSY)):
+        _begin(tiles, _fingerprint(source, predictor, options))
+        looking = [_Looking(source.stack, predictor, options, frame, tiles) for frame in frames]
+        return sum(len(each.tiling()) for each in looking)
+
+
+def search_tiles(
+    source: Source,
+    predictor: Predictor,
+    tiles: Path,
+    options: AutomaticOptions | None,
+    frames: Sequence[FrameIndex],
+    which: range,
+) -> None:
+    """Have on disk what some of the tiles hold that :func:`plan_tiles` has chosen.
+
+    Other processes may search other tiles meanwhile, or even the same: each writes the same.
+
+    Parameters
+    ----------
+    which
+        Numbers of tiles, counted through all frames.
+    """
+    before = 0
+    for frame in frames:
+        looking = _Looking(source.stack, predictor, _unfiltered(options), frame, tiles)
+        tiling = looking.planned()
+        looking.search(tiling, [nth - before for nth in which if 0 <= nth - before < len(tiling)])
+        before += len(tiling)
+
+
+def _unfiltered(options: AutomaticOptions | None) -> AutomaticOptions:
+    """Nothing is filtered again: what does not stand is not kept."""
+    return replace(options or AutomaticOptions(), kept_score=1.0, kept_stability=1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class _Looking:
     """One frame, looked at tile by tile."""
@@ -154,37 +208,56 @@ class _Looking:
 
     def look(self, result: Written, progress: Progress) -> Tiling:
         """Have what every tile holds on disk."""
-        given = (self.predictor, self.stack, self.frame)
-        whole = in_tiles(self.options)
-        cache = EmbeddingCache(limit_bytes=0)
-        tiling = self._tiling(cache)
-        done = {nth for nth in range(len(tiling)) if _is_whole(_file(self.work, self.frame, nth))}
+        tiling = self.tiling()
         result.n_tiles += len(tiling)
-        result.n_kept += len(done)
+        result.n_kept += self.search(tiling, range(len(tiling)), progress)
+        return tiling
+
+    def search(self, tiling: Tiling, which: Sequence[int], progress: Progress | None = None) -> int:
+        """Have what these tiles hold on disk; returns how many were there already."""
+        there = {nth for nth in which if _is_whole(_file(self.work, self.frame, nth))}
+        done = there | ({*range(len(tiling))} - {*which})
+        given = (self.predictor, self.stack, self.frame)
+        whole, cache = in_tiles(self.options), EmbeddingCache(limit_bytes=0)
         shape = self.stack.frame_shape_of(self.frame)
         for tile, part in tile_parts(*given, tiling, self.options, cache, progress, done):
             proposed = propose_at_once(self.predictor, part, self.frame, whole, cache)
             found = [replace(each.moved(*tile.window[:2]), tile=tile) for each in proposed]
             decided = decide_in_tile(tile, found, self.options, shape)
             _save(_file(self.work, self.frame, tile.nth), decided)
-        return tiling
+        return len(there)
 
-    def _tiling(self, cache: EmbeddingCache) -> Tiling:
-        """As chosen in the run that this one goes on with, which may have taken a first look."""
-        shape = self.stack.frame_shape_of(self.frame)
-        input_size = self.predictor.model.network.config.input_size
-        kept = self.work / f"{_name(self.frame)}.json"
+    def planned(self) -> Tiling:
+        """As chosen before.
+
+        Raises
+        ------
+        SamError
+            If that cannot be read.
+        """
+        path = self.work / f"{_name(self.frame)}.json"
         try:
-            said = json.loads(kept.read_text("utf-8"))
+            said = json.loads(path.read_text("utf-8"))
+            shape = self.stack.frame_shape_of(self.frame)
             return Tiling(shape, said["reduction"], said["core"], said["halo"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SamError(f"{path} cannot be read. Run the same command again.") from error
+
+    def tiling(self) -> Tiling:
+        """As chosen in the run that this one goes on with, which may have taken a first look."""
+        try:
+            return self.planned()
+        except SamError:
             for other in self.work.glob(f"{_name(self.frame)}.*.npz"):
                 other.unlink()  # of which tiling it is, nobody knows
+        shape = self.stack.frame_shape_of(self.frame)
+        input_size = self.predictor.model.network.config.input_size
+        cache = EmbeddingCache(limit_bytes=0)
         given = (self.predictor, self.stack, self.frame, self.options, cache)
         whole = Tiling(shape, max(shape) / input_size, core=max(shape), halo=0)
         tiling = choose_tiling(*given) or whole
         said = {"reduction": tiling.reduction, "core": tiling.core, "halo": tiling.halo}
-        write_text(kept, json.dumps(said))
+        write_text(self.work / f"{_name(self.frame)}.json", json.dumps(said))
         return tiling
 
 
