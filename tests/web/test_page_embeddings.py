@@ -115,5 +115,6 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
+@pytest.mark.usefixtures("page_file")
 def test_what_cannot_travel_is_said(case: Refusal, movie: Path, napari_sam: NapariSam) -> None:
     assert_refused(case, napari_sam, movie.parent)

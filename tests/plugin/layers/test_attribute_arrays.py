@@ -16,15 +16,15 @@ from napari_sam.plugin.layers import AttributeArrays
 
 CLEARED = Path(__file__).resolve().parents[2] / "cleared_layers.py"
 WAYS = {
-    "one is removed": lambda viewer, other: viewer.layers.remove("points"),
-    "one is popped": lambda viewer, other: viewer.layers.pop(),
-    "a slice is deleted": lambda viewer, other: viewer.layers.__delitem__(slice(1, None)),
-    "all are cleared": lambda viewer, other: viewer.layers.clear(),
-    "all are selected and deleted": lambda viewer, other: (
+    "one is removed": lambda viewer: viewer.layers.remove("points"),
+    "one is popped": lambda viewer: viewer.layers.pop(),
+    "a slice is deleted": lambda viewer: viewer.layers.__delitem__(slice(1, None)),
+    "all are cleared": lambda viewer: viewer.layers.clear(),
+    "all are selected and deleted": lambda viewer: (
         viewer.layers.select_all(),
         viewer.layers.remove_selected(),
     ),
-    "one is moved to another viewer": lambda viewer, other: other.layers.append(
+    "one is moved to another viewer": lambda viewer: ViewerModel().layers.append(
         viewer.layers.pop()
     ),
 }
@@ -36,25 +36,30 @@ def open_viewer(make_napari_viewer, qtbot):
 
     def open_() -> napari.Viewer:
         viewer = make_napari_viewer(show=True)
-        viewer.add_image(data.coins(), name="image")
-        viewer.add_shapes([[[40, 40], [80, 80]]], name="shapes")
-        viewer.add_points([[60, 60]], name="points")
+        fill(viewer)
         qtbot.wait(100)
         return viewer
 
     return open_
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_none_stays_enabled_when_layers_go(way, open_viewer, qtbot) -> None:
-    viewer, other = open_viewer(), ViewerModel()
+def fill(viewer: napari.Viewer) -> None:
+    viewer.add_image(data.coins(), name="image")
+    viewer.add_shapes([[[40, 40], [80, 80]]], name="shapes")
+    viewer.add_points([[60, 60]], name="points")
+
+
+def test_none_stays_enabled_when_layers_go(open_viewer, qtbot) -> None:
+    viewer = open_viewer()
     arrays = AttributeArrays(viewer)
-    assert arrays.enabled
-    WAYS[way](viewer, other)
-    assert arrays.enabled == []
-    viewer.add_image(data.coins())
-    qtbot.wait(100)
-    assert viewer.screenshot(canvas_only=True, flash=False)[..., :3].any()
+    for name, way in WAYS.items():
+        assert arrays.enabled, name
+        way(viewer)
+        assert arrays.enabled == [], name
+        viewer.layers.clear()
+        fill(viewer)
+        qtbot.wait(100)
+        assert viewer.screenshot(canvas_only=True, flash=False)[..., :3].any(), name
 
 
 def test_each_viewer_has_its_own(open_viewer, qtbot) -> None:
