@@ -27,6 +27,7 @@ from .records import Kept
 Edges = NDArray[np.int64]
 """``(E, 2)`` rows of nodes: before, after."""
 
+DISCS, DISC_PIXELS = 4096, 2**20  # drawn at once, at most
 USUAL_RADIUS = 5.0  # pixels, of a point that says nothing of its size
 
 
@@ -123,30 +124,52 @@ def points(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> tupl
 
 def _discs(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> Iterator[str]:
     """Each in its frame; the first of two keeps a pixel."""
-    height, width = canvas.shape[-2:]
-    outside, across = 0, set()
-    for object_id, each in zip(kept.ids, kept.objects, strict=True):
-        y, x, radius, _ = each.shape
-        reach = min(max(radius, 0.5), float(max(height, width)))
-        y0, y1 = max(math.ceil(y - reach), 0), min(math.floor(y + reach) + 1, height)
-        x0, x1 = max(math.ceil(x - reach), 0), min(math.floor(x + reach) + 1, width)
-        if y0 >= y1 or x0 >= x1:
-            outside += 1
-            continue
-        across.add(round(2 * reach))
-        where: tuple[Any, ...] = (*each.at, slice(y0, y1), slice(x0, x1))
-        part = labels[where]
-        rows, columns = np.ogrid[y0:y1, x0:x1]
-        inside = (rows - y) ** 2 + (columns - x) ** 2 <= reach**2
-        part[inside & (part == 0)] = object_id
-    if across:
-        size = " to ".join(str(each) for each in sorted({min(across), max(across)}))
+    size = np.array(canvas.shape[-2:])
+    places = np.array([each.shape[:3] for each in kept.objects], np.float64)
+    middles, reach = places[:, :2], np.clip(places[:, 2], 0.5, float(size.max()))
+    first = np.maximum(np.ceil(middles - reach[:, None]), 0).astype(np.int64)
+    last = np.minimum(np.floor(middles + reach[:, None]) + 1, size).astype(np.int64)
+    sides = (last - first).max(axis=1)
+    here = np.flatnonzero((first < last).all(axis=1))
+    frames = _frames_of(kept, canvas)
+    pixels, ids = labels.reshape(-1, *canvas.shape[-2:]), np.array(kept.ids)
+    while len(here):
+        several = here[: _as_many_as_fit(sides[here[:DISCS]])]
+        span = np.arange(sides[several].max())
+        y, x = (first[several, axis, None] + span for axis in (0, 1))  # (N, side) each
+        down, right = (y - middles[several, :1])[:, :, None], (x - middles[several, 1:])[:, None]
+        inside = down**2 + right**2 <= reach[several, None, None] ** 2
+        inside &= (y < last[several, :1])[:, :, None] & (x < last[several, 1:])[:, None]
+        nth, row, column = np.nonzero(inside)
+        where = frames[several][nth], y[nth, row], x[nth, column]
+        free = pixels[where] == 0
+        # Of several values for one pixel NumPy keeps the last
+        pixels[tuple(each[free][::-1] for each in where)] = ids[several][nth[free]][::-1]
+        here = here[len(several) :]
+    across = np.round(2 * reach[(first < last).all(axis=1)]).astype(int)
+    if len(across):
+        said = " to ".join(str(each) for each in sorted({across.min(), across.max()}))
         yield (
-            f"{path.name} has positions only: each object becomes a disc, {size} pixels across, in "
+            f"{path.name} has positions only: each object becomes a disc, {said} pixels across, in "
             "one slice. If there are labels of these objects, give them with --labels."
         )
-    if outside:
+    if outside := len(reach) - len(across):
         yield f"{outside} points of {path.name} are outside of the image: left out."
+
+
+def _frames_of(kept: Kept, canvas: Canvas) -> NDArray[np.int64]:
+    """The number of the frame of each object, counted through all leading axes."""
+    sizes = canvas.shape[:-2]
+    if not sizes:
+        return np.zeros(len(kept.objects), np.int64)
+    at = np.array([each.at for each in kept.objects], np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(at.T), sizes), np.int64)
+
+
+def _as_many_as_fit(sides: NDArray[np.int64]) -> int:
+    """How many discs, of squares with these sides, are drawn at once; at least one."""
+    needed = np.arange(1, len(sides) + 1) * np.maximum.accumulate(sides) ** 2
+    return max(1, int(np.count_nonzero(needed <= DISC_PIXELS)))
 
 
 def _segments(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> Iterator[str]:
