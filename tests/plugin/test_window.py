@@ -78,7 +78,7 @@ def test_what_is_said_and_listed_is_about_what_is_there(open_window) -> None:
     user.press("n")
     user.click((20, 20))
     user.ready()
-    assert said() == "That is object 1: Shift-click to continue with it."
+    assert said() == "That is object 1: Shift+click to continue with it."
     user.click((20, 20), modifiers=SHIFT)
     assert said() == "Ready: scripted runs on the processor."
     user.press(Qt.Key.Key_Delete)

@@ -78,7 +78,7 @@ def train(
     DATA is as for evaluate; every fifth image is kept out for validation. All of pocket is
     trained; of Segment Anything, the decoder. Weights that are better than the start are written
     to --out, with a log and a plot beside them; exit code 4 if none were better, 3 if images were
-    left out. Ctrl-C stops, --resume continues.
+    left out. Ctrl+C stops, --resume continues.
     """
     from napari_sam import training
     from napari_sam.engine import write_options
@@ -137,7 +137,7 @@ def follow(first: Report, reports: Generator[Report, None, None], *, as_json: bo
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Inside, Ctrl-C and a request to end are only noted; a second one ends at once."""
+    """Inside, Ctrl+C and a request to end are only noted; a second one ends at once."""
     noted: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -74,7 +74,7 @@ def test_a_click_inside_an_object_says_which_it_is(scene: Scene) -> None:
     before = scene.bridge.labels.data.copy()
     scene.bridge.next_object()
     scene.click(10, 10)
-    assert scene.said == ["That is object 1: Shift-click to continue with it."]
+    assert scene.said == ["That is object 1: Shift+click to continue with it."]
     assert scene.listed == [1]
     assert len(scene.bridge.points.data) == 0, "the click goes"
     np.testing.assert_array_equal(scene.bridge.labels.data, before)

@@ -10,7 +10,7 @@ from napari_sam.session import Drawing, Session
 from .deferring import Defer
 from .prompt_layers import PromptLayers
 
-THAT_IS = "That is object {}: Shift-click to continue with it."
+THAT_IS = "That is object {}: Shift+click to continue with it."
 NOTHING_LEFT = "Nothing of object {} would be left, so it stays. To remove it, press Delete."
 NOTHING_THERE = "The model finds nothing there. Draw a box around the object."
 

@@ -1,7 +1,7 @@
 """Packs annotated images to travel: the frames that a training reads, in 8 bit, compressed.
 
 ``python -m napari_sam.training.pocket.pack DATA FOLDER``. The folder holds the same sources, and
-``napari-sam train`` takes it as it takes DATA. To train elsewhere in pieces, stop a run with Ctrl-C
+``napari-sam train`` takes it as it takes DATA. To train elsewhere in pieces, stop a run with Ctrl+C
 or SIGTERM, copy its ``.checkpoint`` along, and continue with ``--resume``.
 """
 
