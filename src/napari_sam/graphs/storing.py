@@ -56,14 +56,19 @@ def store(graph: onnx.ModelProto, weights: Weights) -> None:
 
 
 def save(graph: onnx.ModelProto, path: Path, largest: int = LARGEST_FILE) -> None:
-    """Write a graph; beyond ``largest`` bytes of weights, these into ``path`` and ``.data``."""
+    """Write a graph; more than ``largest`` bytes of weights into a second file, `data_of` it."""
     import onnx
 
     n_bytes = sum(len(tensor.raw_data) for tensor in graph.graph.initializer)
     if n_bytes <= largest:
         onnx.save_model(graph, path)
     else:
-        onnx.save_model(graph, path, save_as_external_data=True, location=f"{path.name}.data")
+        onnx.save_model(graph, path, save_as_external_data=True, location=data_of(path).name)
+
+
+def data_of(path: Path) -> Path:
+    """The second file of a huge graph, with its weights."""
+    return path.with_name(f"{path.name}.data")
 
 
 def _channel_axes(graph: onnx.ModelProto) -> Iterator[tuple[str, int]]:

@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from napari_sam.engine import SamError, written
 
+from .images import image_bytes
+
 BUILT = Path(__file__).with_name("page.html")
 PLACE = "<!-- parts -->"  # before it, parts are added
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-LARGEST_IMAGE = 500_000_000  # bytes; a browser holds the text of a page several times
 
 
 def write_page(
@@ -44,16 +44,16 @@ def write_page(
     SamError
         If the page was not built, or image or session cannot travel in it.
     """
+    parts = {"page.json": json.dumps({"id": uuid4().hex, **_named(image)}).encode()}
+    if image is not None:
+        parts["image"] = image_bytes(Path(image))
+    if session is not None:
+        parts["session.zip"] = _packed(Path(session))
     if not BUILT.is_file():
         raise SamError(
             "The page for browsers is missing from this installation. Build it in a copy of the "
             "repository with `make web`, or install a released wheel."
         )
-    parts = {"page.json": json.dumps({"id": uuid4().hex, **_named(image)}).encode()}
-    if image is not None:
-        parts["image"] = _image_bytes(Path(image))
-    if session is not None:
-        parts["session.zip"] = _packed(Path(session))
     before, _, after = BUILT.read_text(encoding="utf-8").partition(PLACE)
     with written(Path(out)) as part, part.open("w", encoding="utf-8") as page:
         page.write(before)
@@ -72,23 +72,6 @@ def _elements(parts: Iterable[tuple[str, bytes]]) -> Iterator[str]:
         yield f'<script type="application/octet-stream" data-part="{name}">'
         yield base64.b64encode(content).decode()
         yield "</script>\n"
-
-
-def _image_bytes(path: Path) -> bytes:
-    if path.suffix.lower() not in SUFFIXES:
-        raise SamError(
-            f"A page cannot open {path.name}. Save the image as TIFF, PNG or JPEG and give that."
-        )
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_IMAGE:
-            raise SamError(
-                f"{path.name} has {size / 1e6:.0f} MB, too much for a page of one file. Give a "
-                "part of it, or make a page without an image: it opens images of any size."
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise SamError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
 
 
 def _packed(folder: Path) -> bytes:
