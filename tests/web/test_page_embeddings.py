@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, expect
 from checkpoints import small_state
 from commands import NapariSam, Refusal, assert_refused
 from napari_sam import FrameStack, Predictor, Prompts, load_model
-from napari_sam.engine import iou
+from napari_sam.engine import EmbeddingCache, iou
 from napari_sam.headless import new_session, segment
 from napari_sam.session import SessionFile, save, session_path
 from napari_sam.web.page import BUILT
@@ -23,6 +24,7 @@ from replaying import opened, replayed, unpacked
 pytestmark = pytest.mark.slow
 
 SHAPE = (64, 128)
+LARGE = (1100, 1060)
 SEED = 2  # of weights whose masks below are neither empty nor on each other
 
 
@@ -87,6 +89,43 @@ def test_clicks_and_boxes_are_decoded_as_in_python(
     context.close()
 
 
+def test_what_was_looked_at_in_a_large_frame_travels(
+    browser: Browser, movie: Path, napari_sam: NapariSam, tmp_path: Path
+) -> None:
+    if not BUILT.is_file():
+        pytest.skip("the page is not built: make web")
+    pixels = np.random.default_rng(0).integers(0, 4000, LARGE).astype(np.uint16)
+    image = movie.with_name("large.tif")
+    tifffile.imwrite(image, pixels)
+    stack, predictor = opened(image), Predictor(load_model("small", device="cpu"))
+    session, frame = new_session(stack), stack.index()
+    list(segment(session, {(1, frame): Prompts.from_points([(600, 500)])}, predictor))
+    looked_at = session.annotation(1, frame).crop
+    save(session, session_path(image), image_path=image)
+    made = napari_sam("page large.tif.napari-sam --device cpu --out page.html")
+    assert made.code == 0, made.err
+
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
+    user = PageUser(context.new_page(), LARGE)
+    user.visit(tmp_path / "page.html")
+    user.wait_until_ready()
+    model = "Model: small in one part of this frame, pocket elsewhere"
+    expect(user.page.locator("#model")).to_have_text(model)
+    user.press("Delete", "n")  # such a network takes all of the frame for an object
+    user.click(700, 300)
+    expect(user.page.locator("#status")).to_have_text(re.compile("by small.$"))
+    user.click(200, 800, button="right")
+
+    file = SessionFile(unpacked(user.save("session", tmp_path), tmp_path / "saved"))
+    ((_, _, annotation),) = file.annotations()
+    assert (annotation.model, annotation.crop) == ("small", looked_at)
+    embedding = EmbeddingCache().embed(predictor, stack, frame, crop=looked_at).embedding
+    expected = predictor.refine(embedding, annotation.prompts.within(looked_at)).mask()
+    assert iou(file.fill(file.new_labels()) > 0, expected) >= 0.98
+    assert user.errors == []
+    context.close()
+
+
 REFUSALS = (
     Refusal(
         "a model that is not here",
@@ -106,9 +145,9 @@ REFUSALS = (
         "outside a stack of 3",
     ),
     Refusal(
-        "a large frame",
+        "a large frame without objects",
         "page large.tif --model small --out page.html",
-        "Crop the image",
+        "Segment a few objects by small and give the session, or crop the image",
         lambda folder: tifffile.imwrite(folder / "large.tif", np.zeros((1100, 64), np.uint8)),
     ),
 )

@@ -13,6 +13,7 @@ import type { Record_ } from "./saving/records";
 import { readSession, SessionFiles, type Opened } from "./saving/session_file";
 import { Store } from "./saving/store";
 import { unzip, type Files } from "./saving/zip";
+import type { Crop } from "./session/crop";
 import { Session } from "./session/session";
 import type { SeenBefore } from "./work";
 import { element, notify, say } from "./view/elements";
@@ -52,10 +53,13 @@ async function startNetwork(): Promise<void> {
 
 /** The network whose embeddings of the page's image are in the page. */
 function seenBefore(sam: SamDescription): SeenBefore {
+  const partOf = (frame: number, crop: Crop | null): number =>
+    sam.embeddings.findIndex(([n, where]) => n === frame && where?.join() === crop?.join());
   return {
     model: sam,
-    has: (frame) => sam.frames.includes(frame),
-    embedding: async (frame) => new Uint16Array((await neededPart(`embedding-${frame}`)).buffer),
+    has: (frame) => partOf(frame, null) >= 0,
+    crops: (frame) => sam.embeddings.flatMap(([n, crop]) => (n === frame && crop ? [crop] : [])),
+    embedding: async (frame, crop) => new Uint16Array((await neededPart(`embedding-${partOf(frame, crop)}`)).buffer),
   };
 }
 

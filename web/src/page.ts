@@ -99,7 +99,7 @@ export class Page {
     if (!work) return;
     element<HTMLInputElement>("frame").value = String(frame + 1);
     element("frames").querySelector("output")!.textContent = `${frame + 1} / ${work.frames}`;
-    showModel(work.modelIn(frame));
+    showModel(work.modelsIn(frame));
     this.viewer.showPreview(null);
     this.answer = null;
     try {
@@ -149,7 +149,9 @@ export class Page {
     this.answer = answer;
     if (answer) {
       this.select(this.session!.active, false, false);
-      say(`Object ${this.session!.active}: score ${answer.iouPrediction.toFixed(2)}, ${answer.mask.area} pixels.`);
+      const { session, frame } = this.work!;
+      const by = session.travelled(frame).length ? `, by ${session.annotation(session.active, frame)?.model}` : "";
+      say(`Object ${session.active}: score ${answer.iouPrediction.toFixed(2)}, ${answer.mask.area} pixels${by}.`);
     }
     this.viewer.showPreview(null);
     this.refresh();

@@ -3,8 +3,9 @@ import { Failure, sentenceOf } from "./failure";
 import { frameLimits, toRgb, type Limits } from "./frames/contrast";
 import { frameCount, type ImageStack } from "./frames/stack";
 import { NetworkClient, Overtaken } from "./network/client";
+import { MOST_PLACED } from "./network/messages";
 import type { Answer, Model, Request } from "./session/annotation";
-import { isLarge, type Box } from "./session/crop";
+import { contains, isLarge, type Box, type Crop } from "./session/crop";
 import { NO_PROMPTS, type Drawing, type Point, type Prompts } from "./session/prompts";
 import { Region } from "./session/region";
 import type { Session } from "./session/session";
@@ -13,8 +14,9 @@ import { cropOnScreen, whereToLook } from "./session/where_to_look";
 /** A network that has seen some frames of an image already. */
 export interface SeenBefore {
   readonly model: Model;
-  has(frame: number): boolean;
-  embedding(frame: number): Promise<Uint16Array>; // in half precision
+  has(frame: number): boolean; // all of it
+  crops(frame: number): readonly Crop[]; // of a large one
+  embedding(frame: number, crop: Crop | null): Promise<Uint16Array>; // in half precision
 }
 
 const FRAMES_ENCODED = 4; // as many as the worker keeps, of large ones 1
@@ -30,6 +32,7 @@ export class Work {
   frame = 0;
   rgb: Uint8Array | null = null; // of the frame shown, as the network sees it
   private readonly encoded = new Map<number, Promise<void>>();
+  private readonly placed = new Map<string, Promise<void>>(); // crops of the last large frame
   private limits: Limits = [];
 
   constructor(
@@ -39,15 +42,20 @@ export class Work {
     private readonly own: Model,
     private readonly seenBefore: SeenBefore | null,
     private readonly events: WorkEvents,
-  ) {}
+  ) {
+    session.travelled = (frame) => seenBefore?.crops(frame) ?? [];
+  }
 
   get frames(): number {
     return frameCount(this.stack);
   }
 
-  /** The network that answers in a frame. */
-  modelIn(frame: number): Model {
-    return this.seenBefore?.has(frame) ? this.seenBefore.model : this.own;
+  /** Which network answers in a frame. */
+  modelsIn(frame: number): string {
+    const { seenBefore, own } = this;
+    if (seenBefore?.has(frame)) return seenBefore.model.name;
+    const parts = this.session.travelled(frame).length;
+    return parts ? `${seenBefore!.model.name} in ${parts === 1 ? "one part" : `${parts} parts`} of this frame, ${own.name} elsewhere` : own.name;
   }
 
   /** Read a frame and begin to encode it. */
@@ -98,7 +106,8 @@ export class Work {
     try {
       await this.encode(frame);
       const prompts: Prompts = { ...NO_PROMPTS, points: [[y, x]], labels: [1] };
-      const crops = whereToLook(prompts, [this.stack.height, this.stack.width], null, this.session.seen, null);
+      const crops = whereToLook(prompts, [this.stack.height, this.stack.width], null, this.session.seen, null, this.session.travelled(frame));
+      await this.place(frame, crops);
       return await this.network.preview(frame, prompts, crops);
     } catch (error) {
       if (!(error instanceof Overtaken)) this.report(error);
@@ -111,7 +120,7 @@ export class Work {
     this.session.seen = seen;
     const { frame } = this;
     const crop = cropOnScreen([this.stack.height, this.stack.width], this.session.usualDiameter, seen);
-    if (!crop) return;
+    if (!crop || this.session.travelled(frame).some((known) => contains(known, seen!))) return;
     try {
       await this.encode(frame);
       await this.network.prepare(frame, crop);
@@ -129,16 +138,18 @@ export class Work {
   private async answer(request: Request): Promise<void> {
     try {
       await this.encode(request.frame);
+      await this.place(request.frame, request.crops);
       const answer = await this.network.decode(request, (share) =>
         this.events.progress(`Looking at the part around it … ${Math.round(100 * share)} %`),
       );
-      const owner = this.session.land(request, answer, this.modelIn(request.frame));
+      const owner = this.session.land(request, answer, answer.travelled ? this.seenBefore!.model : this.own);
       if (owner === 0) this.events.failed("Nothing was found there. Draw a box around the object, or click on its middle.");
       else if (owner !== null) this.events.failed(`That is object ${owner}: Shift-click to continue with it.`);
       if (request.objectId === this.session.active) this.events.answered(owner === null ? answer : null);
     } catch (error) {
       if (error instanceof Overtaken) return;
       this.encoded.delete(request.frame);
+      this.placed.clear();
       this.session.giveUp(request);
       this.report(error);
     }
@@ -159,8 +170,9 @@ export class Work {
 
   private async encodeNow(frame: number): Promise<void> {
     const { height, width } = this.stack;
+    this.placed.clear(); // the worker forgets them with their frame
     if (this.seenBefore?.has(frame)) {
-      await this.network.place(frame, await this.seenBefore.embedding(frame), height, width);
+      await this.network.place(frame, null, await this.seenBefore.embedding(frame, null), height, width);
       this.events.progress("Ready: click on a cell.");
       return;
     }
@@ -172,6 +184,22 @@ export class Work {
     );
     this.events.progress("Ready: click on a cell.");
     this.warmUp([height / 2, width / 2]);
+  }
+
+  /** Give the worker those embeddings of crops that travelled. */
+  private async place(frame: number, crops: readonly Crop[]): Promise<void> {
+    for (const crop of this.session.travelled(frame).filter((each) => crops.some((wanted) => wanted.join() === each.join()))) {
+      const key = `${frame}/${crop.join()}`;
+      if (!this.placed.has(key)) this.placed.set(key, this.placeNow(frame, crop));
+      const [oldest] = this.placed.keys();
+      if (this.placed.size > MOST_PLACED) this.placed.delete(oldest!);
+      await this.placed.get(key);
+    }
+  }
+
+  private async placeNow(frame: number, crop: Crop): Promise<void> {
+    const [top, left, bottom, right] = crop;
+    await this.network.place(frame, crop, await this.seenBefore!.embedding(frame, crop), bottom - top, right - left);
   }
 
   private report(error: unknown): void {

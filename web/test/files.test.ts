@@ -114,7 +114,7 @@ test("a session comes back whole", async () => {
   const session = new Session(HEIGHT, WIDTH);
   const request = session.draw(3, [{ kind: "point", vertices: [[4, 4]], label: 1 }])!;
   const mask = Region.ofPixels(2, 2, 3, 3, new Uint8Array(9).fill(1));
-  session.land(request, { mask, crop: [1, 2, 8, 7], token: 0, iouPrediction: 0.5, stability: 1, candidates: [] }, { name: "pocket", hash: "h", precision: "fp32" });
+  session.land(request, { mask, crop: [1, 2, 8, 7], travelled: false, token: 0, iouPrediction: 0.5, stability: 1, candidates: [] }, { name: "pocket", hash: "h", precision: "fp32" });
   session.addClass("<b>");
   session.giveClass([1], "<b>");
   session.newObject();

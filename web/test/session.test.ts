@@ -17,7 +17,7 @@ function square(top: number, left: number, size: number): Region {
 }
 
 function answer(mask: Region): Answer {
-  return { mask, crop: null, token: 0, iouPrediction: 0.9, stability: 0.95, candidates: [] };
+  return { mask, crop: null, travelled: false, token: 0, iouPrediction: 0.9, stability: 0.95, candidates: [] };
 }
 
 function click(y: number, x: number, label: 0 | 1 = 1): Drawing {
@@ -158,6 +158,21 @@ test("parts of large frames are those that Python looks at", () => {
     [[point(9000, 9000), [20000, 20000], null, [0, 0, 19999, 19999], null], [[8192, 8192, 12288, 12288], [0, 0, 20000, 20000]]],
   ];
   for (const [given, expected] of cases) assert.deepEqual(whereToLook(...given), expected, JSON.stringify(given));
+  const there: Crop[] = [[1536, 1536, 2560, 2560], [1792, 1792, 2304, 2304], [1536, 1792, 2048, 2304]];
+  const inThere: [Parameters<typeof whereToLook>, Crop | undefined][] = [
+    [[point(1900, 2100), [4000, 4000], null, null, null, there], there[2]], // the smallest that holds it
+    [[point(2000, 2050), [4000, 4000], null, null, null, there.slice(0, 2)], there[1]],
+    [[point(1650, 2100), [4000, 4000], null, null, null, there], there[2]],
+    [[point(1700, 1700), [4000, 4000], null, null, null, there], there[0]],
+    [[point(1900, 2100), [4000, 4000], 5, null, null, there.slice(0, 1)], undefined], // five of 1024 pixels
+    [[point(1900, 2100), [4000, 4000], null, null, [1408, 1408, 2432, 2432], there], [1408, 1408, 2432, 2432]],
+    [[point(100, 2100), [4000, 4000], null, null, null, there], undefined],
+  ];
+  for (const [given, expected] of inThere) {
+    const crops = whereToLook(...given);
+    if (expected) assert.deepEqual(crops, [expected], JSON.stringify(given));
+    else assert.deepEqual(crops, whereToLook(given[0], given[1], given[2], given[3], given[4]), JSON.stringify(given));
+  }
   const seen: [Box, Crop | null][] = [
     [[1500, 1700, 2299, 2499], [1280, 1536, 2304, 2560]], [[1500, 1700, 1699, 1999], [1280, 1536, 1792, 2048]],
     [[100, 100, 1500, 1800], [256, 512, 1280, 1536]], [[0, 0, 3999, 3999], null],

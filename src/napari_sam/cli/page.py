@@ -88,7 +88,13 @@ def _encoded(
     """The parts of a network, told of while they are made."""
     from napari_sam.engine import DeviceName, EmbeddingCache, ModelChoice, ModelError, ModelName
     from napari_sam.headless import choose_frames, parse_frames
-    from napari_sam.web import EMBEDDED, annotated_frames, annotated_stack, encoded_parts
+    from napari_sam.web import (
+        EMBEDDED,
+        annotated_frames,
+        annotated_places,
+        annotated_stack,
+        encoded_parts,
+    )
 
     stack = annotated_stack(image, session)
     chosen = list(choose_frames(stack, parse_frames(frames or "all")))
@@ -100,9 +106,10 @@ def _encoded(
         raise ModelError(
             f"{error} With --model {EMBEDDED} only the embedded model answers in the page."
         ) from error
+    places = annotated_places(stack, chosen, session, predictor.model.name)
     cache = EmbeddingCache(store=open_store())
     with tell_progress(image.name) as progress:
-        parts = encoded_parts(predictor, stack, chosen, cache)
+        parts = encoded_parts(predictor, stack, places, cache)
         for n, part in enumerate(parts):
-            progress(min(n + 1, len(chosen)), len(chosen), n + 1)
+            progress(min(n + 1, len(places)), len(places), n + 1)
             yield part

@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam.engine import (
     FrameIndex,
@@ -14,7 +14,7 @@ from napari_sam.engine import (
     SamError,
     open_image,
 )
-from napari_sam.engine.crop import LONG_SIDE, is_large
+from napari_sam.engine.crop import LONG_SIDE, Crop, is_large
 from napari_sam.session import SessionFile
 from napari_sam.session.saving.records import read_frame_name
 
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from napari_sam.model import Sam
 
 EMBEDDED = "pocket"  # the network that every page has
-MOST_FRAMES = 100  # 280 MB of a page's text: a browser holds it several times
+MOST_EMBEDDINGS = 100  # 280 MB of a page's text: a browser holds it several times
+
+
+class Place(NamedTuple):
+    """What a network has looked at: a frame, or a crop of one that is larger than its input."""
+
+    frame: FrameIndex
+    crop: Crop | None
 
 
 def model_of(session: SessionFile) -> str | None:
@@ -64,10 +71,46 @@ def annotated_frames(session: SessionFile) -> list[FrameIndex]:
     return [read_frame_name(name) for name in session.manifest["frames"]]
 
 
+def annotated_places(
+    stack: FrameStack, frames: Sequence[FrameIndex], session: SessionFile | None, model: str
+) -> list[Place]:
+    """Frames; of large ones, the crops in which a model found the objects of a session.
+
+    Raises
+    ------
+    SamError
+        If there is no such crop, or more than a page takes.
+    """
+    places = [Place(frame, None) for frame in frames]
+    if is_large(stack.frame_shape):
+        found = session.annotations() if session else ()
+        wanted = set(frames)
+        places = [
+            Place(frame, annotation.crop)
+            for _, frame, annotation in found
+            if annotation.crop and annotation.model == model and frame in wanted
+        ]
+        places = list(dict.fromkeys(places))
+        if not places:
+            height, width = stack.frame_shape
+            raise SamError(
+                f"Frames of {height} × {width} pixels are larger than the {LONG_SIDE} that {model} "
+                "sees at once, and a page takes the parts in which it found the objects of a "
+                f"session: here are none. Segment a few objects by {model} and give the session, "
+                f"or crop the image, or give --model {EMBEDDED}: it looks at any part in the page."
+            )
+    if len(places) > MOST_EMBEDDINGS:
+        raise SamError(
+            f"{len(places)} embeddings are too much for a page, which takes {MOST_EMBEDDINGS}. "
+            "Choose --frames, such as 0-20."
+        )
+    return places
+
+
 def encoded_parts(
-    predictor: Predictor, stack: FrameStack, frames: Sequence[FrameIndex], cache: EmbeddingCache
+    predictor: Predictor, stack: FrameStack, places: Sequence[Place], cache: EmbeddingCache
 ) -> Iterator[tuple[str, bytes]]:
-    """The parts of a page by which a Segment Anything network answers in some frames of its image.
+    """The parts of a page by which a Segment Anything network answers in some places of its image.
 
     Embeddings are taken from the cache, or made now; they are written in half precision, in which
     masks stay the same but for single pixels. At the end the network is on the CPU.
@@ -75,19 +118,18 @@ def encoded_parts(
     Raises
     ------
     SamError
-        Before the first part, if the network or the frames are such that a page cannot take them.
+        Before the first part, if it is another network.
     """
     import torch
 
     from napari_sam.graphs import check_packages, sam_low_res_graph, store
 
     check_packages()
-    network = _checked(predictor, stack, frames)
-    wanted = set(frames)
-    numbers = {n: index for n, index in enumerate(stack.indices()) if index in wanted}
+    network = _checked(predictor)
+    numbers = {index: n for n, index in enumerate(stack.indices())}
     shape: tuple[int, ...] = ()
-    for n, index in numbers.items():
-        features = cache.embed(predictor, stack, index).embedding.features
+    for n, (frame, crop) in enumerate(places):
+        features = cache.embed(predictor, stack, frame, crop=crop).embedding.features
         shape = tuple(features.shape)
         yield f"embedding-{n}", features.cpu().numpy().astype("<f2").tobytes()
     graph = sam_low_res_graph(network.cpu(), torch.float16)
@@ -101,13 +143,13 @@ def encoded_parts(
         "input_size": network.config.input_size,
         "mask_size": network.config.mask_size,
         "embedding": shape,
-        "frames": list(numbers),
+        "embeddings": [(numbers[frame], crop) for frame, crop in places],
     }
     yield "sam.json", json.dumps(described).encode()
 
 
-def _checked(predictor: Predictor, stack: FrameStack, frames: Sequence[FrameIndex]) -> Sam:
-    """The network, if it and the frames can travel."""
+def _checked(predictor: Predictor) -> Sam:
+    """The network, if it can travel."""
     from napari_sam.model import Sam
 
     name, network = predictor.model.name, predictor.model.network
@@ -115,17 +157,5 @@ def _checked(predictor: Predictor, stack: FrameStack, frames: Sequence[FrameInde
         raise SamError(
             f"{name} is not a Segment Anything network: a page cannot take its embeddings. "
             f"Choose another model, or --model {EMBEDDED}, which every page has."
-        )
-    if is_large(stack.frame_shape):
-        height, width = stack.frame_shape
-        raise SamError(
-            f"Frames of {height} × {width} pixels are larger than the {LONG_SIDE} that {name} sees "
-            "at once, and a page has embeddings of whole frames only. Crop the image, or give "
-            f"--model {EMBEDDED}: it looks at parts of large frames in the page."
-        )
-    if len(frames) > MOST_FRAMES:
-        raise SamError(
-            f"The embeddings of {len(frames)} frames are too much for a page, which takes "
-            f"{MOST_FRAMES}. Choose --frames, such as 0-20."
         )
     return network

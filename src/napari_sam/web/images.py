@@ -67,9 +67,11 @@ def _check_tiff(path: Path) -> None:
                 path, f"Its pixels are {first.dtype} of {first.bitspersample} bit"
             )
         if first.compression not in COMPRESSIONS:
-            raise _not_for_a_page(path, f"It is compressed by {first.compression.name}")
+            name = tifffile.COMPRESSION(first.compression).name
+            raise _not_for_a_page(path, f"It is compressed by {name}")
         if first.photometric not in PHOTOMETRICS:
-            raise _not_for_a_page(path, f"Its colours are stored as {first.photometric.name}")
+            name = tifffile.PHOTOMETRIC(first.photometric).name
+            raise _not_for_a_page(path, f"Its colours are stored as {name}")
 
 
 def _not_for_a_page(path: Path, reason: str) -> SamError:

@@ -65,9 +65,9 @@ export class NetworkClient {
     await this.order({ kind: "encode", frame, rgb, height, width } as Unnumbered, 3, "encode", progress);
   }
 
-  /** Take an embedding in half precision for that of a frame. */
-  async place(frame: number, halves: Uint16Array, height: number, width: number): Promise<void> {
-    await this.order({ kind: "place", frame, halves, height, width } as Unnumbered, 3, "encode");
+  /** Take an embedding in half precision for that of a frame, or of a crop of it; height and width are of either. */
+  async place(frame: number, crop: Crop | null, halves: Uint16Array, height: number, width: number): Promise<void> {
+    await this.order({ kind: "place", frame, crop, halves, height, width } as Unnumbered, 3, crop ? `place ${crop.join()}` : "encode");
   }
 
   /** Encode a part of a large frame when nothing else is to be done. */
@@ -139,9 +139,10 @@ function regionOf({ top, left, height, width, pixels }: PlainRegion): Region {
 }
 
 function answerOf(plain: PlainAnswer | null): Answer {
-  const { mask, crop, token, iouPrediction, stability, candidates } = plain!;
+  const { mask, candidates, ...rest } = plain!;
   return {
-    mask: regionOf(mask), crop, token, iouPrediction, stability,
+    ...rest,
+    mask: regionOf(mask),
     candidates: candidates.map((each) => ({ ...each, mask: regionOf(each.mask) })),
   };
 }

@@ -2,6 +2,7 @@
 import { Failure } from "../failure";
 import { resize, resizedShape } from "../frames/resize";
 import { isLarge, type Crop, type Shape } from "../session/crop";
+import { MOST_PLACED } from "./messages";
 import type { Encoded, Embedding } from "./predictor";
 
 const FRAMES_KEPT = 4;
@@ -19,6 +20,7 @@ interface Kept {
   readonly shape: Shape;
   readonly rgb: Uint8Array | null; // of a large frame
   readonly embeddings: Map<string, Embedding>; // by their crops
+  readonly placed: Map<string, Embedding>; // of crops, which travelled in the page
 }
 
 export class EncodedFrames {
@@ -36,14 +38,19 @@ export class EncodedFrames {
   async take(frame: number, shape: Shape, rgb: Uint8Array, encoder: Encoder, progress: Progress): Promise<void> {
     if (isLarge(shape)) {
       for (const [n, { rgb }] of this.frames) if (rgb) this.frames.delete(n); // a second one may be too much for memory
-      return this.keep(frame, { shape, rgb, embeddings: new Map() });
+      return this.keep(frame, { shape, rgb, embeddings: new Map(), placed: new Map() });
     }
-    this.place(frame, await encoded(rgb, shape, encoder, progress));
+    this.place(frame, null, await encoded(rgb, shape, encoder, progress));
   }
 
-  /** Keep an embedding of a frame. */
-  place(frame: number, embedding: Embedding): void {
-    this.keep(frame, { shape: embedding.frameShape, rgb: null, embeddings: new Map([["", embedding]]) });
+  /** Keep an embedding of a frame, or of a crop of a large one. */
+  place(frame: number, crop: Crop | null, embedding: Embedding): void {
+    if (!crop) {
+      return this.keep(frame, { shape: embedding.frameShape, rgb: null, embeddings: new Map([["", embedding]]), placed: new Map() });
+    }
+    const { shape, placed } = this.kept(frame);
+    placed.set(keyOf(crop, shape), embedding);
+    dropOldest(placed, MOST_PLACED);
   }
 
   shapeOf(frame: number): Shape {
@@ -52,13 +59,16 @@ export class EncodedFrames {
 
   /** Whether the embedding of a crop is there. */
   hasCrop(frame: number, crop: Crop | null): boolean {
-    return this.kept(frame).embeddings.has(keyOf(crop, this.kept(frame).shape));
+    const { shape, embeddings, placed } = this.kept(frame);
+    return embeddings.has(keyOf(crop, shape)) || placed.has(keyOf(crop, shape));
   }
 
   /** The embedding of a crop of a frame, or of all of it. */
   async embed(frame: number, crop: Crop | null, encoder: Encoder, progress: Progress): Promise<Embedding> {
-    const { shape, rgb, embeddings } = this.kept(frame);
+    const { shape, rgb, embeddings, placed } = this.kept(frame);
     const key = keyOf(crop, shape);
+    const travelled = placed.get(key);
+    if (travelled) return travelled;
     let embedding = embeddings.get(key);
     if (!embedding) {
       const [top, left, bottom, right] = crop ?? [0, 0, ...shape];

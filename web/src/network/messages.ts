@@ -15,6 +15,9 @@ export interface PlainRegion {
 
 export type PlainPrompts = Omit<Prompts, "mask"> & { readonly mask: PlainRegion | null };
 
+/** Embeddings of parts of a large frame that travelled in the page, of which the worker keeps so many. */
+export const MOST_PLACED = 6;
+
 /** What the worker runs. */
 export interface Programs {
   readonly runtime: ArrayBuffer;
@@ -26,7 +29,7 @@ export interface Programs {
 export type Order = { readonly id: number } & (
   | ({ readonly kind: "start" } & Programs)
   | { readonly kind: "encode"; frame: number; rgb: Uint8Array; height: number; width: number }
-  | { readonly kind: "place"; frame: number; halves: Uint16Array; height: number; width: number } // an embedding that is there
+  | { readonly kind: "place"; frame: number; crop: Crop | null; halves: Uint16Array; height: number; width: number } // an embedding that is there
   | { readonly kind: "prepare"; frame: number; crop: Crop } // of a large frame, before it is asked for
   | { readonly kind: "forget" }
   | {
@@ -39,6 +42,7 @@ export type Order = { readonly id: number } & (
 export interface PlainAnswer {
   readonly mask: PlainRegion;
   readonly crop: Crop | null;
+  readonly travelled: boolean;
   readonly token: number;
   readonly iouPrediction: number;
   readonly stability: number;

@@ -30,6 +30,7 @@ export class PocketNetwork {
     return {
       stride: config.input_size / config.mask_size,
       mergesClicks: true,
+      travelled: false,
       maskShape: [edges.height, edges.width],
       decode: (prompts, merge) => decode(graphs, config, pyramid, prompts, merge),
     };

@@ -8,6 +8,7 @@ import { fitness, highest, plane, type Decoded, type NetworkPrompts, type Planes
 export interface Encoded {
   readonly stride: number; // pixels of the input to one of the logits
   readonly mergesClicks: boolean; // the single mask answers a click better than its candidates
+  readonly travelled: boolean; // in the page, with the decoder of its network
   readonly maskShape: readonly [number, number]; // of the logits
   decode(prompts: NetworkPrompts, merge: boolean): Promise<Decoded>;
 }

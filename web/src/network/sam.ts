@@ -1,5 +1,6 @@
 /** A Segment Anything network of which the page has the decoder, and the embeddings of some frames. */
 import * as ort from "onnxruntime-web/wasm";
+import type { Crop } from "../session/crop";
 import type { Encoded } from "./predictor";
 import { allOf, planes, type Decoded, type NetworkPrompts } from "./prompts";
 import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from "./runtime";
@@ -7,7 +8,7 @@ import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from ".
 /** `sam.json` of a page. */
 export interface SamDescription extends Description {
   readonly embedding: readonly [number, number, number, number]; // shape of each
-  readonly frames: readonly number[]; // that have one
+  readonly embeddings: readonly (readonly [frame: number, crop: Crop | null])[]; // null: of all of the frame
 }
 
 const ONE_CLICK: NetworkPrompts = { points: [[0, 0]], labels: [1], box: null, mask: null, diameter: null };
@@ -36,6 +37,7 @@ export class SamDecoder {
     return {
       stride: input_size / mask_size,
       mergesClicks: false,
+      travelled: true,
       maskShape: [mask_size, mask_size],
       decode: (prompts) => this.decode(embedding, prompts),
     };

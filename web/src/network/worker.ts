@@ -14,8 +14,8 @@ import { SamDecoder } from "./sam";
 import { maskOf } from "./upscaling";
 
 const NOTHING: PlainAnswer = {
-  mask: { top: 0, left: 0, height: 0, width: 0, pixels: new Uint8Array(0) }, crop: null, token: 0, iouPrediction: 0, stability: 0,
-  candidates: [],
+  mask: { top: 0, left: 0, height: 0, width: 0, pixels: new Uint8Array(0) }, crop: null, travelled: false, token: 0,
+  iouPrediction: 0, stability: 0, candidates: [],
 };
 
 let pocket: PocketNetwork | null = null;
@@ -46,9 +46,9 @@ async function carryOut(order: Order): Promise<PlainAnswer | null> {
     const { frame, rgb, height, width } = order;
     if (!frames.has(frame)) await frames.take(frame, [height, width], rgb, started(pocket), progressOf(order));
   } else if (order.kind === "place") {
-    const { frame, height, width } = order;
+    const { frame, crop, height, width } = order;
     const inputShape = resizedShape(height, width, started(sam).inputSize);
-    frames.place(frame, { encoded: started(sam).encoded(order.halves), frameShape: [height, width], inputShape, memo: new Map() });
+    frames.place(frame, crop, { encoded: started(sam).encoded(order.halves), frameShape: [height, width], inputShape, memo: new Map() });
   } else if (order.kind === "prepare") {
     await frames.embed(order.frame, order.crop, started(pocket), () => {});
   } else {
@@ -72,6 +72,7 @@ async function decoded(order: Order & { kind: "decode" }): Promise<PlainAnswer> 
   return {
     mask: best,
     crop,
+    travelled: embedding.encoded.travelled,
     token: prediction.best,
     iouPrediction: scores[prediction.best]!,
     stability: stability(plane(logits, prediction.best), window),

@@ -63,6 +63,7 @@ export interface Request {
 export interface Answer {
   readonly mask: Region;
   readonly crop: Crop | null; // of a large frame: where it was found
+  readonly travelled: boolean; // decoded from an embedding that travelled in the page
   readonly token: number; // of the mask
   readonly iouPrediction: number;
   readonly stability: number;

@@ -31,6 +31,11 @@ export function holds(crop: Crop, box: Box, [height, width]: Shape): boolean {
   );
 }
 
+/** Whether all of a box is inside a crop. */
+export function contains([top, left, bottom, right]: Crop, [y0, x0, y1, x1]: Box): boolean {
+  return top <= y0 && left <= x0 && y1 < bottom && x1 < right;
+}
+
 /** The crop of the grid that has a box most in its middle, of this side or, to hold the box, twice that and so on. */
 export function cropAround(box: Box, side: number, shape: Shape, steps = STEPS): Crop {
   for (; WHOLE * side < Math.max(...shape); side *= 2) {

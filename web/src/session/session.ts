@@ -6,7 +6,7 @@ import {
 import { CellSizes } from "./cell_size";
 import { NO_CLASSES, withClass, withGiven, type Classes } from "./classes";
 import { maskToEdit, removal, reversed, strokeEdit, type Edit } from "./edits";
-import type { Box } from "./crop";
+import type { Box, Crop } from "./crop";
 import { fitted, isAsking, onBase, promptsFrom, type Drawing, type Prompts } from "./prompts";
 import { Region } from "./region";
 import { whereToLook } from "./where_to_look";
@@ -44,6 +44,7 @@ export class Session {
   highest = 0;
   protectNeighbours = true;
   seen: Box | null = null; // the part of the frame on screen
+  travelled: (frame: number) => readonly Crop[] = () => []; // whose embeddings are in the page
   changed: (edits: readonly Edit[], keys: readonly Key[]) => void = () => {}; // called after every change
   private readonly sizes = new CellSizes();
   private readonly ids = new Map<number, Set<number>>(); // of frames, until their labels change
@@ -248,7 +249,7 @@ export class Session {
   ): Request {
     const objectId = this.active;
     const [diameter, earlier] = [this.diameterOf(frame), this.annotation(objectId, frame)?.crop ?? null];
-    const crops = whereToLook(prompts, [this.height, this.width], diameter, this.seen, earlier);
+    const crops = whereToLook(prompts, [this.height, this.width], diameter, this.seen, earlier, this.travelled(frame));
     const request = { objectId, frame, prompts, drawings, candidate, base, diameter, crops };
     this.pending.set(keyOf(objectId, frame), request);
     this.changed([], []);

@@ -1,5 +1,5 @@
 /** Which part of a large frame to look at for a prompt, and at what size (`napari_sam.engine.where_to_look`). */
-import { cropAround, FINE_STEPS, holds, isLarge, LONG_SIDE, type Box, type Crop, type Shape } from "./crop";
+import { cropAround, FINE_STEPS, holds, isLarge, LONG_SIDE, longSide, type Box, type Crop, type Shape } from "./crop";
 import type { Prompts } from "./prompts";
 
 const KNOWN = 40; // input pixels that an object of known size is wide at least, twice that at most
@@ -15,15 +15,18 @@ const FARTHEST = 16; // times: a crop so much smaller than what is on screen is 
  * @param diameter of objects as they are expected, in frame pixels
  * @param seen the part of the frame on screen
  * @param earlier the crop in which the object was found before
+ * @param travelled crops whose embeddings are in the page: one that holds the prompts is taken, if it does not make the object too small
  */
 export function whereToLook(
-  prompts: Prompts, shape: Shape, diameter: number | null, seen: Box | null, earlier: Crop | null,
+  prompts: Prompts, shape: Shape, diameter: number | null, seen: Box | null, earlier: Crop | null, travelled: readonly Crop[] = [],
 ): readonly Crop[] {
   if (!isLarge(shape)) return [];
   const box = around(prompts, shape);
   if (earlier && holds(earlier, box, shape)) return [earlier];
-  const isSizeKnown = prompts.box !== null || prompts.mask !== null;
-  const sides = isSizeKnown ? [sideFor(Math.max(box[2] - box[0], box[3] - box[1]))] : sidesFor(shape, diameter, seen);
+  const extent = prompts.box || prompts.mask ? Math.max(box[2] - box[0], box[3] - box[1]) : diameter;
+  const there = closest(travelled.filter((crop) => holds(crop, box, shape)), extent, box);
+  if (there) return [there];
+  const sides = extent === null ? sidesFor(shape, seen) : [sideFor(extent)];
   const crops = sides.map((side) => cropAt(box, side, shape, seen));
   return crops.filter((crop, n) => crops.findIndex((each) => each.join() === crop.join()) === n);
 }
@@ -31,15 +34,23 @@ export function whereToLook(
 /** The crop in which a click on what is on screen is looked at first; null: there is no such one. */
 export function cropOnScreen(shape: Shape, diameter: number | null, seen: Box | null): Crop | null {
   if (!isLarge(shape) || !seen) return null;
-  const side = sidesFor(shape, diameter, seen)[0]!;
+  const side = diameter === null ? sidesFor(shape, seen)[0]! : sideFor(diameter);
   const [y, x] = [(seen[0] + seen[2]) / 2, (seen[1] + seen[3]) / 2];
   const isSmallPart = Math.max(seen[2] - seen[0], seen[3] - seen[1]) > MOST_SEEN * side;
   return isSmallPart ? null : cropAround([y, x, y, x], side, shape, FINE_STEPS);
 }
 
+/** The smallest of some crops, and of these the one with a box most in its middle; null: all make an object of this extent too small. */
+function closest(crops: readonly Crop[], extent: number | null, box: Box): Crop | null {
+  const away = ([top, left, bottom, right]: Crop): number =>
+    Math.hypot(top + bottom - box[0] - box[2], left + right - box[1] - box[3]);
+  const largest = extent === null ? Infinity : 2 * sideFor(extent);
+  const [best] = crops.filter((crop) => longSide(crop) <= largest).sort((a, b) => longSide(a) - longSide(b) || away(a) - away(b));
+  return best ?? null;
+}
+
 /** The sides of crops to try for an object of which nothing but a click is known. */
-function sidesFor(shape: Shape, diameter: number | null, seen: Box | null): number[] {
-  if (diameter !== null) return [sideFor(diameter)];
+function sidesFor(shape: Shape, seen: Box | null): number[] {
   const shown = seen ? Math.max(seen[2] - seen[0], seen[3] - seen[1]) : LONG_SIDE;
   let first = LONG_SIDE;
   if (shown <= LONG_SIDE) first = power(shown, Math.ceil);

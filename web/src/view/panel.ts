@@ -1,5 +1,5 @@
 /** The panel: the current object and its candidates, the list of objects, the classes. */
-import type { Candidate, Model } from "../session/annotation";
+import type { Candidate } from "../session/annotation";
 import type { Session } from "../session/session";
 import { colourOf, css } from "./colours";
 import { element, made } from "./elements";
@@ -14,8 +14,8 @@ const THUMBNAIL = 56; // pixels of a candidate's picture
 const MOST_LISTED = 2000;
 
 /** Say which network answers in the frame shown. */
-export function showModel({ name }: Model): void {
-  element("model").textContent = `Model: ${name}`;
+export function showModel(names: string): void {
+  element("model").textContent = `Model: ${names}`;
 }
 
 /** Show the list of objects; those selected are highlighted. */
