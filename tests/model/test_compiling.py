@@ -29,7 +29,10 @@ def noise_network(width: int) -> Sam:
 @pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "cl"))), reason="there is no C++ compiler here"
 )
-def test_compiled_blocks_say_the_same(noise: torch.Generator) -> None:
+def test_compiled_blocks_say_the_same(
+    noise: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)  # no processes for it
     network = noise_network(width=64)
     image = torch.rand(1, 3, 256, 256, generator=noise)
     (expected,) = network.encode(image)
