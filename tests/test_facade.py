@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,14 @@ def test_prompts_and_frames_need_no_torch() -> None:
 def test_every_name_of_the_facade_is_there(name: str) -> None:
     assert getattr(napari_sam, name) is not None
     assert name in dir(napari_sam)
+
+
+def test_no_name_of_a_package_is_that_of_a_module_in_it() -> None:
+    """Once the module is imported it would hide what has its name (lazy-loader before 0.6)."""
+    for stub in Path(napari_sam.__file__).parent.rglob("__init__.pyi"):
+        text = stub.read_text("utf-8")
+        names = set(re.findall(r"^from \.\w.* as (\w+)$", text, re.MULTILINE))
+        assert names.isdisjoint(path.stem for path in stub.parent.iterdir()), stub
 
 
 def test_a_name_that_is_not_there() -> None:

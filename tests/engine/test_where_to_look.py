@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from napari_sam.engine import Crop, PromptError, Prompts, crop_on_screen, where_to_look
+from napari_sam.engine import Crop, PromptError, Prompts, crop_on_screen, crops_to_look_at
 
 FRAME = (20_000, 30_000)
 CLICK = Prompts.from_points([(9_000, 12_000)])
@@ -47,7 +47,7 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_where_to_look(case: Case) -> None:
-    crops = where_to_look(case.prompts, case.frame_shape, **case.known)
+    crops = crops_to_look_at(case.prompts, case.frame_shape, **case.known)
     assert tuple(crop.long_side for crop in crops) == case.sides
     for crop in crops:
         for y, x in case.prompts.points:
@@ -59,24 +59,24 @@ def test_where_to_look(case: Case) -> None:
 @pytest.mark.parametrize("frame_shape", [FRAME, (100, 100)])
 def test_a_diameter_that_no_cell_has(diameter: float, frame_shape: tuple[int, int]) -> None:
     with pytest.raises(PromptError, match=f"No cell has a diameter of {diameter:g} pixels"):
-        where_to_look(CLICK, frame_shape, diameter)
+        crops_to_look_at(CLICK, frame_shape, diameter)
 
 
 def test_a_click_on_screen_is_looked_at_in_what_is_on_screen() -> None:
     seen = (8_000.0, 11_000.0, 8_900.0, 11_900.0)
     on_screen = crop_on_screen(seen, FRAME)
     for y, x in ((8_300, 11_200), (8_700, 11_700)):
-        assert where_to_look(Prompts.from_points([(y, x)]), FRAME, seen=seen)[0] == on_screen
-    assert where_to_look(CLICK, FRAME, seen=seen)[0] != on_screen, "too near its border"
+        assert crops_to_look_at(Prompts.from_points([(y, x)]), FRAME, seen=seen)[0] == on_screen
+    assert crops_to_look_at(CLICK, FRAME, seen=seen)[0] != on_screen, "too near its border"
     assert crop_on_screen(seen, (1000, 1024)) is None
 
 
 def test_a_correction_stays_in_the_crop_until_it_leaves_it() -> None:
     earlier = Crop(8_192, 11_264, 9_216, 12_288)
     more = CLICK.with_point((8_700, 11_700), label=0)
-    assert where_to_look(more, FRAME, diameter=3000.0, earlier=earlier) == (earlier,)
+    assert crops_to_look_at(more, FRAME, diameter=3000.0, earlier=earlier) == (earlier,)
     far = CLICK.with_point((12_700, 11_700))
-    assert where_to_look(far, FRAME, earlier=earlier) != (earlier,)
+    assert crops_to_look_at(far, FRAME, earlier=earlier) != (earlier,)
 
 
 def test_prompts_in_a_crop() -> None:

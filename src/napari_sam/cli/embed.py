@@ -209,10 +209,10 @@ def embed_image(
 
 def check_size(stack: FrameStack) -> None:
     """Notice that a click would be looked at in a part of a frame, not in all of it."""
-    from napari_sam.engine import FrameError, Prompts, where_to_look, whole
+    from napari_sam.engine import FrameError, Prompts, crops_to_look_at, whole
 
     shape = stack.frame_shape
-    crops = where_to_look(Prompts.from_points([(shape[0] / 2, shape[1] / 2)]), shape)
+    crops = crops_to_look_at(Prompts.from_points([(shape[0] / 2, shape[1] / 2)]), shape)
     if crops and crops[0] != whole(shape):
         raise FrameError(
             f"A frame of {shape[0]} × {shape[1]} pixels is larger than what a network sees at "

@@ -145,8 +145,8 @@ from .tiles import Window as Window
 from .where_to_look import crop_following as crop_following
 from .where_to_look import crop_on_screen as crop_on_screen
 from .where_to_look import crops_beside as crops_beside
+from .where_to_look import crops_to_look_at as crops_to_look_at
 from .where_to_look import look as look
-from .where_to_look import where_to_look as where_to_look
 from .words.catalogue import DETECTORS as DETECTORS
 from .words.catalogue import DetectorEntry as DetectorEntry
 from .words.catalogue import DetectorState as DetectorState

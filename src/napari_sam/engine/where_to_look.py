@@ -32,7 +32,7 @@ SURE = 0.45  # IoU prediction of a click from which on no larger crop is tried
 Embed: TypeAlias = "Callable[[Crop | None], CachedEmbedding]"
 
 
-def where_to_look(
+def crops_to_look_at(
     prompts: Prompts,
     frame_shape: tuple[int, int],
     diameter: float | None = None,

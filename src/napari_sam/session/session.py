@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam.engine import Box, FrameIndex, FrameStack, PromptError, Prompts, where_to_look
+from napari_sam.engine import Box, FrameIndex, FrameStack, PromptError, Prompts, crops_to_look_at
 
 if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Prediction, Predictor
@@ -252,7 +252,7 @@ class Session(AnnotatedLabels):
     ) -> Request:
         base, diameter = self._base(key), self._diameter(key)
         frame_shape, earlier = self.stack.frame_shape_of(key[1]), self.annotation(*key).crop
-        crops = where_to_look(prompts, frame_shape, diameter, self.seen, earlier)
+        crops = crops_to_look_at(prompts, frame_shape, diameter, self.seen, earlier)
         wanted = Request(*key, prompts, drawings, candidate, base, diameter, crops)
         request = self._pending.add(wanted)
         self._mark(())

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from napari_sam.engine import FrameStack, Prompts, PromptSet, is_large, look, where_to_look
+from napari_sam.engine import FrameStack, Prompts, PromptSet, crops_to_look_at, is_large, look
 from napari_sam.session import Answer, Request, drawings_of
 from napari_sam.session.annotation import answered
 
@@ -87,7 +87,7 @@ def _decoded(
     """
     if is_large(frame_shape):
         for each in prompts:
-            crops = where_to_look(each, frame_shape, diameter)
+            crops = crops_to_look_at(each, frame_shape, diameter)
             yield look(embed, predictor, each, crops, frame_shape, diameter=diameter)
         return
     cached = embed(None)

@@ -18,7 +18,7 @@ from napari_sam.engine import (
     FrameIndex,
     FrameStack,
     Prompts,
-    where_to_look,
+    crops_to_look_at,
     whole,
 )
 from napari_sam.engine import embed_all as embed_frames
@@ -120,7 +120,7 @@ def preview(
     """The mask that one click at ``point_yx`` would give, in the first crop that is looked at."""
     prompts = Prompts.from_points([point_yx])
     frame_shape = stack.frame_shape_of(frame)
-    crops = where_to_look(prompts, frame_shape, diameter, seen)
+    crops = crops_to_look_at(prompts, frame_shape, diameter, seen)
     cached = embed(cache, predictor, stack, frame, report, next(iter(crops), None))
     use_threads(1)
     crop = cached.crop or whole(frame_shape)
