@@ -19,6 +19,7 @@ from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.object_class import Classes
 from napari_sam.session.placement import Placement
 
+from .checking import Budget, frame_shape_of, read_annotations, read_heading, read_manifest
 from .folder import SessionFolder
 from .label_files import largest_tiff, read_labels
 from .records import (
@@ -29,16 +30,7 @@ from .records import (
     read_request,
     read_reviews,
 )
-from .schema import (
-    FORMAT,
-    LARGEST_JSON,
-    VERSION,
-    Budget,
-    frame_shape_of,
-    read_annotations,
-    read_heading,
-    read_manifest,
-)
+from .schema import FORMAT, LARGEST_JSON, VERSION
 
 SUFFIX = ".napari-sam"
 MANIFEST = "session.json"

@@ -18,7 +18,7 @@ import napari_sam.session.saving
 from annotating import CLICK, SHAPE, frame, land, new_session, new_stack, square
 from napari_sam.engine import Prompts, SamError
 from napari_sam.session import SessionFile, classes, load, review_states, save, session_path
-from napari_sam.session.saving.schema import Budget, read_annotations, read_manifest
+from napari_sam.session.saving.checking import Budget, read_annotations, read_manifest
 from tampering import tampered
 
 SCHEMA = json.loads(
