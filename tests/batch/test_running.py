@@ -80,6 +80,7 @@ def write_zarr(path: Path, pixels: np.ndarray) -> None:
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
 
 
+@pytest.mark.slow
 def test_an_image_at_an_address_is_skipped_until_it_changes(tmp_path: Path) -> None:
     pixels = disks(0, 2).image[..., 0]
     write_zarr(tmp_path / "image.zarr", pixels)
@@ -263,6 +264,7 @@ def large_folder(folder: Path) -> Recipe:
     return recipe
 
 
+@pytest.mark.slow
 def test_the_labels_of_a_huge_image_are_written_tile_by_tile(tmp_path: Path, monkeypatch) -> None:
     recipe = large_folder(tmp_path)
     (in_memory,) = run_batch(recipe)
@@ -283,6 +285,7 @@ def test_the_labels_of_a_huge_image_are_written_tile_by_tile(tmp_path: Path, mon
     assert [each.status for each in run_batch(on_disk)] == ["skipped"]
 
 
+@pytest.mark.slow
 def test_several_workers_search_the_tiles_of_a_huge_image(tmp_path: Path, monkeypatch) -> None:
     recipe = large_folder(tmp_path)
     monkeypatch.setattr(huge, "HUGE", 1000)

@@ -58,6 +58,7 @@ def test_out_as_npz(movie: np.ndarray, napari_sam: NapariSam) -> None:
     assert (vectors[3] != vectors[7]).any()
 
 
+@pytest.mark.slow
 def test_out_as_parquet(movie: np.ndarray, napari_sam: NapariSam) -> None:
     pytest.importorskip("pyarrow")
     ended = napari_sam("features movie.tif --labels labels.tif --out a.parquet")

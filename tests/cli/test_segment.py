@@ -368,6 +368,7 @@ def test_a_file_about_other_images(napari_sam: NapariSam, folder: Path) -> None:
     assert ended.err.endswith("No prompt was given for this frame. others.json holds none.\n")
 
 
+@pytest.mark.slow
 def test_a_size_that_no_cell_has(napari_sam: NapariSam, folder: Path) -> None:
     ended = napari_sam("segment coins.tif --point 54,45 --cell-size inf --out out.tif")
     assert ended.code == 1

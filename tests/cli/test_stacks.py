@@ -82,6 +82,7 @@ def test_why_an_object_ended_is_printed(napari_sam, truth) -> None:
     assert "Object 8 ends before frame 3. It vanished." in ended.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axes", "option", "ends", "asks"),
     [
@@ -231,6 +232,7 @@ LABEL_FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LABEL_FILES)
 def test_what_other_programs_save_as_labels(
     napari_sam: NapariSam, truth: np.ndarray, tmp_path: Path, kind: str

@@ -215,6 +215,7 @@ def test_a_prediction_does_not_hold_the_embedding(predictor: Predictor) -> None:
     assert prediction.mask().shape == (200, 320)
 
 
+@pytest.mark.slow
 def test_a_drawn_mask_is_a_prompt_in_its_place(pocket: Predictor) -> None:
     """A disk drawn on a bright disk comes back as about that disk, whatever the frame's shape."""
     for shape in [(120, 200), (200, 120), (150, 150)]:

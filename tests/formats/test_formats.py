@@ -80,6 +80,7 @@ def test_in_again_without_the_image(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.labels[...], objects.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["axon_sem", "cancer_migration_timelapse", "mouse_embryo_3d"])
 def test_real_objects_come_back(source: str, data_folder: Path, tmp_path: Path) -> None:
     index = json.loads((data_folder / "index.json").read_text())

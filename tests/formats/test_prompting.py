@@ -376,6 +376,7 @@ def test_files_without_prompts_are_refused_in_a_sentence(name: str, tmp_path: Pa
         read_prompt_file(write(tmp_path), STACK)
 
 
+@pytest.mark.slow
 def test_a_table_of_many_rows_of_one_object_takes_time_in_proportion(tmp_path: Path) -> None:
     rows = "".join(f"1,point,{n % 20},{n % 30}\n" for n in range(20_000))
     path = write_text("many.csv", "object_id,kind,y,x\n" + rows)(tmp_path)

@@ -118,6 +118,7 @@ def test_linked_objects_have_one_id(axes: str, rules: str) -> None:
             assert (seen == each.object_id).all()
 
 
+@pytest.mark.slow
 def test_a_volume_over_time_is_joined_and_tracked() -> None:
     _, first = movie({1: moving(16, 10, 0, 1, 3), 2: moving(48, 50, 0, -1, 3)})
     truth = np.stack([first, np.roll(first, 2, axis=-1)])  # (T, Z, Y, X)

@@ -91,6 +91,7 @@ def test_what_the_user_annotated_and_other_frames_stay(predictor: Predictor) -> 
     np.testing.assert_array_equal(session.labels[2], labels[2])
 
 
+@pytest.mark.slow
 def test_where_nothing_is_to_be_seen_everything_stays(predictor: Predictor) -> None:
     labels = np.stack([given_labels()[:96, :64]] * 2)
     pixels = np.stack([np.full((96, 64), 7, np.uint8), data.coins()[:96, :64]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,33 @@ def written(out: Path, options: AutomaticOptions = GRID, **more: object) -> Writ
     return find_to_disk(given, movies.predictor(), out, options, frames, **more)
 
 
+def stop_half_way(done: int, total: int) -> None:
+    if done >= total // 2:
+        raise InterruptedError
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run writes that nothing stops."""
+    out = tmp_path_factory.mktemp("whole") / "labels.ome.zarr"
+    written(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def nearly_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiles of a run that was stopped before its last one."""
+
+    def stop(done: int, total: int) -> None:
+        if done >= total - 1:
+            raise InterruptedError
+
+    folder = tmp_path_factory.mktemp("nearly done")
+    with pytest.raises(InterruptedError):
+        written(folder / "labels.ome.zarr", tiles=folder / "tiles", progress=stop)
+    return folder / "tiles"
+
+
 @pytest.mark.slow
 def test_what_is_written_is_what_is_found_in_memory(tmp_path: Path) -> None:
     out = tmp_path / "labels.ome.zarr"
@@ -64,54 +92,42 @@ def test_what_is_written_is_what_is_found_in_memory(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
-def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
-    whole, stopped = tmp_path / "whole.ome.zarr", tmp_path / "stopped.ome.zarr"
-    n_tiles = written(whole).n_tiles
-
-    def stop(done: int, total: int) -> None:
-        if done >= total // 2:
-            raise InterruptedError
-
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on(whole: Path, tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped.ome.zarr"
     with pytest.raises(InterruptedError):
-        written(stopped, progress=stop)
+        written(stopped, progress=stop_half_way)
     assert not stopped.exists()
     result = written(stopped)
-    assert n_tiles // 3 <= result.n_kept < n_tiles == result.n_tiles
+    assert result.n_tiles // 3 <= result.n_kept < result.n_tiles
     np.testing.assert_array_equal(read_labels(whole)[0][1], read_labels(stopped)[0][1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", ["frame-1.1.npz", "frame-1.json", "about.json"])
 @pytest.mark.parametrize("content", [b"", b"[1]", b"PK\x03\x04"])
 def test_what_a_disk_damaged_is_searched_again(
-    damaged: str, content: bytes, tmp_path: Path
+    damaged: str, content: bytes, whole: Path, nearly_done: Path, tmp_path: Path
 ) -> None:
-    def stop(done: int, total: int) -> None:
-        if done >= total - 1:
-            raise InterruptedError
-
     out, tiles = tmp_path / "labels.ome.zarr", tmp_path / "tiles"
-    whole = written(tmp_path / "whole.ome.zarr")
-    with pytest.raises(InterruptedError):
-        written(out, tiles=tiles, progress=stop)
+    shutil.copytree(nearly_done, tiles)
     assert (tiles / damaged).is_file()
     (tiles / damaged).write_bytes(content)
-    assert written(out, tiles=tiles).n_objects == whole.n_objects
-    expected = read_labels(tmp_path / "whole.ome.zarr")[0][1]
+    result, expected = written(out, tiles=tiles), read_labels(whole)[0][1]
+    assert result.n_objects == len(np.unique(expected)) - 1
     np.testing.assert_array_equal(read_labels(out)[0][1], expected)
+    assert (result.n_kept > 0) == (damaged == "frame-1.1.npz"), "only this tile"
 
 
+@pytest.mark.slow
 def test_other_options_begin_anew(tmp_path: Path) -> None:
     out = tmp_path / "labels.ome.zarr"
-
-    def stop(done: int, total: int) -> None:
-        if done >= total // 2:
-            raise InterruptedError
-
     with pytest.raises(InterruptedError):
-        written(out, progress=stop)
+        written(out, progress=stop_half_way)
     assert written(out, replace(GRID, min_area=30)).n_kept == 0
 
 
+@pytest.mark.slow
 def test_another_image_of_the_same_file_begins_anew(tmp_path: Path) -> None:
     out, path = tmp_path / "labels.ome.zarr", tmp_path / "two.tif"
     stack = source().stack
@@ -122,13 +138,9 @@ def test_another_image_of_the_same_file_begins_anew(tmp_path: Path) -> None:
         frames = [stack.index(1)]
         return find_to_disk(given, movies.predictor(), out, GRID, frames, progress=progress)
 
-    def stop(done: int, total: int) -> None:
-        if done >= total // 2:
-            raise InterruptedError
-
     for series in ("0", "1"):
         with pytest.raises(InterruptedError):
-            run(series, stop)
+            run(series, stop_half_way)
     assert run("0").n_kept == 0
 
 
@@ -142,13 +154,15 @@ def test_two_processes_do_not_write_one_result(tmp_path: Path) -> None:
         written(part, tiles=tiles)
 
 
+@pytest.mark.slow
 def test_levels_are_there_for_napari(tmp_path: Path) -> None:
     out = tmp_path / "labels.ome.zarr"
     rng = np.random.default_rng(0)
     pixels = np.full((64, 1400), 20, np.uint8)
     pixels[:, ::40] = rng.integers(150, 200)
     stack = FrameStack.from_array(pixels, limits=(0, 255))
-    find_to_disk(Source(stack, "wide"), movies.predictor(), out, GRID)
+    few = replace(GRID, grid=GridRules(points_per_side=2))
+    find_to_disk(Source(stack, "wide"), movies.predictor(), out, few)
     group = zarr.open_group(out, mode="r")
     shapes = [
         group[each["path"]].shape for each in group.attrs["ome"]["multiscales"][0]["datasets"]

@@ -110,6 +110,7 @@ def test_course(course: Course) -> None:
             assert iou(result.mask.within(WHOLE), labels[result.frame[0]] == 1) > 0.8
 
 
+@pytest.mark.slow
 def test_what_leaves_slowly_has_left_although_a_crumb_lies_there() -> None:
     """What is seen is judged by all that the cell was, not by what was left in the frame before."""
     leaving = [(32, 54 + 1.5 * t, 8) for t in range(14)]

@@ -273,6 +273,7 @@ def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*lock"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_a_killed_run_is_no_obstacle(tmp_path: Path) -> None:
     out = tmp_path / "mine.safetensors"

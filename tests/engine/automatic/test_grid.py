@@ -65,11 +65,6 @@ LOCAL_CASES = (
 )
 
 
-def is_slow(case: Case) -> bool:
-    """Whether many frames or clicks are gone through."""
-    return case.rules == DEFAULTS or case.rules.crop_n_layers > 0
-
-
 def picture(shape: tuple[int, int]) -> NDArray[np.uint8]:
     return astronaut()[: shape[0], : shape[1]]
 
@@ -107,13 +102,8 @@ def standing(predictor: Predictor, image: NDArray[np.uint8], rules: GridRules) -
     return [each for each in found if each.dropped is None]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if is_slow(case) else [])
-        for case in LOCAL_CASES
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", LOCAL_CASES, ids=lambda case: case.name)
 def test_masks_around_clicks_are_those_of_the_reference(case: Case) -> None:
     image = picture(case.shape)
     found = standing(local_masks.predictor(), image, case.rules)

@@ -87,6 +87,7 @@ def test_nothing_in_an_empty_frame(pocket: Predictor) -> None:
     ] == []
 
 
+@pytest.mark.slow
 def test_what_is_found_well_is_decoded_once(pocket: Predictor) -> None:
     """With nothing sure enough, every seed of a disc is decoded, for the same objects."""
     rules = SeedRules(sure=1.0)
@@ -97,6 +98,7 @@ def test_what_is_found_well_is_decoded_once(pocket: Predictor) -> None:
     assert sum(not each.dropped for each in every) == len(CENTRES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_masks_lie_where_the_predictor_has_them(pocket: Predictor, level: int) -> None:
     """In a frame whose sides are scaled alike to no whole number, at every level."""

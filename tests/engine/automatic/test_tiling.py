@@ -82,6 +82,7 @@ def test_any_grid_of_tiles_finds_every_object_once_and_whole(
     assert all(each.tile is not None for each in found)
 
 
+@pytest.mark.slow
 def test_an_object_that_no_tile_shows_whole_is_joined_of_its_pieces() -> None:
     truth = np.zeros(SHAPE, np.uint8)
     truth[70:76, 10:190] = 1  # longer than two tiles
@@ -93,6 +94,7 @@ def test_an_object_that_no_tile_shows_whole_is_joined_of_its_pieces() -> None:
     assert sorted(each.area for each in found) == [60, int((truth == 1).sum())]
 
 
+@pytest.mark.slow
 def test_a_part_of_the_frame_has_the_objects_that_all_of_it_has() -> None:
     truth = discs([(y, x) for y in range(5, 150, 17) for x in range(8, 200, 19)])
     stack = seen(truth)
@@ -103,6 +105,7 @@ def test_a_part_of_the_frame_has_the_objects_that_all_of_it_has() -> None:
     assert same_objects(part, whole) == 1
 
 
+@pytest.mark.slow
 def test_filters_and_what_is_annotated_count_as_in_a_small_frame() -> None:
     truth = discs([(4, 50), (60, 47), (60, 100), (110, 150)])
     stack, frame = seen(truth), (None, None)
@@ -151,6 +154,7 @@ def test_frames_up_to_the_input_and_large_cells_are_one_piece() -> None:
     assert tiles(large, replace(GRID, grid=GridRules(crop_n_layers=1))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("radius", "places"), [(5, 16), (12, 30)])
 def test_a_first_look_tells_the_size_of_cells(radius: int, places: int) -> None:
     spots = [(y, x) for y in range(15, 150, places) for x in range(15, 200, places)]
@@ -160,6 +164,7 @@ def test_a_first_look_tells_the_size_of_cells(radius: int, places: int) -> None:
     assert size == pytest.approx(2 * radius + 0.5, abs=1)
 
 
+@pytest.mark.slow
 def test_nothing_to_see_has_no_size() -> None:
     stack = seen(np.zeros(SHAPE, np.uint8))
     options = replace(GRID, cell_size=None)

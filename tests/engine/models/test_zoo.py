@@ -99,6 +99,7 @@ def test_another_file_cannot_take_a_published_name(
     assert not list(user_folder.glob("*.pth"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPINGS, ids=lambda wrapping: wrapping.name)
 def test_an_own_model_under_a_name(wrapping: Wrapping, tmp_path: Path, user_folder: Path) -> None:
     path = wrapping.save(small_state(), tmp_path)
@@ -211,6 +212,7 @@ def test_automatic_precision_needs_units_for_it(checkpoint: Path) -> None:
     assert model.precision == ("bf16" if has_units else "fp32")
 
 
+@pytest.mark.slow
 def test_the_embedded_network_keeps_fp32_unless_asked(tmp_path: Path, user_folder: Path) -> None:
     path = OFFICIAL.save(build_network(POCKET).state_dict(), tmp_path)
     assert load_model(path, device="cpu").precision == "fp32"

@@ -58,6 +58,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_an_axis_of_channels_is_no_stack(case: Case) -> None:
     viewer = ViewerModel()
@@ -68,6 +69,7 @@ def test_an_axis_of_channels_is_no_stack(case: Case) -> None:
     assert bridge.session.channel_axis == case.axis
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [c for c in CASES if c.axis is not None], ids=lambda c: c.name)
 def test_one_mask_lies_where_was_clicked_in_every_channel(case: Case) -> None:
     viewer = ViewerModel()
@@ -143,6 +145,7 @@ INPUTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "ends"), INPUTS)
 def test_the_network_sees_what_was_chosen(given: NetworkInput, ends: Any) -> None:
     viewer = ViewerModel()

@@ -142,6 +142,7 @@ def test_sliders_that_stay_show_another_frame_of_an_image_that_is_moved() -> Non
     assert bridge.frame == (2, None, None)
 
 
+@pytest.mark.slow
 def test_preview_and_outline_go_along() -> None:
     bridge = bridged()
     click(bridge, AT)
