@@ -197,8 +197,7 @@ def test_what_is_imported_is_declared_and_nothing_else() -> None:
     used = ("formats", "cluster", "remote", "onnx", "text", "video")
     needed = [*project["dependencies"], *(each for name in used for each in extras[name])]
     declared = {canonicalize_name(Requirement(text).name) for text in needed}
-    # distributed, zarr, pandas and pooch import them
-    through_others = {"bokeh", "fsspec", "pyarrow", "xxhash"}
+    through_others = {"bokeh", "pyarrow", "xxhash"}  # distributed, pandas and pooch import them
     with_napari = {"dask", "npe2", "vispy"}  # in the versions that napari asks for
     with_others = {"geff-spec", "huggingface-hub", "pydantic-core"}
     assert declared - through_others == imported_distributions() - with_napari - with_others
