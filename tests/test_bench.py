@@ -88,6 +88,7 @@ def test_every_box_is_around_a_disc() -> None:
         assert grey[y0 - 3, x0 - 3] < 100
 
 
+@pytest.mark.slow
 def test_bench_of_the_embedded_model() -> None:
     result = CliRunner().invoke(app, ["bench", "--device", "cpu", "--json"])
     assert result.exit_code == 0, result.output

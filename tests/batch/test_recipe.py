@@ -95,6 +95,7 @@ def test_what_is_wrong_is_said_by_its_key(record: Any, says: str) -> None:
     assert str(refused.value).startswith(says)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "says"),
     [

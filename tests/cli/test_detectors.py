@@ -23,6 +23,7 @@ def folder(working_folder: Path, detector_folders: dict[str, Path]) -> Path:
     return working_folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["owlv2", "grounding-dino"])
 def test_masks_of_what_words_name(detector: str, napari_sam: NapariSam, folder: Path) -> None:
     asked = f"segment coins.tif --text nucleus --text cell --detector {detector} --out out.tif"

@@ -80,6 +80,7 @@ def test_a_coarse_level_shows_the_same_place(size: tuple[int, int]) -> None:
         assert np.abs(off.mean()) < 0.4, "half a pixel of the coarsest level is 0.75"
 
 
+@pytest.mark.slow
 def test_a_large_crop_is_read_at_about_the_size_of_the_input() -> None:
     stack = FrameStack.from_array(picture(6000, 9000))
     crop = Crop(1000, 3000, 5001, 9000)
@@ -106,6 +107,7 @@ def test_only_the_chunks_of_a_crop_are_read() -> None:
     assert sorted(read) == [(2, 4), (2, 5), (3, 4), (3, 5)]
 
 
+@pytest.mark.slow
 def test_what_lies_between_the_samples_of_an_empty_frame_is_found() -> None:
     """Else all of it would be shown black."""
     array = da.zeros((20480, 20480), chunks=(2048, 2048), dtype=np.uint16)

@@ -61,6 +61,7 @@ def test_what_never_ends_is_given_up_and_ended(read) -> None:
     assert not reading_threads()
 
 
+@pytest.mark.slow
 def test_code_in_c_is_not_waited_for() -> None:
     """One call of 10 s or more; the thread goes on with it, and ends then."""
     started = time.thread_time()
@@ -98,6 +99,7 @@ def test_what_is_raised_comes_out() -> None:
         in_time(PATH, lambda: 1 / 0)
 
 
+@pytest.mark.slow
 def test_the_end_of_the_time_and_of_the_work_at_one_moment() -> None:
     outcomes = set()
     for _ in range(20):

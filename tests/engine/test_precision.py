@@ -12,6 +12,7 @@ from napari_sam.engine import FrameStack, Predictor, Prompts, load_model, read_i
 IMAGES = ("yeast_ep", "usiigaci", "axon_sem")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", IMAGES)
 def test_the_embedded_model_says_the_same_in_bf16(data_folder: Path, source: str) -> None:
     """The masks of boxes overlap by 0.98 in the mean, where the encoder computes in bfloat16."""

@@ -73,6 +73,7 @@ PROMPT_CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_equal_to_the_reference_predictor(small: Pair, predictor: Predictor, shape) -> None:
     """Same picture, same prompts: resizing, padding, coordinates and upscaling included."""

@@ -57,6 +57,7 @@ def fit(result: Propagated, labels: np.ndarray) -> float:
     return iou(result.mask.within(whole), labels[result.frame[0]] == result.object_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axes", "speed"), [("TYX", 13), ("ZYX", 0)])
 def test_a_small_cell_is_followed_through_large_frames(axes: str, speed: int) -> None:
     """It moves by more than its radius from frame to frame, out of the crop that it begins in."""
@@ -78,6 +79,7 @@ def test_in_the_whole_frame_made_smaller_it_is_lost() -> None:
     assert fit(result, labels) < 0.7
 
 
+@pytest.mark.slow
 def test_a_cell_at_the_border_leaves_there_and_not_at_a_crop() -> None:
     stack, labels = cells({1: moving(40, 2900, -10, 0, 8, RADIUS)})
     results = run(stack, labels)

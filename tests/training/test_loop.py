@@ -28,6 +28,7 @@ def training(config: TrainingConfig, pool: SourcePool) -> Training:
     return Training(PocketTask(network, pool, config), config)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(pool: SourcePool) -> None:
     """60 small steps take at least a third off the loss of the prompts."""
     config = replace(POCKET_RUN, steps=60, dense_share=0.0, rounds=(1.0,), synthetic_share=0.0)

@@ -66,6 +66,7 @@ def test_every_disc_is_found_once(pocket: Predictor) -> None:
         assert inside.method == "seeds"
 
 
+@pytest.mark.slow
 def test_progress_ends_at_all(pocket: Predictor) -> None:
     told = []
     stack = FrameStack.from_array(discs())

@@ -103,6 +103,7 @@ def test_progress_counts_looks_and_stops_them(bright: TextDetector) -> None:
         list(detect_by_words(PHRASES, bright, stack, progress=cancel))
 
 
+@pytest.mark.slow
 def test_the_real_networks_in_tiles(detector_folders: dict[str, Path]) -> None:
     for folder in detector_folders.values():
         detector = load_text_detector(folder, device="cpu")

@@ -33,6 +33,7 @@ WAYS: dict[str, Callable[[ViewerModel, LayerBridge], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_removed_layers_keep_nothing(way) -> None:
     viewer = ViewerModel()

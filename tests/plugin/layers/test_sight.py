@@ -37,6 +37,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_what_lies_over_the_annotated_image_is_named(case: Case) -> None:
     viewer = ViewerModel()

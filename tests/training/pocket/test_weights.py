@@ -29,6 +29,7 @@ def test_the_card_names_this_file() -> None:
     assert hashlib.sha256(content).hexdigest() == recorded
 
 
+@pytest.mark.slow
 def test_the_card_gives_these_scores(data_folder: Path) -> None:
     """Two frames, judged again."""
     found = re.search(
