@@ -25,14 +25,15 @@ class Placement:
     def is_plain(self) -> bool:
         """Whether it is napari's default."""
         n = len(self.scale)
-        return self == Placement(
+        names = [label.removeprefix("axis ") for label in self.axis_labels]  # that of napari 0.6
+        return names == [str(axis) for axis in range(-n, 0)] and self == Placement(
             scale=(1.0,) * n,
             translate=(0.0,) * n,
             rotate=_identity(n),
             shear=(0.0,) * (n * (n - 1) // 2),
             affine=_identity(n + 1),
             units=("pixel",) * n,
-            axis_labels=tuple(map(str, range(-n, 0))),
+            axis_labels=self.axis_labels,
         )
 
     @classmethod
