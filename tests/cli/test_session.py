@@ -111,11 +111,11 @@ def test_show(run, saved: Path) -> None:
     assert "pocket, fp32, sha256:0" in text
     assert "waiting 1 to be decoded" in text
     *rows, last = (line.split() for line in text.splitlines()[-4:])
-    assert last == ["4", "1", "1", "0", "1", "0.90", *WHY.split()]
+    assert last == ["4", "1", "1", "0", "0", "1", "0.90", *WHY.split()]
     assert rows == [
-        ["1", "3", "1", "2", "1", "0.50", "early"],
-        ["2", "1", "1", "0", "0", "1", "early", "0.75"],
-        ["3", "1", "0", "1", "0", "0.50", "1"],
+        ["1", "3", "1", "2", "0", "1", "0.50", "early"],
+        ["2", "1", "1", "0", "0", "0", "1", "early", "0.75"],
+        ["3", "1", "0", "1", "0", "0", "0.50", "1"],
     ]
 
 

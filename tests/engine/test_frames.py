@@ -335,6 +335,7 @@ ABSURD_CASES = {
     "levels of other axes": ([np.zeros((4, 5)), np.zeros((4, 2, 2))], {}, "finest first"),
     "too few letters": (np.zeros((4, 5, 6)), {"axes": "YX"}, "do not fit an array of 3 axes"),
     "a letter twice": (np.zeros((4, 5, 6)), {"axes": "YYX"}, "at most once"),
+    "another letter twice": (np.zeros((5, 6)), {"axes": "ZZ"}, "at most once"),
     "RGB of five": (np.zeros((4, 5, 5)), {"rgb": True}, "declared as RGB"),
     "RGB without an axis": (np.zeros((4, 5, 3)), {"rgb": True, "axes": "YXT"}, "declared as RGB"),
     "colour and nothing else": (np.zeros((4, 3)), {"rgb": True}, "no two axes left"),

@@ -12,7 +12,7 @@ from skimage import data
 from commands import NapariSam
 from napari_sam import FrameStack, Predictor, Prompts, SamError, Session, load_model
 from napari_sam.engine import prompts_of_labels
-from napari_sam.headless import refine, segment
+from napari_sam.headless import refine, segment, session_to_refine
 from napari_sam.session import read_frame, unconfirmed_in
 from napari_sam.stacks import RefineRules
 from napari_sam.stacks.refining import as_asked
@@ -111,6 +111,16 @@ def test_stopped_between_two_objects_the_rest_stays(predictor: Predictor) -> Non
     steps.close()
     later = given_labels() > 10
     np.testing.assert_array_equal(session.labels[later], given_labels()[later])
+
+
+def test_labels_of_one_frame_say_which_it_is() -> None:
+    labels = given_labels()
+    stack = session_of(np.broadcast_to(labels, (3, *labels.shape))).stack
+    frames = list(stack.indices())
+    with pytest.raises(SamError, match=r"of one frame, and 3 frames .* as in --frames 3"):
+        session_to_refine(stack, labels, frames)
+    found = session_to_refine(stack, labels, frames[1:2])
+    assert [int(found.labels[t].max()) for t in range(3)] == [0, 40, 0]
 
 
 def test_a_loosened_mask_is_larger_by_its_share() -> None:

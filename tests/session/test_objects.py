@@ -379,6 +379,17 @@ def test_whoever_owns_the_labels_widens_them() -> None:
     assert sorted(np.unique(session.labels)) == [0, 255, 256]
 
 
+def test_undoing_a_deletion_selects_what_is_back() -> None:
+    session = session_of("12. 12. 12.")
+    session.select(2)
+    objects.delete(session, [1, 2], at(1), "everywhere")
+    session.select(3)
+    session.undo()
+    assert session.active == 1
+    session.redo()
+    assert not session.labels.any()
+
+
 def test_annotations_go_with_their_object() -> None:
     session = session_of("12. 12. 12.")
     session.edit(1, at(2), Prompts())

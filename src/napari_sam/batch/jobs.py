@@ -37,6 +37,7 @@ from napari_sam.headless import (
     refine,
     seeded_session,
     segment_prompts,
+    session_to_refine,
 )
 from napari_sam.headless.automatic import nothing_found
 from napari_sam.stacks import axis_along, named_through
@@ -140,7 +141,7 @@ class Job:
 
     def _refine(self, stack: FrameStack, companion: str) -> Segmented:
         wanted = list(choose_frames(stack, parse_frames(self.recipe.model.frames)))
-        session = example_session(stack, read_labels(companion)[0])
+        session = session_to_refine(stack, read_labels(companion)[0], wanted)
         notices = list(blank_notices(stack, wanted))
         rules = None if self.recipe.refine is None else self.recipe.refine.options
         results = list(refine(session, self.predictor, rules, wanted))

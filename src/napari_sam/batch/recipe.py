@@ -204,7 +204,7 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     try:
-        record = yaml.safe_load(path.read_text("utf-8"))
+        record = yaml.load(path.read_text("utf-8"), _EachKeyOnce)
     except OSError as error:
         raise SamError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -212,10 +212,28 @@ def read_recipe(path: str | Path) -> Recipe:
         raise SamError(f"{path} is no YAML: {said}. Correct it there.") from error
     except RecursionError as error:
         raise SamError(f"{path} is nested too deeply. Write it as in the examples.") from error
+    except SamError as error:
+        raise SamError(f"{path.name}, {error}") from error
     try:
         return parse_recipe(record).within(path.parent)
     except SamError as error:
         raise SamError(f"{path.name}: {error}") from error
+
+
+class _EachKeyOnce(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+    """YAML in which a key that is given twice is an error: of two values one would be lost."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise SamError(
+                    f"line {key.start_mark.line + 1}: the key {key.value} is given twice. Keep one "
+                    "of them."
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def parse_recipe(record: Any) -> Recipe:

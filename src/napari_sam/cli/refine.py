@@ -70,15 +70,15 @@ def refine(
         as_small_as_fits,
         blank_notices,
         choose_frames,
-        example_session,
         parse_frames,
+        session_to_refine,
     )
     from napari_sam.headless import refining as headless
 
     check_outputs((image, labels, weights_file(choice.model)), out, review)
     stack, axes = read_stack(image, reading)
     wanted = list(choose_frames(stack, parse_frames(frames)))
-    session = example_session(stack, read_labels(labels)[0])
+    session = session_to_refine(stack, read_labels(labels)[0], wanted)
     predictor = open_predictor(choice)
     for notice in blank_notices(stack, wanted):
         tell(notice)

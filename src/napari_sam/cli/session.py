@@ -15,7 +15,10 @@ from .printing import print_table, tell
 if TYPE_CHECKING:
     from napari_sam.session import Annotation, SessionFile
 
-COLUMNS = ("object", "frames", "own", "propagated", "prompts", "lowest score", "parents")
+COLUMNS = (
+    *("object", "frames", "own", "propagated", "automatic", "prompts", "lowest score", "parents"),
+    *("class", "probability", "review", "ended"),
+)
 
 app = typer.Typer(
     help="Show saved sessions, and export their labels, tracks and scores.", no_args_is_help=True
@@ -33,9 +36,10 @@ File = Annotated[
 def show(file: File, as_json: Json = False) -> None:
     """Show a session's image, models and objects.
 
-    For each object: in how many frames it is; how many of these masks are your own, and how many
-    were propagated from another frame; its prompts; the lowest score; mothers; its class, with the
-    probability where it was proposed; its review state; why it ended.
+    For each object: in how many frames it is; how many of these masks are your own, how many were
+    propagated from another frame, and how many were found automatically; its prompts; the lowest
+    score; mothers; its class, with the probability where it was proposed; its review state; why it
+    ended.
 
     Exit code 3 if parts of the session are missing or damaged: they are told, the rest is shown.
     """
@@ -61,13 +65,14 @@ def _print(session: SessionFile, about: dict[str, Any], rows: list[dict[str, Any
     for name, model in models.items():
         typer.echo(f"model   {name}, {model['precision']}, {model['hash']}")
     print_table(
-        (*COLUMNS, "class", "probability", "review", "ended"),
+        COLUMNS,
         [
             (
                 str(row["object_id"]),
                 str(row["frames"]),
                 str(row["own"]),
                 str(row["propagated"]),
+                str(row["automatic"]),
                 str(row["prompts"]),
                 "" if row["lowest_score"] is None else f"{row['lowest_score']:.2f}",
                 " ".join(map(str, row["parents"])),

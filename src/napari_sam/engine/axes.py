@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from .errors import FrameError
 
+UNKNOWN = "Q"  # a letter for axes of which nothing more is known
+
 
 def positions_of(index: Sequence[int | None]) -> tuple[int, ...]:
     """Where a frame is, on the axes that it does not span."""
@@ -24,11 +26,11 @@ def checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None
     letters = axes.upper()
     if rgb and len(letters) == ndim - 1 and not set(letters) & {"C", "S"}:
         letters += "S"  # napari names the axes of an RGB image without its colours
-    twice = [letter for letter in "YXCS" if letters.count(letter) > 1]
+    twice = [letter for letter in letters if letter != UNKNOWN and letters.count(letter) > 1]
     if len(letters) != ndim or twice:
         raise FrameError(
             f"The axes {axes!r} do not fit an array of {count(ndim, 'axis', 'axes')}. Give "
-            "one letter for each axis, such as TZYX or YXC, with Y, X, C and S at most once."
+            "one letter for each axis, such as TZYX or YXC, each at most once."
         )
     return letters
 

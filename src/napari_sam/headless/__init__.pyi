@@ -24,6 +24,7 @@ from .image import segment_prompts as segment_prompts
 from .labelled import labelled_session as labelled_session
 from .labelled import open_labelled as open_labelled
 from .refining import refine as refine
+from .refining import session_to_refine as session_to_refine
 from .refining import write_refined as write_refined
 from .scores import write_annotation_scores as write_annotation_scores
 from .scores import write_scores as write_scores

@@ -171,8 +171,9 @@ def _check_room(path: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if n_bytes > free:
         raise SamError(
-            f"{path} takes {readable_size(n_bytes)}, there are {readable_size(free)} free. Free "
-            "some space, write elsewhere, or write fewer --frames."
+            f"{path} takes {readable_size(n_bytes)}, "
+            f"{readable_size(free, below=n_bytes)} are free. Free some "
+            "space, write elsewhere, or write fewer --frames."
         )
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_sam.engine import (
     EmbeddingCache,
+    FrameError,
     FrameIndex,
+    FrameStack,
     Predictor,
     prompts_of_labels,
     write_table,
 )
 from napari_sam.session import Session, is_refinable, land_refined
 from napari_sam.stacks import Refined, RefineRules, refine_objects
+
+from .alike import example_session
 
 COLUMNS = (
     "object_id",
@@ -64,6 +69,28 @@ def refine(
     for refined in refine_objects(objects, stack, predictor, cache, rules, progress):
         land_refined(session, refined.answer, run, iou=refined.iou, kept=refined.kept)
         yield refined
+
+
+def session_to_refine(stack: FrameStack, labels: Any, frames: Sequence[FrameIndex]) -> Session:
+    """A session whose labels are to be refined.
+
+    Parameters
+    ----------
+    labels
+        Object ids, of the shape of the image; or ``(H, W)``, where one frame is to be refined.
+
+    Raises
+    ------
+    FrameError
+        If the labels have another shape, hold no object, or it is not said of which frame they are.
+    """
+    of_one_frame = len(labels.shape) == 2 < stack.ndim
+    if of_one_frame and len(frames) != 1:
+        raise FrameError(
+            f"These labels are of one frame, and {len(frames)} frames of the image are to be "
+            "refined. Say which frame they are of, as in --frames 3, or give labels of all frames."
+        )
+    return example_session(stack, labels, frames[0] if of_one_frame else None)
 
 
 def write_refined(path: Path, results: Sequence[Refined]) -> None:

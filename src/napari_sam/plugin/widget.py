@@ -147,8 +147,8 @@ class SamWidget(QWidget):
         self.review_page = self.pages.add_page("Review", self.review_panel)
         self.results_page = self.pages.add_page("Results", self.measurements, self.exports)
         self.pages.tabs.currentChanged.connect(self.objects.candidates.leave_no_gap)
-        always = [self.source, self.status, self.tools]
-        lay_out(self, always, self.pages, self.objects, self.kept)
+        always = [self.source, self.tools]
+        lay_out(self, always, self.pages, self.status, self.objects, self.kept)
         leave_keys_to(self.viewer.window._qt_viewer.canvas.native, self)
 
     # Controllers: a capability is one line here

@@ -16,6 +16,7 @@ from .object_class import Classes
 
 Parents: TypeAlias = Mapping[int, tuple[int, ...]]  # an object → those it came from
 Reviews: TypeAlias = Mapping[int, Review]  # by object
+DELETION = "deletion"  # an action
 BYTES_KEPT = 512 * 2**20  # of changes that can be undone; the oldest are forgotten first
 BYTES_A_CHANGE = 2**10  # beside its pixels
 BYTES_A_CLASS = 2**7  # or review that an object has
@@ -120,6 +121,12 @@ class Run:
     def nbytes(self) -> int:
         """About how many bytes it takes to remember it."""
         return sum(change.nbytes for change in self.changes)
+
+    @property
+    def deleted(self) -> list[int]:
+        """The objects that it deleted, if that is what it was."""
+        deletions = [change for change in self.changes if change.action == DELETION]
+        return sorted({object_id for change in deletions for object_id, _ in change.concerned})
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from napari_sam.engine import FrameIndex, SamError, checked_object_id
 
 from .annotation import Annotation, Key, as_found
 from .edits import Region, fill
-from .history import Change
+from .history import DELETION, Change
 from .renaming import change_to, frames_with, give_up, merged, renaming, with_classes
 from .scopes import Scope, frames_in
 from .session import Session
@@ -36,7 +36,7 @@ def delete(
 ) -> None:
     """Take objects out of the frames that a scope means."""
     _check_all(object_ids)
-    _give_ids(session, dict.fromkeys(object_ids, 0), frame, scope, axis, "deletion")
+    _give_ids(session, dict.fromkeys(object_ids, 0), frame, scope, axis, DELETION)
 
 
 def trim(

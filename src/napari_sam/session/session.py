@@ -267,6 +267,14 @@ class Session(AnnotatedLabels):
             return None
         return owner_of(mask, prompts, self.labels, key[1], key[0])
 
+    def undo(self) -> bool:
+        """Take back the last step; what a deletion had taken away is selected again."""
+        last = self._history.last
+        is_undone = super().undo()
+        if last is not None and last.deleted:
+            self.select(last.deleted[0])
+        return is_undone
+
     # How large objects are
 
     @property
@@ -279,6 +287,12 @@ class Session(AnnotatedLabels):
     def usual_diameter(self) -> float | None:
         """The median of the objects segmented lately, to two digits."""
         return self._sizes.usual() if self.learns_diameter else None
+
+    def recall_sizes(self) -> None:
+        """Learn the size of objects from what was segmented before the session was saved."""
+        for key, annotation in self.annotations():
+            if annotation.is_anchor:
+                self._sizes.note(key, annotation.footprint.landed.area)
 
     def _diameter(self, key: Key) -> float | None:
         """The diameter that an object is decoded with, the same as at its first prompt."""

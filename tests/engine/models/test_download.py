@@ -132,7 +132,7 @@ FAILURES = [
     ),
     Failure("nothing ever comes", r"cannot be reached.*firewall.*browser", {"drops": (0, 0, 0)}),
     Failure(
-        "larger than the disk", r"GB free.*NAPARI_SAM_MODELS", {"length": -1}, size_bytes=10**17
+        "larger than the disk", r"GB are free.*NAPARI_SAM_MODELS", {"length": -1}, size_bytes=10**17
     ),
     Failure(
         "a length beyond belief", r"sends 100000000\.0 GB or more.*another", {"length": 10**17}
@@ -264,3 +264,8 @@ def test_a_read_only_folder(read_only_folder: Path) -> None:
 )
 def test_sizes_as_people_read_them(n_bytes: int, text: str) -> None:
     assert readable_size(n_bytes) == text
+
+
+@pytest.mark.parametrize(("n_bytes", "text"), [(900_000, "less than 1 MB"), (3 * 10**6, "3 MB")])
+def test_a_size_is_told_apart_from_a_larger_one(n_bytes: int, text: str) -> None:
+    assert readable_size(n_bytes, below=1_100_000) == text

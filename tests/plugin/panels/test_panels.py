@@ -371,7 +371,8 @@ def test_the_whole_panel_fits(on_stack, qtbot) -> None:
         widget.pages.tabs.setCurrentIndex(page)
         qtbot.wait(50)
         warning = widget.kept.warning
-        assert warning.visibleRegion().boundingRect() == warning.rect()
+        for always in (warning, widget.status.text):
+            assert always.visibleRegion().boundingRect() == always.rect()
         at = warning.mapTo(widget, QPoint(0, warning.height()))
         assert at.y() <= widget.height()
         assert scroll.widget().minimumSizeHint().width() <= widget.minimumWidth() - 15

@@ -28,6 +28,16 @@ def three_frames() -> Session:
     return session
 
 
+def test_the_size_of_cells_comes_back(folder: Path) -> None:
+    session = three_frames()
+    session.learns_diameter = True
+    save(session, folder)
+    opened = load(folder, new_stack())
+    assert opened.usual_diameter is None, "headless nothing is learned"
+    opened.learns_diameter = True
+    assert opened.usual_diameter == session.usual_diameter == 3.4
+
+
 @dataclass(frozen=True)
 class Loss:
     name: str

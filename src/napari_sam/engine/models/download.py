@@ -111,13 +111,22 @@ def check_space(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise ModelError(
-            f"There are {readable_size(free)} free, {readable_size(wanted)} are needed. Free some "
-            f"space, or set NAPARI_SAM_MODELS to a folder on a larger disk than that of {folder}"
+            f"{readable_size(free, below=wanted)} are free, {readable_size(wanted)} are needed. "
+            "Free some space, or set NAPARI_SAM_MODELS to a folder on a larger disk than that of "
+            f"{folder}"
         )
 
 
-def readable_size(n_bytes: int) -> str:
-    """A size as people read it: "375 MB", "2.6 GB"."""
+def readable_size(n_bytes: int, *, below: int | None = None) -> str:
+    """A size as people read it: "375 MB", "2.6 GB".
+
+    Parameters
+    ----------
+    below
+        A larger size beside which it is told: "less than 375 MB" if both read the same.
+    """
+    if below is not None and readable_size(n_bytes) == readable_size(below):
+        return f"less than {readable_size(below)}"
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6))} MB"
 
 

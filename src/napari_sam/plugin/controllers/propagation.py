@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sam.plugin.layers.bridge import LayerBridge
 
 PROPAGATE = "propagate"  # job slot
+SLIDER = "slider"  # as napari calls an axis without a name
 TIMES, DEPTHS = ("t", "time", "frame"), ("z", "depth", "slice", "plane")  # labels of axes
 STOPS_SHOWN = 2  # reasons spelt out below the button; all are in the list to review
 
@@ -169,7 +170,9 @@ class Propagation(Controller):
         if self._panel.chosen_through(axis) is not None:
             return ""
         name = _axis_name(bridge, axis)
-        return f"The {name} was assumed to be time. If it is depth, choose that above and repeat."
+        said = f"{name} ({bridge.session.stack.shape[axis]} frames)"
+        said = said if name.startswith(SLIDER) else f"axis {said}"
+        return f"The {said} was assumed to be time. If it is depth, choose that above and repeat."
 
     def begin(self, steps: Plan, slot: Hashable, note: str = "", number: int | None = None) -> None:
         """Go through a plan, in place of an earlier one in the same slot.
@@ -294,4 +297,4 @@ def _axis_name(bridge: LayerBridge, axis: int) -> str:
     """The name of an axis' slider: ``t``, ``slider -3``."""
     dims = bridge.viewer.dims
     name = str(dims.axis_labels[axis + dims.ndim - bridge.session.stack.ndim])
-    return f"slider {name}" if name.lstrip("-").isdigit() else name
+    return f"{SLIDER} {name}" if name.lstrip("-").isdigit() else name

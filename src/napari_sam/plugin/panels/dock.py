@@ -21,7 +21,12 @@ BORDERS = 2  # pixels above and below it, in napari's style
 
 
 def lay_out(
-    dock: QWidget, always: list[QWidget], pages: QWidget, objects: QWidget, last: QWidget
+    dock: QWidget,
+    always: list[QWidget],
+    pages: QWidget,
+    status: QWidget,
+    objects: QWidget,
+    last: QWidget,
 ) -> None:
     """Arrange panels below each other.
 
@@ -33,19 +38,21 @@ def lay_out(
         As high on every page.
     pages
         Scroll with them where the window is low.
+    status
+        Below what scrolls, in sight at any time.
     objects
         Take the rest of the height, in sight at any time.
     last
         At the bottom, in sight at any time.
     """
-    for panel in always:
+    for panel in (*always, status):
         panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     scroll = TallScrollArea(_column(*always, pages))
     outer = QVBoxLayout(dock)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.setSpacing(0)
     outer.addWidget(scroll)
-    outer.addWidget(_column(objects), stretch=1)
+    outer.addWidget(_column(status, objects), stretch=1)
     outer.addWidget(_column(last))
     dock.setMinimumWidth(LEAST_WIDTH)
 

@@ -48,6 +48,7 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
         file.classes,
         file.reviews,
     )
+    session.recall_sizes()
     session.protect_neighbours = manifest["protect_neighbours"]
     session.placement = file.placement
     session.channel_axis = file.channel_axis
