@@ -14,11 +14,11 @@ from napari_sam.engine import SamError
 from napari_sam.session import Footprint, LabelEdit, Region, mask_to_edit
 from napari_sam.session.edits import (
     LARGEST_WINDOW,
-    PIXELS_IN_STRIP,
     PIXELS_LISTED,
     region_of,
     writes,
 )
+from napari_sam.session.label_arrays import PIXELS_IN_STRIP
 
 SHAPE = (6, 7)
 FRAME = (1, None, None)

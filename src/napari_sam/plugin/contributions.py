@@ -11,6 +11,7 @@ from napari.utils.notifications import show_warning
 from skimage import data
 
 from napari_sam.engine import SamError
+from napari_sam.plugin.layers.levels import LabelLevels, is_huge
 from napari_sam.plugin.layers.network_input import INPUT, NetworkInput
 from napari_sam.plugin.layers.own_layers import LABELS_OPACITY, reordered
 from napari_sam.plugin.sessions.images import IMAGE_READER, PLACE, read_again
@@ -70,7 +71,7 @@ def read_session(path: str) -> list[LayerData]:
         image_path, pixels, about = read_again(file)
     except SamError as error:
         show_warning(f"{error} The objects are shown without it.")
-        return [_objects(file.folder.stem, labels, _of_labels(file, place), marks)]
+        return [_objects(file, file.folder.stem, labels, place, marks)]
     if file.channel_axis is not None:
         marks = {**marks, INPUT: NetworkInput(file.channel_axis)}
     if reader := file.manifest["image"].get("reader"):
@@ -79,7 +80,7 @@ def read_session(path: str) -> list[LayerData]:
     known = {**(about.get("metadata") or {}), **marks, IMAGE_FILE: str(image_path)}
     image = pixels, {**about, **place, "name": name, "metadata": known}, "image"
     place = place or {key: about[key] for key in PLACE if key in about}
-    return [image, _objects(name, labels, _of_labels(file, place), marks)]
+    return [image, _objects(file, name, labels, place, marks)]
 
 
 def _of_labels(file: SessionFile, place: dict[str, Any]) -> dict[str, Any]:
@@ -89,9 +90,14 @@ def _of_labels(file: SessionFile, place: dict[str, Any]) -> dict[str, Any]:
     return reordered(place, range(1, n + 1)) if has_more else place
 
 
-def _objects(name: str, labels: Any, place: dict[str, Any], marks: dict[str, Any]) -> LayerData:
+def _objects(
+    file: SessionFile, name: str, labels: Any, place: dict[str, Any], marks: dict[str, Any]
+) -> LayerData:
     about = {"name": f"{name} objects", "opacity": LABELS_OPACITY, "metadata": marks}
-    return labels, {**about, **place}, "labels"
+    displayed = file.displayed
+    in_levels = is_huge([file.shape[axis] for axis in displayed])
+    shown = LabelLevels.of(labels, displayed).arrays if in_levels else labels
+    return shown, {**about, **_of_labels(file, place), "multiscale": in_levels}, "labels"
 
 
 def _sample(name: str, *, rgb: bool) -> LayerData:

@@ -20,8 +20,15 @@ from .automatic import (
     unconfirmed_in,
 )
 from .drawing import Drawing, drawings_of, prompts_from
-from .edits import Footprint, LabelEdit, Region, mask_to_edit, read_frame
-from .label_arrays import WritableLabels, empty_labels, with_room, writable_labels
+from .edits import Footprint, LabelEdit, Region, mask_to_edit, place_of
+from .label_arrays import (
+    WritableLabels,
+    empty_labels,
+    pieces_of,
+    read_frame,
+    with_room,
+    writable_labels,
+)
 from .object_class import CLASS_KEYS, Classes, GivenClass, ObjectClass
 from .placement import Placement
 from .refining import is_refinable, land_refined
@@ -73,6 +80,8 @@ __all__ = [
     "mask_to_edit",
     "names_of",
     "objects",
+    "pieces_of",
+    "place_of",
     "prompts_from",
     "read_frame",
     "review_states",

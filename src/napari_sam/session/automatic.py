@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FoundObject, FrameIndex, SamError, to_labels
 
 from .annotation import Annotation, Key
-from .edits import LabelEdit, Region, around, read_frame
+from .edits import LabelEdit, Region, around, read_window
 from .history import Change
 from .renaming import change_to, renaming
 from .session import Session
@@ -194,7 +194,7 @@ def _landed(session: Session, part: Sequence[tuple[int, Claim]], landing: Landin
     """The change that writes some objects: one edit, however many they are."""
     frame = landing.frame
     top, left, bottom, right = around(*(region for _, (_, region) in part))
-    current = read_frame(session.labels, frame)[top:bottom, left:right]
+    current = read_window(session.labels, frame, (top, left, bottom, right))
     target = np.array(current)
     by = session.models.get(landing.model, ("", ""))
     after: dict[Key, Annotation | None] = {}

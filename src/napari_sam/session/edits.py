@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from napari_sam.engine import HIGHEST_ID, FrameIndex, checked_object_id
 
+from .label_arrays import pieces_of
+
 Window: TypeAlias = tuple[int, int, int, int]  # y0, x0, y1, x1 in pixels of the frame, half open
 Indices: TypeAlias = tuple[NDArray[np.intp], ...]  # one array an axis of the labels
 
 NOWHERE: Window = (0, 0, 0, 0)
-PIXELS_IN_STRIP = 2**18  # as many as stay in the processor's cache
 PIXELS_LISTED = 2**18  # one by one, 2 MB an axis; napari keeps them in a history of its own
 LARGEST_WINDOW = 2**20  # pixels; to copy so many around a few objects takes under a millisecond
 
@@ -197,7 +198,7 @@ def mask_to_edit(
     check_fits(object_id, labels)
     window = around(mask, footprint.landed, footprint.painted, footprint.erased)
     y0, x0, *_ = window
-    current = np.asarray(labels[_slices(index, window)])
+    current = read_window(labels, index, window)
     own = current == object_id
 
     # What the annotator did by hand since the last edit is the difference to what had landed
@@ -221,22 +222,36 @@ def mask_to_edit(
     )
 
 
-def rename(ids: Mapping[int, int], labels: Any, index: FrameIndex) -> LabelEdit:
-    """The edit that gives all pixels of some ids other ids, at once; nothing is written."""
-    current = read_frame(labels, index)
+def rename(
+    ids: Mapping[int, int], labels: Any, index: FrameIndex, within: Window | None = None
+) -> LabelEdit:
+    """The edit that gives all pixels of some ids other ids, at once; nothing is written.
+
+    Parameters
+    ----------
+    within
+        Where the pixels are, if that is known.
+    """
     old = np.array(sorted(ids))
     new = np.array([ids[i] for i in old.tolist()])
-    changed = Region.from_mask(np.isin(current, old))
-    before = current[_slices((None, None), changed.window)][changed.pixels]
+    seen = (
+        pieces_of(labels, index)
+        if within is None
+        else [(*within[:2], read_window(labels, index, within))]
+    )
+    changed = joined(
+        Region.from_mask(np.isin(pixels, old), top, left) for top, left, pixels in seen
+    )
+    before = read_window(labels, index, changed.window)[changed.pixels]
     values = new[np.searchsorted(old, before)]
-    dtype = np.result_type(current.dtype, np.min_scalar_type(int(new.max())))
+    dtype = np.result_type(before.dtype, np.min_scalar_type(int(new.max())))
     return LabelEdit(index, changed, values.astype(dtype), before)
 
 
 def fill(region: Region, object_id: int, labels: Any, index: FrameIndex) -> LabelEdit:
     """The edit that gives all pixels of a region to an object; nothing is written."""
     check_fits(object_id, labels)
-    current = np.asarray(labels[_slices(index, region.window)])
+    current = read_window(labels, index, region.window)
     changed = region.pixels & (current != object_id)
     return LabelEdit(
         index,
@@ -251,24 +266,39 @@ def check_fits(object_id: int, labels: Any) -> None:
     checked_object_id(object_id, min(HIGHEST_ID, int(np.iinfo(labels.dtype).max)))
 
 
-def region_of(object_id: int, labels: Any, index: FrameIndex) -> Region:
-    """The pixels of a frame that have an id. Read in strips: no mask of a huge frame is made."""
-    frame = read_frame(labels, index)
-    n_rows = max(1, PIXELS_IN_STRIP // max(1, frame.shape[1]))
-    strips = [
-        slice(top, top + n_rows)
-        for top in range(0, len(frame), n_rows)
-        if (frame[top : top + n_rows] == object_id).any()
-    ]
-    if not strips:
-        return Region.empty()
-    top = strips[0].start
-    return Region.from_mask(frame[top : strips[-1].stop] == object_id, top)
+def region_of(
+    object_id: int, labels: Any, index: FrameIndex, within: Window | None = None
+) -> Region:
+    """The pixels of a frame that have an id, of all or of a window that is said to hold them."""
+    if within is not None:
+        return Region.from_mask(read_window(labels, index, within) == object_id, *within[:2])
+    return joined(
+        Region.from_mask(pixels == object_id, top, left)
+        for top, left, pixels in pieces_of(labels, index)
+    )
 
 
-def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
-    """The labels of one frame, ``(H, W)``; of an array in memory a view."""
-    return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
+def read_window(labels: Any, index: FrameIndex, window: Window) -> NDArray[Any]:
+    """The labels in a window of a frame."""
+    return np.asarray(labels[place_of(index, window)])
+
+
+def is_in(object_id: int, labels: Any, index: FrameIndex) -> bool:
+    """Whether a pixel of a frame has an id."""
+    return any((pixels == object_id).any() for _, _, pixels in pieces_of(labels, index))
+
+
+def joined(regions: Iterable[Region]) -> Region:
+    """The pixels of all regions."""
+    parts = list(filter(None, regions))
+    if len(parts) == 1:
+        return parts[0]
+    window = around(*parts)
+    seen = np.zeros((window[2] - window[0], window[3] - window[1]), bool)
+    for part in parts:
+        top, left, bottom, right = np.subtract(part.window, (*window[:2], *window[:2]))
+        seen[top:bottom, left:right] |= part.pixels
+    return Region(*window[:2], seen) if parts else Region.empty()
 
 
 def frames_of_edit(edit: LabelEdit, displayed: tuple[int, int]) -> set[FrameIndex]:
@@ -358,7 +388,7 @@ def _in_one_window(
 ) -> tuple[tuple[int | slice, ...], NDArray[Any]]:
     """The labels around edits of one frame, and what they are once those are made in order."""
     window = around(*(edit.changed for edit in edits))
-    place = _slices(frame, window)
+    place = place_of(frame, window)
     values = np.array(labels[place])
     for edit in edits:
         top, left, bottom, right = edit.changed.window
@@ -383,7 +413,7 @@ def around(*regions: Region) -> Window:
     return (min(tops), min(lefts), max(bottoms), max(rights))
 
 
-def _slices(index: FrameIndex, window: Window) -> tuple[int | slice, ...]:
+def place_of(index: FrameIndex, window: Window) -> tuple[int | slice, ...]:
     spans = iter((slice(window[0], window[2]), slice(window[1], window[3])))
     return tuple(next(spans) if i is None else i for i in index)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_sam.engine import HIGHEST_ID, FrameError, SamError, decoding
+from napari_sam.engine import HIGHEST_ID, FrameError, FrameIndex, SamError, decoding
 
 MOST_PIXELS = 2**29  # of labels held as one array, 1 GB; a compressed one is ten times slower
 MOST_AT_ONCE = 2**24  # pixels of a frame that is copied in one piece
+PIXELS_IN_STRIP = 2**18  # as many as stay in the processor's cache
 CHUNK_SIDE = 512
+BLOCK_SIDE = 2 * CHUNK_SIDE  # of what is read at once where labels are in chunks
 HIGHEST_COUNTED = 2**20  # id: up to it, counting takes less time than sorting
 UNREADABLE = "Save them again with the program that made them, or choose “New labels”."
 ELSEWHERE = "Your changes are not written to the original."
@@ -74,9 +77,8 @@ def with_room(labels: Any, object_id: int) -> WritableLabels:
         f"These labels are of type {labels.dtype}, which holds no object {object_id}. They were "
         f"copied into memory, as {dtype}. {ELSEWHERE}"
     )
-    in_memory = _is_in_memory_store(labels) or (
-        isinstance(labels, np.ndarray) and not isinstance(labels, np.memmap)
-    )
+    in_memory = isinstance(labels, np.ndarray) and not isinstance(labels, np.memmap)
+    in_memory |= _is_zarr(labels) and isinstance(getattr(labels.store, "chunks", None), dict)
     return WritableLabels(copied(labels, dtype), object_id, "" if in_memory else notice)
 
 
@@ -115,10 +117,56 @@ def why_not_writable(labels: Any) -> str:
 
 
 def highest_id_of(labels: Any) -> int:
-    """The highest id of a stack, read plane by plane so that no stack is held in memory."""
-    if labels.ndim > 2:
-        return max((highest_id_of(labels[i]) for i in range(labels.shape[0])), default=0)
-    return int(np.max(np.asarray(labels), initial=0))
+    """The highest id of a stack, read piece by piece so that no stack is held in memory."""
+    highest = 0
+    for place in _pieces(labels.shape):
+        if is_written(labels, place):
+            highest = max(highest, int(np.max(np.asarray(labels[place]), initial=0)))
+    return highest
+
+
+def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
+    """The labels of one frame, ``(H, W)``; of an array in memory a view."""
+    return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
+
+
+def pieces_of(labels: Any, index: FrameIndex) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """The labels of one frame in pieces: no copy of a huge frame is made.
+
+    Yields
+    ------
+    Top, left and pixels ``(h, w)`` of each. Chunks never written to are left out.
+    """
+    if not is_in_chunks(labels):
+        frame = read_frame(labels, index)
+        n_rows = max(1, PIXELS_IN_STRIP // max(1, frame.shape[1]))
+        for top in range(0, len(frame), n_rows):
+            yield top, 0, frame[top : top + n_rows]
+        return
+    height, width = (labels.shape[axis] for axis, i in enumerate(index) if i is None)
+    for top in range(0, height, BLOCK_SIDE):
+        for left in range(0, width, BLOCK_SIDE):
+            spans = iter((slice(top, top + BLOCK_SIDE), slice(left, left + BLOCK_SIDE)))
+            place = tuple(next(spans) if i is None else i for i in index)
+            if is_written(labels, place):
+                yield top, left, np.asarray(labels[place])
+
+
+def is_in_chunks(labels: Any) -> bool:
+    """Whether labels are held in chunks, as those of huge images are."""
+    return not isinstance(labels, np.ndarray)
+
+
+def is_written(labels: Any, place: tuple[int | slice, ...]) -> bool:
+    """Whether anything may ever have been written to a place; of labels of others it may."""
+    chunks = getattr(getattr(labels, "store", None), "chunks", None)
+    if chunks is None:
+        return True
+    spans = []
+    for at, side, n in zip(place, labels.chunks, labels.shape, strict=True):
+        span = range(n)[at] if isinstance(at, slice) else range(at, at + 1)
+        spans.append(range(span.start // side, -(-span.stop // side)))
+    return any("/".join(map(str, ("c", *each))) in chunks for each in itertools.product(*spans))
 
 
 def empty_labels(
@@ -127,11 +175,9 @@ def empty_labels(
     """Labels of a shape, all 0; of a huge one only what is written to takes memory."""
     if math.prod(shape) <= most_pixels:
         return np.zeros(shape, dtype)
-    import zarr  # an eighth of a second that the window need not wait for
-    from zarr.storage import MemoryStore
+    from .chunks_in_memory import zeros  # an eighth of a second that the window need not wait for
 
-    chunks = (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE)
-    return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=MemoryStore())
+    return zeros(shape, (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE), dtype)
 
 
 def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:
@@ -142,8 +188,7 @@ def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any
     native = np.dtype(dtype).newbyteorder("=")
     copy = empty_labels(tuple(labels.shape), native, most_pixels)
     for place in _pieces(labels.shape):
-        piece = np.asarray(labels[place])
-        if piece.any():
+        if is_written(labels, place) and (piece := np.asarray(labels[place])).any():
             copy[place] = piece
     return copy
 
@@ -151,7 +196,7 @@ def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any
 def _pieces(shape: Sequence[int]) -> Iterator[tuple[int | slice, ...]]:
     """Whole frames, so that lazy data are computed once; parts of huge frames."""
     *leading, height, width = shape
-    side = 2 * CHUNK_SIDE if height * width > MOST_AT_ONCE else max(height, width, 1)
+    side = BLOCK_SIDE if height * width > MOST_AT_ONCE else max(height, width, 1)
     for frame in np.ndindex(*leading):
         for top in range(0, height, side):
             for left in range(0, width, side):
@@ -172,10 +217,6 @@ def _kind(labels: Any) -> str:
 
 def _is_zarr(labels: Any) -> bool:
     return type(labels).__module__.partition(".")[0] == "zarr"
-
-
-def _is_in_memory_store(labels: Any) -> bool:
-    return _is_zarr(labels) and type(labels.store).__name__ == "MemoryStore"
 
 
 def unique_ids(labels: NDArray[Any]) -> list[int]:

@@ -25,7 +25,7 @@ from .edits import (
     Region,
     check_fits,
     frames_of_edit,
-    read_frame,
+    is_in,
     region_of,
     writes,
 )
@@ -34,6 +34,7 @@ from .label_arrays import (
     UNREADABLE,
     check_labels,
     highest_id_of,
+    pieces_of,
     unique_ids,
     why_not_writable,
 )
@@ -76,6 +77,7 @@ class AnnotatedLabels:
         self.write: Write = labels.__setitem__ if write is None else write
         self.widen: Callable[[int], object] | None = None  # has the labels hold a higher id
         self.knows_ids: Callable[[FrameIndex], bool] = lambda frame: False  # all in a frame
+        self.writes_alone = False  # then an object is nowhere but where its annotation has it
         self.parents: Parents = {}  # which objects an object came from, by division or fusion
         self.classes = Classes()  # that there are, and which object has which
         self.reviews: Reviews = {}  # the review state of each object that has one
@@ -120,7 +122,8 @@ class AnnotatedLabels:
 
     def ids_in(self, frame: FrameIndex) -> tuple[int, ...]:
         """The ids in the labels of a frame, from any source."""
-        return tuple(i for i in unique_ids(read_frame(self.labels, frame)) if i > 0)
+        pieces = (unique_ids(pixels) for _, _, pixels in pieces_of(self.labels, frame))
+        return tuple(i for i in sorted(set().union(*pieces)) if i > 0)
 
     def region(self, object_id: int, frame: FrameIndex) -> Region:
         """The pixels of an object in the labels of a frame as they are now.
@@ -129,12 +132,14 @@ class AnnotatedLabels:
         """
         if self.knows_ids(frame) and object_id > self.highest_id:
             return Region.empty()
-        return region_of(object_id, self.labels, frame)
+        known = self.current(object_id, frame) if self.writes_alone else None
+        within = None if known is None else known.footprint.landed.window
+        return region_of(object_id, self.labels, frame, within)
 
     def frames_of(self, object_id: int) -> list[FrameIndex]:
         """The stack's frames in which the labels hold an object, in order. Reads all labels."""
         frames = self.stack.indices()
-        return [f for f in frames if (read_frame(self.labels, f) == object_id).any()]
+        return [f for f in frames if is_in(object_id, self.labels, f)]
 
     # Requests and annotations
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex
 
 from .annotation import Annotation, Key, as_found
-from .edits import LabelEdit, Region, read_frame, rename
+from .edits import LabelEdit, Region, is_in, joined, rename
 from .history import Change, Parents, Reviews
 from .object_class import Classes
 from .scopes import frames_in
@@ -28,7 +25,7 @@ def renaming(
         return Change((), {}, {})
     if highest := max(ids.values()):
         session.make_room(highest)
-    edits = [rename(ids, session.labels, frame) for frame in frames]
+    edits = [edit for frame in frames for edit in _renames(session, ids, frame)]
     after: dict[Key, Annotation | None] = {}
     for frame in frames:
         after |= renamed_annotations(session, ids, frame)
@@ -45,6 +42,16 @@ def renaming(
     if reviews == session.reviews:
         return change
     return replace(change, reviews_before=session.reviews, reviews_after=reviews)
+
+
+def _renames(session: Session, ids: Mapping[int, int], frame: FrameIndex) -> Iterator[LabelEdit]:
+    """One edit, or where frames may be huge one an object: others may be anywhere between two."""
+    if not session.writes_alone:
+        yield rename(ids, session.labels, frame)
+        return
+    for old, new in ids.items():
+        within = session.region(old, frame).window
+        yield rename({old: new}, session.labels, frame, within)
 
 
 def give_up(session: Session, ids: Iterable[int], frames: Iterable[FrameIndex]) -> bool:
@@ -91,12 +98,11 @@ def renamed_annotations(
     session: Session, ids: Mapping[int, int], frame: FrameIndex
 ) -> dict[Key, Annotation | None]:
     """The annotations of a frame under the new ids."""
-    current = read_frame(session.labels, frame)
 
     def is_there(object_id: int) -> bool:
         annotation = session.current(object_id, frame)
         has_ended = annotation is None or bool(annotation.stopped)
-        return not has_ended or bool((current == object_id).any())
+        return not has_ended or bool(session.region(object_id, frame))
 
     after: dict[Key, Annotation | None] = {}
     for target in {*ids, *ids.values()} - {0}:
@@ -106,7 +112,7 @@ def renamed_annotations(
         there = [i for i in sources if is_there(i)]
         annotations = [_renamed(session.current(i, frame), i, target) for i in there or sources]
         after[target, frame] = (
-            merged(_pixels_of(there, current), annotations)
+            merged(joined(session.region(i, frame) for i in there), annotations)
             if len(there) > 1
             else next(filter(None, annotations), None)
         )
@@ -118,10 +124,6 @@ def _renamed(annotation: Annotation | None, old: int, new: int) -> Annotation | 
     if annotation is None or not annotation.stopped:
         return annotation
     return replace(annotation, stopped=annotation.stopped.replace(f" {old} ", f" {new} ", 1))
-
-
-def _pixels_of(object_ids: Sequence[int], current: NDArray[np.integer]) -> Region:
-    return Region.from_mask(np.logical_or.reduce([current == i for i in object_ids]))
 
 
 def merged(region: Region, annotations: Sequence[Annotation | None]) -> Annotation:
@@ -175,4 +177,4 @@ def _start(frames: Sequence[FrameIndex]) -> tuple[int, ...]:
 def frames_with(session: Session, object_id: int, like: FrameIndex) -> list[FrameIndex]:
     """The frames of one orientation that hold an object, in order."""
     frames = frames_in(session.stack.shape, like, "everywhere")
-    return [f for f in frames if (read_frame(session.labels, f) == object_id).any()]
+    return [f for f in frames if is_in(object_id, session.labels, f)]

@@ -29,7 +29,7 @@ from .labels_as_given import annotated_layer
 from .layer_keys import LayerKeys
 from .network_input import INPUT, NetworkInput, input_of, stack_of
 from .outline import Outline
-from .own_layers import is_blank, raise_above, too_wide
+from .own_layers import is_blank, raise_above
 from .preview import Preview
 from .prompt_events import PromptEvents
 from .prompt_layers import PromptLayers
@@ -90,8 +90,7 @@ class LayerBridge(ImageView):
         found = labels or labels_with_session(viewer, image, stack)
         annotated = annotated_layer(found, image, stack)
         self.labels, self.session = annotated.layer, annotated.session
-        # What is to be known of them, in sentences
-        self.about_labels = " ".join(filter(None, (annotated.notice, too_wide(stack))))
+        self.about_labels = annotated.notice  # what is to be known of them, in sentences
         self.session.channel_axis = input_of(image).channel_axis
         self._data = DataWatch(image, self.labels, self.session)
         self.frame = self.shown_frame()

@@ -10,6 +10,7 @@ from napari_sam.session import Session
 
 from .in_memory import forget_in_memory
 from .labels_as_given import taken_labels
+from .levels import finest
 from .network_input import stack_of
 
 
@@ -45,7 +46,7 @@ class DataWatch:
         self.changed.emit()
 
     def _on_labels(self, event: object = None) -> None:
-        if self._labels.data is self._session.labels:
+        if finest(self._labels) is self._session.labels:
             return
         try:
             taken = taken_labels(self._labels, self._session.stack)
@@ -55,7 +56,7 @@ class DataWatch:
             self.ended.emit()
             return
         self._session.take_labels(taken.array, taken.highest_id)
-        if taken.array is not self._labels.data:
+        if taken.array is not finest(self._labels):
             self._labels.data = taken.array
         if taken.notice:
             self.noticed.emit(taken.notice)

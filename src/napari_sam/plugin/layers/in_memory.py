@@ -10,6 +10,8 @@ from napari.layers import Image, Labels
 from napari_sam.engine import FrameStack
 from napari_sam.session import Session
 
+from .levels import finest
+
 HELD = "napari_sam"  # in the metadata of the labels
 
 
@@ -41,7 +43,7 @@ def session_in_memory(labels: Labels, image: Image, stack: FrameStack) -> Sessio
         or held.labels is not labels
     ):
         return None
-    fits = tuple(labels.data.shape) == stack.shape == held.session.stack.shape
+    fits = tuple(finest(labels).shape) == stack.shape == held.session.stack.shape
     return held.session if fits else None
 
 

@@ -13,6 +13,7 @@ from napari_sam.engine import FrameIndex
 from napari_sam.session import Session, read_frame, with_room
 
 from .deferring import Defer, at_once
+from .levels import LabelLevels, finest, levels_of
 from .prompt_layers import axes_of
 
 Indices: TypeAlias = tuple[Any, ...]  # an array for each axis of the labels
@@ -45,7 +46,9 @@ class LabelLink:
         self._amid_stroke: list[Indices] = []  # what was while the user was painting
         self._is_refreshing = False
         self._ids_are_known = False  # of the frame on screen
+        self._levels = levels_of(labels, session.stack.displayed)
         session.write, session.widen, session.knows_ids = self.write, self.promote, self.knows_ids
+        session.writes_alone = self._levels is not None  # napari lets nobody paint there
         labels.events.paint.connect(self._on_paint)
         labels.events.set_data.connect(self._on_redrawn)
 
@@ -65,8 +68,9 @@ class LabelLink:
         frame = self._shown()
         is_seen = frame is None or _crosses(indices, frame)
         is_window = any(isinstance(at, slice) for at in indices)
-        if not is_seen or is_window or not self._is_sliced():
-            self._labels.data[indices] = values
+        if not is_seen or is_window or self._levels or not self._is_sliced():
+            write = self._labels.data.__setitem__ if self._levels is None else self._levels.write
+            write(indices, values)
             if is_seen:
                 self._defer(self._refresh)
             return
@@ -109,12 +113,14 @@ class LabelLink:
     def note_ids(self) -> None:
         """Learn of ids that others wrote into the frame on screen, if they may have."""
         frame = self._shown()
-        if frame is not None and not self._ids_are_known:
+        if frame is not None and not self._ids_are_known and self._levels is None:
             self._session.note_ids(int(np.max(read_frame(self._labels.data, frame), initial=0)))
             self._ids_are_known = True
 
     def knows_ids(self, frame: FrameIndex) -> bool:
         """Whether the session knows all ids in a frame: it does in the one on screen."""
+        if self._levels is not None:
+            return True
         if frame != self._shown():
             return False
         self.note_ids()
@@ -122,10 +128,13 @@ class LabelLink:
 
     def promote(self, object_id: int) -> None:
         """Widen the labels' type where an id would not fit; napari's undo history starts again."""
-        wide = with_room(self._labels.data, object_id)
-        if wide.array is not self._labels.data:
+        before = finest(self._labels)
+        wide = with_room(before, object_id)
+        if wide.array is not before:
             self._session.labels = wide.array
-            self._labels.data = wide.array
+            if self._levels is not None:
+                self._levels = LabelLevels.of(wide.array, self._levels.displayed)
+            self._labels.data = wide.array if self._levels is None else self._levels.arrays
             if wide.notice:
                 self._tell(wide.notice)
 

@@ -12,11 +12,13 @@ from napari_sam.engine import FrameStack, SamError
 from napari_sam.session import Session, WritableLabels, writable_labels
 
 from .in_memory import keep_in_memory, session_in_memory
+from .levels import finest, is_huge
 from .own_layers import new_labels, placement, placement_of
 from .world import to_other
 
 NEAR = 0.5  # pixels by which labels may be off the image's
 MULTISCALE = "are multiscale, and napari cannot write into such"
+IN_LEVELS = "They are shown at several resolutions, in the layer “{}”: the image is huge."
 MOVED = "They were not aligned with the image, and were moved onto it."
 
 
@@ -43,23 +45,28 @@ def annotated_layer(given: Labels | None, image: Image, stack: FrameStack) -> An
         layer = new_labels(image, stack)
         return AnnotatedLayer(layer, _begun(layer, image, stack, highest_id=0))
     session = session_in_memory(given, image, stack)
-    if session is not None and session.labels is given.data:
+    if session is not None and session.labels is finest(given):
         session.stack = stack
         return AnnotatedLayer(given, session)
     taken = taken_labels(given, stack)
     moved = "" if lies_on(given, image, stack) else _moved(given, image)
     layer = given
-    if given.multiscale:
+    in_levels = is_huge(stack.frame_shape)
+    if given.multiscale or in_levels:
         layer = new_labels(image, stack, taken.array)
-        layer.name, given.visible = f"{given.name} copy", False
+        layer.name, given.visible = (
+            f"{given.name} {'copy' if given.multiscale else 'levels'}",
+            False,
+        )
     elif taken.array is not given.data:
         layer.data = taken.array
     if session is None:
         session = _begun(layer, image, stack, taken.highest_id)
     else:
         session.stack = stack
-        session.take_labels(layer.data, taken.highest_id)
-    return AnnotatedLayer(layer, session, " ".join(filter(None, (moved, taken.notice))))
+        session.take_labels(finest(layer), taken.highest_id)
+    shown = IN_LEVELS.format(layer.name) if in_levels and not given.multiscale else ""
+    return AnnotatedLayer(layer, session, " ".join(filter(None, (moved, taken.notice, shown))))
 
 
 def taken_labels(layer: Labels, stack: FrameStack) -> WritableLabels:
@@ -70,12 +77,11 @@ def taken_labels(layer: Labels, stack: FrameStack) -> WritableLabels:
     SamError
         If they are not labels of this image, or cannot be taken.
     """
-    finest = layer.data[0] if layer.multiscale else layer.data
-    return writable_labels(finest, stack.shape, MULTISCALE if layer.multiscale else "")
+    return writable_labels(finest(layer), stack.shape, MULTISCALE if layer.multiscale else "")
 
 
 def _begun(layer: Labels, image: Image, stack: FrameStack, highest_id: int) -> Session:
-    session = Session(stack, layer.data, highest_id=highest_id)
+    session = Session(stack, finest(layer), highest_id=highest_id)
     keep_in_memory(session, image, layer)
     return session
 

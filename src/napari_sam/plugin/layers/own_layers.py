@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, FrameStack
 from napari_sam.session import Placement, Region, empty_labels
 
+from .levels import LabelLevels, finest, is_huge
+
 if TYPE_CHECKING:
     from napari_sam.formats.surfaces import Surface  # it brings in what the window opens without
 
 PREVIEW_COLOUR = (1.0, 0.85, 0.2, 0.5)
 OUTLINE_COLOUR = (1.0, 1.0, 1.0, 1.0)
 LABELS_OPACITY = 0.5
-WIDEST = 16_384  # pixels of a side that graphics cards show: napari redraws all of what is wider
 MOVES = ("scale", "translate", "rotate", "shear", "affine", "units")  # what decides, and its events
 MADE_HERE = "made by napari_sam"  # in the metadata of labels
 
@@ -31,29 +32,21 @@ def is_blank(labels: Labels) -> bool:
     """Whether labels were made here and nothing is in them."""
     if not labels.metadata.get(MADE_HERE):
         return False
-    data = labels.data
+    data = finest(labels)
     return not (data.any() if isinstance(data, np.ndarray) else data.nchunks_initialized)
 
 
 def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
     """Labels on an image: these, or empty ones."""
+    array = empty_labels(stack.shape) if data is None else data
+    in_levels = is_huge(stack.frame_shape)
     return Labels(
-        empty_labels(stack.shape) if data is None else data,
+        LabelLevels.of(array, stack.displayed).arrays if in_levels else array,
+        multiscale=in_levels,
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
         metadata={MADE_HERE: True},
         **placement(image, stack.ndim),
-    )
-
-
-def too_wide(stack: FrameStack) -> str:
-    """What to know of an image that no graphics card shows in full; "" of others."""
-    if max(stack.frame_shape) <= WIDEST:
-        return ""
-    return (
-        f"This image has more than {WIDEST:,} pixels on a side: napari reads all of its labels "
-        "again after each mask, which takes gigabytes and many seconds. Annotate a part of the "
-        "image, or find its objects with napari-sam auto."
     )
 
 

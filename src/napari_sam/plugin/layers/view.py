@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 
 from napari_sam.engine import Box, FrameIndex, FrameStack, SamError
 
+from .levels import finest
 from .world import to_data, to_world
 
 
@@ -74,7 +75,7 @@ def id_at(labels: Labels, frame: FrameIndex | None, point_yx: tuple[float, float
     if point_yx is None or frame is None:
         return 0
     pixel = iter(int(np.floor(c + 0.5)) for c in point_yx)
-    return int(labels.data[tuple(next(pixel) if i is None else i for i in frame)])
+    return int(finest(labels)[tuple(next(pixel) if i is None else i for i in frame)])
 
 
 def go_to_frame(viewer: ViewerModel, image: Image, frame: FrameIndex) -> None:

@@ -25,6 +25,7 @@ from napari_sam.plugin.layers.in_memory import (
     keep_in_memory,
     labels_with_session,
 )
+from napari_sam.plugin.layers.levels import finest
 from napari_sam.plugin.layers.network_input import (
     INPUT,
     input_of,
@@ -222,7 +223,7 @@ def _hold(found: Found, image: Image, viewer: ViewerModel) -> Labels | None:
     labels = next(waiting, None)
     if labels is None:
         labels = new_labels(image, session.stack, session.labels)
-        session.labels = labels.data
+        session.labels = finest(labels)
     else:
         _adopt(session, labels)
     keep_in_memory(session, image, labels)
@@ -236,7 +237,7 @@ def _waits_for(layer: object, found: Found) -> bool:
         and layer.metadata.get(SESSION_FOLDER) == str(found.folder)
         and not isinstance(layer.metadata.get(HELD), SessionInMemory)
         and found.session is not None
-        and layer.data.shape == found.session.stack.shape
+        and finest(layer).shape == found.session.stack.shape
     )
 
 
@@ -249,14 +250,14 @@ def _last_frame(session: Session) -> FrameIndex | None:
 def _adopt(session: Session, labels: Labels) -> None:
     """Go on in labels that the user may have painted on since the reader made them."""
     strokes: list[tuple[tuple[Any, ...], Any, Any]] = []
-    for frame in session.stack.indices():
-        saved, now = read_frame(session.labels, frame), read_frame(labels.data, frame)
+    for frame in () if labels.multiscale else session.stack.indices():  # there nobody can paint
+        saved, now = read_frame(session.labels, frame), read_frame(finest(labels), frame)
         differs = np.nonzero(saved != now)
         if len(differs[0]):
             spans = iter(differs)
             places = tuple(next(spans) if i is None else np.array([i]) for i in frame)
             strokes.append((places, saved[differs], now[differs]))
-    session.labels = labels.data
+    session.labels = finest(labels)
     if strokes:
         session.note_stroke(strokes)
 

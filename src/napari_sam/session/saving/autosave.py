@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation
-from napari_sam.session.edits import read_frame
+from napari_sam.session.label_arrays import read_frame
 from napari_sam.session.saved import FrameFiles, Saved
 from napari_sam.session.session import Session
 

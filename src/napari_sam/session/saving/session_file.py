@@ -95,6 +95,12 @@ class SessionFile:
         return dtype
 
     @property
+    def displayed(self) -> tuple[int, int]:
+        """The axes that span the frames of the labels."""
+        first, second = self.manifest["labels"]["displayed"]
+        return first, second
+
+    @property
     def parents(self) -> dict[int, tuple[int, ...]]:
         """Which objects an object came from."""
         return {int(child): tuple(ids) for child, ids in self.manifest["parents"].items()}
