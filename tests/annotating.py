@@ -69,7 +69,7 @@ def paint(session: Session, t: int, mask: np.ndarray, object_id: int) -> None:
 
 def state(session: Session) -> tuple[object, ...]:
     """All that undo and saving keep, to compare."""
-    return (session.labels.tolist(), dict(session.annotations()), dict(session.parents))
+    return (session.labels[...].tolist(), dict(session.annotations()), dict(session.parents))
 
 
 def waiting(session: Session) -> list[Request]:

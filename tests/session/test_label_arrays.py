@@ -26,7 +26,15 @@ from napari_sam.session import (
     with_room,
     writable_labels,
 )
-from napari_sam.session.label_arrays import CHUNK_SIDE, copied, highest_id_of
+from napari_sam.session.label_arrays import (
+    CHUNK_SIDE,
+    copied,
+    frozen,
+    highest_id_of,
+    is_written,
+    pieces_of,
+    read_frame,
+)
 
 SHAPE = (2, 6, 8)
 FRAME = (1, None, None)
@@ -271,6 +279,38 @@ def test_copied_labels_are_the_same(labels: np.ndarray, most_pixels: int, dtype:
     assert copy.dtype == dtype
     np.testing.assert_array_equal(copy, labels)
     assert highest_id_of(copy) == labels.max(initial=0)
+
+
+@given(
+    arrays(np.uint8, (3, 7, 9)),
+    st.sampled_from([0, 2**20]),
+    st.sampled_from([(1, None, None), (None, 4, None), (None, None, 8)]),
+)
+def test_the_pieces_of_a_frame_are_the_frame(labels, most_pixels: int, frame) -> None:
+    seen = np.zeros_like(read_frame(labels, frame))
+    for top, left, pixels in pieces_of(copied(labels, np.uint16, most_pixels), frame):
+        seen[top : top + pixels.shape[0], left : left + pixels.shape[1]] += pixels.astype(np.uint8)
+    np.testing.assert_array_equal(seen, read_frame(labels, frame))
+
+
+def test_only_chunks_that_were_written_to_are_read() -> None:
+    labels = empty_labels((5 * CHUNK_SIDE, 4 * CHUNK_SIDE + 3), np.uint16, most_pixels=0)
+    labels[CHUNK_SIDE + 7, 4 * CHUNK_SIDE + 1] = 3
+    ((top, left, pixels),) = pieces_of(labels, (None, None))
+    assert (top, left, pixels.shape) == (0, 4 * CHUNK_SIDE, (2 * CHUNK_SIDE, 3))
+    assert is_written(labels, np.s_[: CHUNK_SIDE + 1, 4 * CHUNK_SIDE :])
+    assert not is_written(labels, np.s_[:CHUNK_SIDE, :])
+    assert is_written(np.zeros((3, 3)), np.s_[:1, :1]), "who knows"
+
+
+def test_frozen_labels_stay_as_they_were() -> None:
+    labels = empty_labels((40, 50), np.uint16, most_pixels=0)
+    labels[3:5, 4:9] = 7
+    before = frozen(labels)
+    labels[4:, 4:] = 9
+    assert (before[3:5, 4:9] == 7).all()
+    assert before[4:, 9:].max() == 0
+    assert frozen(np.zeros((4, 5), np.uint16)) is None
 
 
 def test_copied_labels_take_no_memory_where_they_are_empty() -> None:

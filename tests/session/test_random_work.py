@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from annotating import SHAPE, answer, frame, new_session, new_stack, paint, state, waiting
 from napari_sam.engine import Prompts, SamError
 from napari_sam.session import Autosave, Propagated, Region, Session, load, objects
+from napari_sam.session.label_arrays import copied
 from napari_sam.stacks import link_frames
 
 masks = arrays(bool, SHAPE[1:])
@@ -86,7 +87,7 @@ def work(session: Session, done: tuple) -> None:
 
 def begin(labels: np.ndarray) -> Session:
     """A session over another tool's labels, in which runs 1 to 3 have begun."""
-    session = new_session(labels.copy())
+    session = new_session(labels.copy() if isinstance(labels, np.ndarray) else labels)
     for _ in range(3):
         session.new_run()
     return session
@@ -118,6 +119,15 @@ def test_everything_can_be_undone_and_done_again(labels, done) -> None:
         while session.redo():
             pass
         assert state(session) == end
+
+
+@given(found, st.lists(works.filter(lambda done: done[0] != "paint"), max_size=12))
+def test_in_chunks_that_nobody_else_writes_to_all_is_the_same(labels, done) -> None:
+    one, other = begin(labels), begin(copied(labels, np.uint16, most_pixels=0))
+    other.writes_alone = True
+    for session in (one, other):
+        do_all(session, done)
+    assert state(one) == state(other)
 
 
 @settings(max_examples=min(40, settings().max_examples))

@@ -145,7 +145,7 @@ def _objects(session: SessionFile) -> Iterator[dict[str, Any]]:
     """One row an object that is in the labels or was annotated."""
     frames: dict[int, set[Any]] = {}
     annotations: dict[int, list[Annotation]] = {}
-    for frame, pixels in session.labels():
+    for frame, _, pixels in session.labels():
         for object_id in _ids(pixels):
             frames.setdefault(object_id, set()).add(frame)
     for object_id, _, annotation in session.annotations():

@@ -20,3 +20,8 @@ class ChunksInMemory(MemoryStore):
 def zeros(shape: tuple[int, ...], chunks: tuple[int, ...], dtype: DTypeLike) -> Any:
     """An array of zeros."""
     return zarr.zeros(shape, chunks=chunks, dtype=dtype, store=ChunksInMemory())
+
+
+def frozen(labels: Any) -> Any:
+    """An array of this kind as it is now: chunks are replaced, never changed."""
+    return zarr.open_array(ChunksInMemory(dict(labels.store.chunks), read_only=True), mode="r")

@@ -78,7 +78,7 @@ def with_room(labels: Any, object_id: int) -> WritableLabels:
         f"copied into memory, as {dtype}. {ELSEWHERE}"
     )
     in_memory = isinstance(labels, np.ndarray) and not isinstance(labels, np.memmap)
-    in_memory |= _is_zarr(labels) and isinstance(getattr(labels.store, "chunks", None), dict)
+    in_memory |= _knows_chunks(labels)
     return WritableLabels(copied(labels, dtype), object_id, "" if in_memory else notice)
 
 
@@ -159,14 +159,14 @@ def is_in_chunks(labels: Any) -> bool:
 
 def is_written(labels: Any, place: tuple[int | slice, ...]) -> bool:
     """Whether anything may ever have been written to a place; of labels of others it may."""
-    chunks = getattr(getattr(labels, "store", None), "chunks", None)
-    if chunks is None:
+    if not _knows_chunks(labels):
         return True
     spans = []
     for at, side, n in zip(place, labels.chunks, labels.shape, strict=True):
         span = range(n)[at] if isinstance(at, slice) else range(at, at + 1)
         spans.append(range(span.start // side, -(-span.stop // side)))
-    return any("/".join(map(str, ("c", *each))) in chunks for each in itertools.product(*spans))
+    keys = ("/".join(map(str, ("c", *each))) for each in itertools.product(*spans))
+    return any(key in labels.store.chunks for key in keys)
 
 
 def empty_labels(
@@ -178,6 +178,15 @@ def empty_labels(
     from .chunks_in_memory import zeros  # an eighth of a second that the window need not wait for
 
     return zeros(shape, (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE), dtype)
+
+
+def frozen(labels: Any) -> Any:
+    """The labels as they are now, whatever is written later; ``None`` if that costs a copy."""
+    if not _knows_chunks(labels):
+        return None
+    from .chunks_in_memory import frozen
+
+    return frozen(labels)
 
 
 def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:
@@ -217,6 +226,11 @@ def _kind(labels: Any) -> str:
 
 def _is_zarr(labels: Any) -> bool:
     return type(labels).__module__.partition(".")[0] == "zarr"
+
+
+def _knows_chunks(labels: Any) -> bool:
+    """Whether labels are those of :func:`empty_labels` that tell what was written to."""
+    return _is_zarr(labels) and type(labels.store).__name__ == "ChunksInMemory"
 
 
 def unique_ids(labels: NDArray[Any]) -> list[int]:

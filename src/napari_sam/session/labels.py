@@ -23,6 +23,7 @@ from .drawing import Drawing
 from .edits import (
     LabelEdit,
     Region,
+    Window,
     check_fits,
     frames_of_edit,
     is_in,
@@ -41,6 +42,7 @@ from .label_arrays import (
 from .object_class import Classes
 from .pending import PendingRequests
 from .saved import Saved
+from .tiles import Tile, is_tiled, tiles_in, window_of
 
 Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
 
@@ -82,6 +84,7 @@ class AnnotatedLabels:
         self.classes = Classes()  # that there are, and which object has which
         self.reviews: Reviews = {}  # the review state of each object that has one
         self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
+        self.changed_tiles: dict[FrameIndex, dict[Tile, int]] = {}  # the same in huge frames
         self.saved: Saved | None = None  # what of it is on disk
         self._current, self._pending = CurrentAnnotations(), PendingRequests()
         self._history = History()
@@ -348,6 +351,8 @@ class AnnotatedLabels:
         self.note_ids(self._highest_in(labels) if highest_id is None else highest_id)
         self._history.clear()
         self._mark(self.stack.indices())
+        for frame in self.stack.indices():
+            self._mark_tiles(frame)
 
     # What is to be saved, and what was
 
@@ -381,7 +386,18 @@ class AnnotatedLabels:
 
     def _mark_edits(self, edits: Iterable[LabelEdit]) -> None:
         for edit in filter(None, edits):
-            self._mark(frames_of_edit(edit, self.stack.displayed))
+            frames = frames_of_edit(edit, self.stack.displayed)
+            self._mark(frames)
+            for frame in frames:
+                self._mark_tiles(frame, edit.changed.window if frame == edit.frame else None)
+
+    def _mark_tiles(self, frame: FrameIndex, window: Window | None = None) -> None:
+        """Labels changed in a window of a frame, or anywhere in it."""
+        frame_shape = self.stack.frame_shape_of(frame)
+        if is_tiled(frame_shape):
+            tiles = self.changed_tiles.setdefault(frame, {})
+            for tile in tiles_in(window or window_of(None, frame_shape)):
+                tiles[tile] = self._n_changes
 
     def _mark(self, frames: Iterable[FrameIndex]) -> None:
         self._n_changes += 1

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-FrameFiles: TypeAlias = dict[str, str | None]  # "labels" and "annotations" → path in the folder
+from napari_sam.engine import FrameIndex
+
+from .tiles import Tile
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """The files of a frame, by their paths in the folder."""
+
+    labels: Mapping[Tile | None, str]  # None: of the whole frame
+    annotations: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.named)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(filter(None, (*self.labels.values(), self.annotations)))
+
+    def without(self, lost: Collection[str]) -> FrameFiles:
+        """Those that are not lost."""
+        labels = {tile: file for tile, file in self.labels.items() if file not in lost}
+        return FrameFiles(labels, None if self.annotations in lost else self.annotations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,5 +40,5 @@ class Saved:
     revision: str  # of session.json: another one was written by someone else
     saves: int
     n_changes: int  # the session's last change that is in it
-    files: Mapping[str, FrameFiles]
+    files: Mapping[FrameIndex, FrameFiles]
     replaced: frozenset[str] = frozenset()  # files of earlier saves, to be removed

@@ -179,7 +179,7 @@ def test_sessions_of_the_first_version_open(folder: Path) -> None:
     assert (opened.pending(), opened.placement) == ((), None)
     land(opened, 1, 0, CLICK, square(1, 1))
     save(opened, folder)
-    assert SessionFile(folder).manifest["version"] == 4, "saved, it is of this version"
+    assert SessionFile(folder).manifest["version"] == 5, "saved, it is of this version"
 
 
 def as_version_1(manifest: dict) -> None:
@@ -474,8 +474,8 @@ BROKEN = [
     ),
     Broken(
         "a newer version",
-        lambda f: damage_manifest(f, lambda m: m.update(version=5)),
-        "version 5.*Update",
+        lambda f: damage_manifest(f, lambda m: m.update(version=6)),
+        "version 6.*Update",
     ),
     Broken(
         "a request damaged",

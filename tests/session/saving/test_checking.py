@@ -197,7 +197,7 @@ def test_the_door_and_the_published_schema_agree(folder: Path) -> None:
                 "reviews": {},
                 "shown": None,
                 **kept,
-                "version": 4,
+                "version": 5,
             }
             lacking["image"] = {"placement": None, **kept["image"]}
             check_manifest(lacking)

@@ -176,7 +176,7 @@ def test_only_what_the_session_names_is_removed(folder: Path) -> None:
     for name in theirs:
         (folder / name).write_text("precious")
     session = load(folder, new_stack())
-    before = session.saved.files["0_y_x"]["labels"]
+    before = session.saved.files[0, None, None].labels[None]
     land(session, 1, 0, CLICK.with_point((1, 1)), square(0, 0))
     save(session, folder)
     assert not (folder / before).exists()

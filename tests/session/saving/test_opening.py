@@ -89,7 +89,8 @@ def test_the_next_save_brings_back_what_the_window_has(kind: str, folder: Path) 
     session = three_frames()
     autosave = Autosave(session, folder)
     autosave.save()
-    (folder / session.saved.files["1_y_x"][kind]).unlink()
+    files = session.saved.files[frame(1)]
+    (folder / (files.annotations if kind == "annotations" else files.labels[None])).unlink()
     land(session, 9, 3, CLICK, square(0, 0))
     late = autosave.snapshot()
     assert not autosave.write(late), "what changed since is not all that is missing"

@@ -94,11 +94,9 @@ def candidate_pictures(
     side = max(np.ptp(rows), np.ptp(columns)) + 12
     top, left = (max(0, int(at.mean() - side / 2)) for at in (rows, columns))
     window = (slice(top, top + side), slice(left, left + side))
-    tinted = [
-        np.where(mask[..., None], (picture + MASK_TINT) // 2, picture).astype(np.uint8)
-        for mask in masks
-    ]
-    return [np.ascontiguousarray(image[window]) for image in tinted]
+    plain = picture[window]
+    tinted = (plain + MASK_TINT) // 2
+    return [np.where(mask[window][..., None], tinted, plain).astype(np.uint8) for mask in masks]
 
 
 def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:

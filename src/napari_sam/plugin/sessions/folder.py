@@ -94,7 +94,7 @@ def thumbnail(path: Path, frame: FrameIndex | None = None) -> NDArray[np.uint8]:
 
 def _as_saved(path: Path, file: SessionFile) -> FolderImage:
     """What a session says of its image: finished, touched by the user, or only found."""
-    ids = {int(each) for _, pixels in file.labels() for each in np.unique(pixels) if each}
+    ids = {int(each) for _, _, pixels in file.labels() for each in np.unique(pixels) if each}
     annotations = [each for object_id, _, each in file.annotations() if object_id in ids]
     status = _status(file.is_done, bool(ids), annotations)
     return FolderImage(path, status, len(ids), file.shown, " ".join(file.problems))

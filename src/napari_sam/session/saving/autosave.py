@@ -15,20 +15,24 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation
-from napari_sam.session.label_arrays import read_frame
+from napari_sam.session.edits import place_of
+from napari_sam.session.label_arrays import frozen, is_written
 from napari_sam.session.saved import FrameFiles, Saved
 from napari_sam.session.session import Session
+from napari_sam.session.tiles import Tile, is_tiled, tiles_in, window_of
 
 from .folder import FRAME_FILE, FRAMES, SessionFolder
 from .image_record import image_record
@@ -36,15 +40,17 @@ from .label_files import LARGEST_TIFF, write_labels
 from .owner import Owner, now, unwritable
 from .records import (
     Record,
-    read_frame_name,
     write_annotation,
     write_classes,
+    write_files,
     write_frame,
     write_request,
     write_reviews,
 )
 from .schema import FORMAT, LARGEST_JSON, VERSION
 from .session_file import MANIFEST, SessionFile, folder_of
+
+ReadLabels: TypeAlias = Callable[[], NDArray[Any] | None]  # None: there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,7 @@ class Snapshot:
     is_whole: bool  # all that the session holds, not what changed since the last save only
     stack: FrameStack
     header: Record
-    labels: Mapping[FrameIndex, NDArray[Any] | None]  # None: there are none in this frame
+    labels: Mapping[FrameIndex, Mapping[Tile | None, ReadLabels]]  # None: of the whole frame
     annotations: Mapping[FrameIndex, list[tuple[int, Annotation]]]
 
 
@@ -111,14 +117,32 @@ class Autosave:
         changed = [frame for frame, number in session.changed.items() if number > since]
         frames = list(dict.fromkeys([*changed, *self._lost]))
         own = [frame for frame in frames if _is_own(frame, session.stack)]
+        now = frozen(session.labels)
         return Snapshot(
             session.n_changes,
             self._saved is None,
             session.stack,
             _header(session, self.image_path),
-            {frame: _copied(read_frame(session.labels, frame)) for frame in own},
+            {frame: self._labels_since(since, frame, now) for frame in own},
             {frame: session.annotations_in(frame) for frame in frames},
         )
+
+    def _labels_since(
+        self, since: int, frame: FrameIndex, now: Any
+    ) -> Mapping[Tile | None, ReadLabels]:
+        """The labels of a frame that are to be written: all, or the tiles that changed."""
+        frame_shape = self.session.stack.frame_shape_of(frame)
+        tiles: Iterable[Tile | None] = (None,)
+        before = None if self._saved is None else self._saved.files.get(frame)
+        if is_tiled(frame_shape):
+            tiles = tiles_in(window_of(None, frame_shape))
+            if before is not None and None not in before.labels and frame not in self._lost:
+                changed = self.session.changed_tiles.get(frame, {})
+                tiles = [tile for tile, number in changed.items() if number > since]
+        return {
+            tile: _reading(self.session.labels, now, place_of(frame, window_of(tile, frame_shape)))
+            for tile in tiles
+        }
 
     def write(self, snapshot: Snapshot) -> bool:
         """Save a snapshot, all of it or nothing.
@@ -163,7 +187,7 @@ class Autosave:
     def _lost_since(self, snapshot: Snapshot) -> set[FrameIndex]:
         """Frames whose files are gone, though nothing that is about to be written replaces them."""
         saved, there = self._saved.files if self._saved else {}, self._files.frame_files()
-        frames = {read_frame_name(name) for name, files in saved.items() if _named(files) - there}
+        frames = {frame for frame, files in saved.items() if files.named - there}
         return frames - snapshot.annotations.keys()
 
     def _write(self, snapshot: Snapshot) -> Saved:
@@ -176,11 +200,9 @@ class Autosave:
         written: list[str] = []
         try:
             for frame in snapshot.annotations:
-                name = write_frame(frame)
-                stem = f"{FRAMES}/{name}-{saves}-{secrets.token_hex(4)}"
-                files.pop(name, None)
-                if entry := self._write_frame(stem, frame, snapshot, written):
-                    files[name] = entry
+                kept = files.pop(frame, FrameFiles({}, None))
+                if entry := self._write_frame(frame, snapshot, saves, kept, written):
+                    files[frame] = entry
             named = _all_named(files)
             replaced = frozenset(_all_named(before.files) - named if before else ())
             if before:
@@ -191,7 +213,7 @@ class Autosave:
                 "image": {**snapshot.header["image"], **self._image_record(snapshot.stack)},
                 "revision": revision,
                 "saves": saves,
-                "frames": files,
+                "frames": {write_frame(frame): write_files(each) for frame, each in files.items()},
                 "replaced": sorted(replaced),
             }
             self._files.names_to_disk()
@@ -203,24 +225,32 @@ class Autosave:
         return Saved(self.folder, revision, saves, snapshot.n_changes, files, replaced)
 
     def _write_frame(
-        self, stem: str, frame: FrameIndex, snapshot: Snapshot, written: list[str]
-    ) -> FrameFiles | None:
-        """Write the files of a frame; ``None`` if there is nothing in it."""
-        entry: FrameFiles = {"labels": None, "annotations": None}
-        contents: dict[str, bytes] = {}
-        labels, annotations = snapshot.labels.get(frame), snapshot.annotations[frame]
-        if labels is not None:
-            entry["labels"] = f"{stem}.tif"
-            contents[f"{stem}.tif"] = _checked(write_labels(labels), LARGEST_TIFF)
-        if annotations:
-            entry["annotations"] = f"{stem}.json"
-            records = [write_annotation(*each) for each in annotations]
-            text = json.dumps(records, separators=(",", ":"))
-            contents[f"{stem}.json"] = _checked(text, LARGEST_JSON)
-        for file, content in contents.items():
-            self._files.write_new(file, content)
-            written.append(file)
-        return entry if contents else None
+        self,
+        frame: FrameIndex,
+        snapshot: Snapshot,
+        saves: int,
+        before: FrameFiles,
+        written: list[str],
+    ) -> FrameFiles:
+        """Write the files of a frame; of one whose labels are saved in tiles, some stay."""
+        given = snapshot.labels.get(frame, {})
+        stays = before.labels.keys() - given.keys() - {None}
+        labels = {tile: before.labels[tile] for tile in stays}
+
+        def write(content: bytes | str, most_bytes: int, suffix: str) -> str:
+            stem = f"{FRAMES}/{write_frame(frame)}-{saves}-{secrets.token_hex(4)}"
+            self._files.write_new(stem + suffix, _checked(content, most_bytes))
+            written.append(stem + suffix)
+            return stem + suffix
+
+        for tile, read in given.items():
+            if (pixels := read()) is not None:
+                labels[tile] = write(write_labels(pixels), LARGEST_TIFF, ".tif")
+        if not (annotations := snapshot.annotations[frame]):
+            return FrameFiles(labels, None)
+        records = [write_annotation(*each) for each in annotations]
+        text = json.dumps(records, separators=(",", ":"))
+        return FrameFiles(labels, write(text, LARGEST_JSON, ".json"))
 
     def _remove_unfinished(self, saves: int) -> None:
         """Remove what a save left behind that was killed before it had its session.json."""
@@ -268,8 +298,19 @@ def _is_own(frame: FrameIndex, stack: FrameStack) -> bool:
     return all((i is None) == (axis in stack.displayed) for axis, i in enumerate(frame))
 
 
-def _copied(labels: NDArray[Any]) -> NDArray[Any] | None:
-    return labels.copy() if labels.any() else None
+def _reading(labels: Any, now: Any, place: tuple[int | slice, ...]) -> ReadLabels:
+    """How to read what is in a place of labels; what cannot be frozen is copied now."""
+    if now is not None:
+        return partial(_unless_empty, now, place)
+    pixels = _unless_empty(labels, place)
+    return lambda: pixels
+
+
+def _unless_empty(labels: Any, place: tuple[int | slice, ...]) -> NDArray[Any] | None:
+    if not is_written(labels, place):
+        return None
+    pixels = np.asarray(labels[place])
+    return np.array(pixels) if pixels.any() else None
 
 
 def _header(session: Session, image_path: str | Path | None) -> Record:
@@ -311,12 +352,8 @@ def _text(said: str) -> str:
     return said.encode("utf-8", "backslashreplace").decode()
 
 
-def _named(files: FrameFiles) -> set[str]:
-    return {file for file in files.values() if file}
-
-
-def _all_named(files: Mapping[str, FrameFiles]) -> set[str]:
-    return set().union(*map(_named, files.values()))
+def _all_named(files: Mapping[FrameIndex, FrameFiles]) -> frozenset[str]:
+    return frozenset().union(*(each.named for each in files.values()))
 
 
 def _checked(content: bytes | str, most_bytes: int) -> bytes:

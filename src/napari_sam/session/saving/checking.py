@@ -15,8 +15,9 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from napari_sam.engine import FrameIndex, SamError
+from napari_sam.session.tiles import window_of
 
-from .records import Record, read_classes, read_frame_name, write_frame
+from .records import Record, read_classes, read_files, read_frame_name, write_frame
 from .schema import AnnotationRecord, Heading, Manifest
 
 MOST_PIXELS = 2**48  # of all labels
@@ -88,14 +89,17 @@ def read_manifest(content: bytes, budget: Budget) -> Record:
     if (placement := manifest["image"].get("placement")) is not None:
         _check_placement(placement)
     datetime.fromisoformat(manifest["saved"]).astimezone()
-    for name, files in manifest["frames"].items():
-        frame = checked_frame(name, shape)
+    for name, record in manifest["frames"].items():
+        frame, files = checked_frame(name, shape), read_files(record)
         own = all((i is None) == (axis in displayed) for axis, i in enumerate(frame))
-        if files["labels"] is not None and not own:
+        if files.labels and not own:
             raise ValueError(f"frames.{name}: labels are not kept in frames across others")
-        for kind, suffix in (("labels", ".tif"), ("annotations", ".json")):
-            if (file := files[kind]) and not _is_of(file, name, suffix):
-                raise ValueError(f"frames.{name}.{kind}: {file!r} is not a file of this frame")
+        for tile in files.labels:
+            window_of(tile, frame_shape_of(frame, shape))
+        suffixes = [(file, ".tif") for file in files.labels.values()]
+        for file, suffix in (*suffixes, (files.annotations, ".json")):
+            if file and not _is_of(file, name, suffix):
+                raise ValueError(f"frames.{name}: {file!r} is not a file of this frame")
     try:
         read_classes(manifest.get("classes", []))
     except SamError as error:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_sam.engine import FrameStack, SamError
+from napari_sam.engine import FrameIndex, FrameStack, SamError
 from napari_sam.session.saved import FrameFiles, Saved
 from napari_sam.session.session import Session
 
 from .image_record import image_record
-from .records import read_frame_name
 from .session_file import SessionFile
 
 
@@ -57,10 +56,10 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
     session.image_reader = manifest["image"].get("reader")
     session.models = {n: (m["hash"], m["precision"]) for n, m in manifest["models"].items()}
     session.select(manifest["active"])
-    session.changed = {
-        read_frame_name(name): int(files["labels"] in file.lost)  # then with the next change
-        for name, files in manifest["frames"].items()
-    }
+    for frame, files in file.files.items():
+        lost = [tile for tile, name in files.labels.items() if name in file.lost]
+        session.changed[frame] = int(bool(lost))  # then with the next change
+        session.changed_tiles[frame] = {tile: 1 for tile in lost if tile is not None}
     replaced = frozenset(manifest.get("replaced", ()))
     session.saved = Saved(file.folder, file.revision, manifest["saves"], 0, _intact(file), replaced)
     session.notices.extend(_about_lost(file))
@@ -73,14 +72,10 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
     return session
 
 
-def _intact(file: SessionFile) -> dict[str, FrameFiles]:
+def _intact(file: SessionFile) -> dict[FrameIndex, FrameFiles]:
     """The files of each frame that could be read; the others are left as they are on disk."""
-    kept: dict[str, FrameFiles] = {}
-    for name, files in file.manifest["frames"].items():
-        intact = {kind: None if each in file.lost else each for kind, each in files.items()}
-        if any(intact.values()):
-            kept[name] = intact
-    return kept
+    intact = {frame: files.without(file.lost) for frame, files in file.files.items()}
+    return {frame: files for frame, files in intact.items() if files}
 
 
 def _about_lost(file: SessionFile) -> list[str]:

@@ -17,6 +17,8 @@ from napari_sam.session.drawing import Drawing
 from napari_sam.session.edits import Footprint, Region
 from napari_sam.session.history import Reviews
 from napari_sam.session.object_class import Classes, GivenClass, ObjectClass
+from napari_sam.session.saved import FrameFiles
+from napari_sam.session.tiles import Tile
 
 Record: TypeAlias = dict[str, Any]
 
@@ -39,6 +41,24 @@ NOT_YET_WRITTEN: Record = {
     "found_by": "",
     "crop": None,
 }  # in earlier files
+
+
+def write_files(files: FrameFiles) -> Record:
+    """The files of a frame."""
+    tiles = {f"{tile[0]}_{tile[1]}": file for tile, file in files.labels.items() if tile}
+    whole: Record = {"labels": files.labels.get(None), "annotations": files.annotations}
+    return {**whole, "tiles": tiles} if tiles else whole
+
+
+def read_files(record: Record) -> FrameFiles:
+    """The files of a frame, from :func:`write_files`."""
+    labels: dict[Tile | None, str] = {}
+    if record["labels"] is not None:
+        labels[None] = record["labels"]
+    for name, file in record.get("tiles", {}).items():  # from version 5 on
+        row, column = map(int, name.split("_"))
+        labels[row, column] = file
+    return FrameFiles(labels, record["annotations"])
 
 
 def write_annotation(object_id: int, annotation: Annotation) -> Record:

@@ -14,7 +14,7 @@ from napari_sam.engine import ReviewState
 
 from .folder import FRAME_FILE, FRAME_NAME
 
-FORMAT, VERSION = "napari-sam session", 4
+FORMAT, VERSION = "napari-sam session", 5
 LARGEST_JSON = 80_000_000  # bytes; the worst takes 23 times as much in memory while it is read
 LARGEST_SIDE = 2**40
 
@@ -29,6 +29,7 @@ Text = Annotated[str, Field(max_length=10_000)]
 PathText = Annotated[str, Field(max_length=40_000, pattern=r"^[^\x00]*$")]
 Frame = Annotated[str, Field(max_length=400, pattern=f"^{FRAME_NAME}$")]
 FrameFile = Annotated[str, Field(max_length=500, pattern=f"^{FRAME_FILE}$")]
+TileName = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})_(0|[1-9][0-9]{0,8})$")]
 Dtype = Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|[<>=|]?[ui][1248])$")]
 Unit = Annotated[str, Field(max_length=100)]
 Point = tuple[Coordinate, Coordinate]
@@ -104,6 +105,7 @@ class FrameFilesRecord(TypedDict):
 
     labels: FrameFile | None
     annotations: FrameFile | None
+    tiles: NotRequired[dict[TileName, FrameFile]]  # of labels; from version 5 on
 
 
 @with_config(STRICT)

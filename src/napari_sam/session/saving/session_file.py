@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, Review, SamError, fitting_name
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation, Request
+from napari_sam.session.edits import Region, Window, place_of
 from napari_sam.session.object_class import Classes
 from napari_sam.session.placement import Placement
+from napari_sam.session.saved import FrameFiles
+from napari_sam.session.tiles import window_of
 
 from .checking import Budget, frame_shape_of, read_annotations, read_heading, read_manifest
 from .folder import SessionFolder
@@ -26,6 +29,7 @@ from .records import (
     Record,
     read_annotation,
     read_classes,
+    read_files,
     read_frame_name,
     read_request,
     read_reviews,
@@ -164,21 +168,31 @@ class SessionFile:
                 "than this computer has. Use one with more."
             ) from error
 
-    def labels(self) -> Iterator[tuple[FrameIndex, NDArray[Any]]]:
-        """The labels of each frame that has any; where they are lost, what its prompts remember."""
-        for name, entry in self.manifest["frames"].items():
-            if file := entry["labels"]:
-                pixels = self._labels_of(file, name)
+    @property
+    def files(self) -> dict[FrameIndex, FrameFiles]:
+        """The files of each frame."""
+        frames = self.manifest["frames"].items()
+        return {read_frame_name(name): read_files(record) for name, record in frames}
+
+    def labels(self) -> Iterator[tuple[FrameIndex, Window, NDArray[Any]]]:
+        """The labels of each frame that has any, and where in it they are; of huge ones in tiles.
+
+        Where they are lost, what the frame's prompts remember.
+        """
+        for frame, files in self.files.items():
+            for tile, file in files.labels.items():
+                window = window_of(tile, frame_shape_of(frame, self.shape))
+                pixels = self._labels_of(file, frame, window)
                 if pixels is None:
-                    pixels = self._remembered(entry["annotations"], name)
-                yield read_frame_name(name), pixels
+                    pixels = self._remembered(files.annotations, frame, window)
+                yield frame, window, pixels
 
     def annotations(self) -> Iterator[tuple[int, FrameIndex, Annotation]]:
         """Every object in every frame that was prompted, painted or propagated."""
-        for name, entry in self.manifest["frames"].items():
-            if file := entry["annotations"]:
-                for object_id, annotation in self._annotations_of(file, name):
-                    yield object_id, read_frame_name(name), annotation
+        for frame, files in self.files.items():
+            if files.annotations:
+                for object_id, annotation in self._annotations_of(files.annotations, frame):
+                    yield object_id, frame, annotation
 
     def requests(self) -> list[Request]:
         """Masks that were wanted and not decoded yet."""
@@ -188,32 +202,33 @@ class SessionFile:
 
     def fill(self, labels: Any) -> Any:
         """Write all labels into an array of the session's shape, and return it."""
-        for frame, pixels in self.labels():
-            labels[tuple(slice(None) if i is None else i for i in frame)] = pixels
+        for frame, window, pixels in self.labels():
+            labels[place_of(frame, window)] = pixels
         return labels
 
-    def _labels_of(self, file: str, name: str) -> NDArray[Any] | None:
+    def _labels_of(self, file: str, frame: FrameIndex, window: Window) -> NDArray[Any] | None:
+        top, left, bottom, right = window
         try:
             with reading(self.folder / file):
-                frame_shape = frame_shape_of(read_frame_name(name), self.shape)
-                content = self._files.read(file, largest_tiff(frame_shape))
-                return read_labels(content, frame_shape, self.dtype)
+                shape = (bottom - top, right - left)
+                content = self._files.read(file, largest_tiff(shape))
+                return read_labels(content, shape, self.dtype)
         except SamError as error:
-            self._problems[file] = f"The labels of {_called(name)} are lost: {error}"
+            self._problems[file] = f"The labels of {_called(frame)} are lost: {error}"
         return None
 
-    def _remembered(self, file: str | None, name: str) -> NDArray[Any]:
-        """The labels of a frame as its annotations know them."""
-        labels = np.zeros(frame_shape_of(read_frame_name(name), self.shape), self.dtype)
-        for object_id, annotation in self._annotations_of(file, name) if file else ():
-            landed = annotation.footprint.landed
+    def _remembered(self, file: str | None, frame: FrameIndex, window: Window) -> NDArray[Any]:
+        """The labels in a window of a frame as its annotations know them."""
+        top, left, bottom, right = window
+        labels = np.zeros((bottom - top, right - left), self.dtype)
+        here = Region(top, left, np.ones(labels.shape, bool))
+        for object_id, annotation in self._annotations_of(file, frame) if file else ():
+            landed = annotation.footprint.landed.common(here)
             if landed and object_id <= np.iinfo(self.dtype).max:
-                top, left, bottom, right = landed.window
-                labels[top:bottom, left:right][landed.pixels] = object_id
+                labels[landed.within(window)] = object_id
         return labels
 
-    def _annotations_of(self, file: str, name: str) -> list[tuple[int, Annotation]]:
-        frame = read_frame_name(name)
+    def _annotations_of(self, file: str, frame: FrameIndex) -> list[tuple[int, Annotation]]:
         try:
             with reading(self.folder / file):
                 content = self._files.read(file, LARGEST_JSON)
@@ -221,7 +236,7 @@ class SessionFile:
                 records = read_annotations(content, frame, self.shape, self._budget)
                 return [read_annotation(record) for record in records]
         except SamError as error:
-            self._problems[file] = f"The prompts of {_called(name)} are lost: {error}"
+            self._problems[file] = f"The prompts of {_called(frame)} are lost: {error}"
         return []
 
 
@@ -275,9 +290,9 @@ def _broken(path: Path, error: Exception) -> SamError:
     )
 
 
-def _called(name: str) -> str:
+def _called(frame: FrameIndex) -> str:
     """A frame as people count it, by its positions on the leading axes."""
-    positions = [part for part in name.split("_") if part not in ("y", "x")]
+    positions = [str(i) for i in frame if i is not None]
     return f"frame {' '.join(positions)}" if positions else "the image"
 
 
