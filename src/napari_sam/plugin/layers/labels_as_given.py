@@ -18,7 +18,8 @@ from .world import to_other
 
 NEAR = 0.5  # pixels by which labels may be off the image's
 MULTISCALE = "are multiscale, and napari cannot write into such"
-IN_LEVELS = "They are shown at several resolutions, in the layer “{}”: the image is huge."
+IN_LEVELS = "They are shown at several resolutions, in the layer “{}”."
+NO_BRUSH = "napari's brush cannot paint in an image as large as this: use points, boxes, scribbles."
 MOVED = "They were not aligned with the image, and were moved onto it."
 
 
@@ -41,17 +42,18 @@ def annotated_layer(given: Labels | None, image: Image, stack: FrameStack) -> An
     SamError
         If the labels do not belong onto the image, or cannot be taken.
     """
+    in_levels = is_huge(stack.frame_shape)
+    no_brush = NO_BRUSH if in_levels else ""
     if given is None:
         layer = new_labels(image, stack)
-        return AnnotatedLayer(layer, _begun(layer, image, stack, highest_id=0))
+        return AnnotatedLayer(layer, _begun(layer, image, stack, highest_id=0), no_brush)
     session = session_in_memory(given, image, stack)
     if session is not None and session.labels is finest(given):
         session.stack = stack
-        return AnnotatedLayer(given, session)
+        return AnnotatedLayer(given, session, no_brush)
     taken = taken_labels(given, stack)
     moved = "" if lies_on(given, image, stack) else _moved(given, image)
     layer = given
-    in_levels = is_huge(stack.frame_shape)
     if given.multiscale or in_levels:
         layer = new_labels(image, stack, taken.array)
         layer.name, given.visible = (
@@ -66,7 +68,8 @@ def annotated_layer(given: Labels | None, image: Image, stack: FrameStack) -> An
         session.stack = stack
         session.take_labels(finest(layer), taken.highest_id)
     shown = IN_LEVELS.format(layer.name) if in_levels and not given.multiscale else ""
-    return AnnotatedLayer(layer, session, " ".join(filter(None, (moved, taken.notice, shown))))
+    notices = filter(None, (moved, taken.notice, shown, no_brush))
+    return AnnotatedLayer(layer, session, " ".join(notices))
 
 
 def taken_labels(layer: Labels, stack: FrameStack) -> WritableLabels:
