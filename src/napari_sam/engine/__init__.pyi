@@ -1,13 +1,16 @@
 from .automatic.alike import Compared as Compared
 from .automatic.alike import decide_alike as decide_alike
+from .automatic.alike import examples_of as examples_of
 from .automatic.alike import find_alike as find_alike
 from .automatic.alike import propose_alike as propose_alike
 from .automatic.alike import read_examples as read_examples
 from .automatic.deciding import to_labels as to_labels
 from .automatic.finding import find_objects as find_objects
 from .automatic.finding import propose as propose
+from .automatic.found import Annotated as Annotated
 from .automatic.found import Dropped as Dropped
 from .automatic.found import FoundObject as FoundObject
+from .automatic.found import common_window as common_window
 from .automatic.joining import Joining as Joining
 from .automatic.joining import decide as decide
 from .automatic.joining import decide_in_tile as decide_in_tile
@@ -60,6 +63,7 @@ from .errors import FrameError as FrameError
 from .errors import ModelError as ModelError
 from .errors import PromptError as PromptError
 from .errors import SamError as SamError
+from .features import PlacedMask as PlacedMask
 from .features import measured_features as measured_features
 from .features import pooled_features as pooled_features
 from .frames import FrameIndex as FrameIndex

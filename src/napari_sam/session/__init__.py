@@ -22,6 +22,7 @@ from .automatic import (
 from .drawing import Drawing, drawings_of, prompts_from
 from .edits import Footprint, LabelEdit, Region, mask_to_edit, place_of
 from .label_arrays import (
+    FrameLabels,
     WritableLabels,
     empty_labels,
     pieces_of,
@@ -49,6 +50,7 @@ __all__ = [
     "Classes",
     "Drawing",
     "Footprint",
+    "FrameLabels",
     "GivenClass",
     "Key",
     "LabelEdit",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine import FoundObject, FrameIndex, SamError, to_labels
+from napari_sam.engine import FoundObject, FrameIndex, SamError, common_window, to_labels
 
 from .annotation import Annotation, Key
 from .edits import LabelEdit, Region, around, read_window
@@ -48,16 +48,18 @@ class Landing:
     replaces: bool = False
 
 
-def free_regions(found: Sequence[FoundObject], frame_shape: tuple[int, int]) -> list[Claim]:
+def free_regions(found: Sequence[FoundObject]) -> list[Claim]:
     """The objects that stand, in their order, each with the pixels that no better one has.
 
     Touches no session: any thread may do it.
     """
     standing = [each for each in found if each.dropped is None]
-    owners = to_labels(standing, frame_shape)
+    top, left, bottom, right = common_window(standing)
+    moved = [each.moved(-top, -left) for each in standing]
+    owners = to_labels(moved, (bottom - top, right - left))
     claims = [
-        (each, Region.from_mask(owners[each.where] == n, *each.window[:2]))
-        for n, each in enumerate(standing, 1)
+        (each, Region.from_mask(owners[here.where] == n, *each.window[:2]))
+        for n, (each, here) in enumerate(zip(standing, moved, strict=True), 1)
     ]
     return [claim for claim in claims if claim[1]]
 
@@ -145,7 +147,7 @@ def land_found(
         If the labels cannot hold so many ids.
     """
     session.models[model.name] = (model.hash, model.precision)
-    claims = free_regions(found, session.stack.frame_shape_of(frame))
+    claims = free_regions(found)
     landing = Landing(frame, model.name, session.new_run() if run is None else run)
     first = session.next_id()
     for _ in land_claims(session, claims, landing):
@@ -177,13 +179,15 @@ def _make_room(session: Session, highest: int, n_objects: int) -> None:
 def _make_way(session: Session, claims: Sequence[Claim], landing: Landing) -> None:
     """Delete unconfirmed objects of which most is claimed."""
     frame = landing.frame
-    claimed = np.zeros(session.stack.frame_shape_of(frame), bool)
+    there = unconfirmed_in(session, frame)
+    top, left, bottom, right = around(*there.values(), *(region for _, region in claims))
+    claimed, corner = np.zeros((bottom - top, right - left), bool), (top, left)
     for _, region in claims:
-        _seen(claimed, region)[region.pixels] = True
+        _seen(claimed, region, corner)[region.pixels] = True
     given_up = [
         object_id
-        for object_id, region in unconfirmed_in(session, frame).items()
-        if _share(_seen(claimed, region), region) > MOST_TAKEN
+        for object_id, region in there.items()
+        if _share(_seen(claimed, region, corner), region) > MOST_TAKEN
     ]
     if given_up:
         change = renaming(session, dict.fromkeys(given_up, 0), [frame], ACTION)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,24 @@ def highest_id_of(labels: Any) -> int:
 def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
     """The labels of one frame, ``(H, W)``; of an array in memory a view."""
     return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLabels:
+    """The labels of one frame, of which only those windows are read that are asked for."""
+
+    labels: Any  # of all frames
+    frame: FrameIndex
+    without: Collection[int] = ()  # ids that count as background
+
+    def __getitem__(self, where: tuple[slice, slice]) -> NDArray[Any]:
+        """The labels in some rows and columns of the frame."""
+        spans = iter(where)
+        place = tuple(next(spans) if i is None else i for i in self.frame)
+        pixels = np.asarray(self.labels[place])
+        if not self.without:
+            return pixels
+        return np.where(np.isin(pixels, np.fromiter(self.without, np.int64)), 0, pixels)
 
 
 def pieces_of(labels: Any, index: FrameIndex) -> Iterator[tuple[int, int, NDArray[Any]]]:

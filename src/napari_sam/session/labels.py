@@ -42,7 +42,7 @@ from .label_arrays import (
 from .object_class import Classes
 from .pending import PendingRequests
 from .saved import Saved
-from .tiles import Tile, is_tiled, tiles_in, window_of
+from .saved_tiles import TileIndex, is_tiled, tiles_in, window_of
 
 Write: TypeAlias = Callable[[tuple[Any, ...], Any], object]
 
@@ -84,7 +84,7 @@ class AnnotatedLabels:
         self.classes = Classes()  # that there are, and which object has which
         self.reviews: Reviews = {}  # the review state of each object that has one
         self.changed: dict[FrameIndex, int] = {}  # frames, and the number of their last change
-        self.changed_tiles: dict[FrameIndex, dict[Tile, int]] = {}  # the same in huge frames
+        self.changed_tiles: dict[FrameIndex, dict[TileIndex, int]] = {}  # the same in huge frames
         self.saved: Saved | None = None  # what of it is on disk
         self._current, self._pending = CurrentAnnotations(), PendingRequests()
         self._history = History()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from napari_sam.engine import FrameIndex
 
-from .tiles import Tile
+from .saved_tiles import TileIndex
 
 
 @dataclass(frozen=True)
 class FrameFiles:
     """The files of a frame, by their paths in the folder."""
 
-    labels: Mapping[Tile | None, str]  # None: of the whole frame
+    labels: Mapping[TileIndex | None, str]  # None: of the whole frame
     annotations: str | None
 
     def __bool__(self) -> bool:

@@ -14,7 +14,7 @@ import tifffile
 from annotating import CLICK, answer
 from napari_sam.engine import FrameStack, Prompts, SamError
 from napari_sam.session import Autosave, Session, SessionFile, empty_labels, load, save
-from napari_sam.session.tiles import SIDE, is_tiled
+from napari_sam.session.saved_tiles import SIDE, is_tiled
 
 SHAPE = (2 * SIDE + 4, 2 * SIDE + 4)  # the smallest square that is saved in tiles
 FRAME = (None, None)

@@ -26,7 +26,7 @@ from napari_sam.engine.tiles import Tile, Tiling, Window
 from napari_sam.model import Pocket
 
 from .decoding import Place, Worth, decode_points
-from .found import FoundObject
+from .found import Annotated, FoundObject
 from .joining import decide
 from .likeness import Examples, compared, looks_of, looks_of_places
 from .looking import Looking
@@ -56,7 +56,7 @@ def find_alike(
     examples: Examples,
     options: AlikeOptions | None = None,
     *,
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
     cache: EmbeddingCache | None = None,
     progress: Progress | None = None,
 ) -> Iterator[FoundObject]:
@@ -115,7 +115,18 @@ def read_examples(
             f"The labels of the examples have {' × '.join(map(str, labels.shape))} pixels, the "
             f"frame {frame_shape[0]} × {frame_shape[1]} (y, x). Give labels of the same frame."
         )
-    masks = placed_masks(labels, object_ids)
+    return examples_of(predictor, stack, frame, placed_masks(labels, object_ids), cache=cache)
+
+
+def examples_of(
+    predictor: Predictor,
+    stack: FrameStack,
+    frame: FrameIndex,
+    masks: Sequence[PlacedMask],
+    *,
+    cache: EmbeddingCache | None = None,
+) -> Examples:
+    """What objects look like, given windows of a frame and their masks there."""
     areas = np.array([np.count_nonzero(mask) for _, mask in masks])
     diameter = float(np.median(np.sqrt(4 * areas / np.pi)))
     cache = EmbeddingCache() if cache is None else cache
@@ -183,7 +194,7 @@ def propose_alike(
     examples: Examples,
     options: AlikeOptions | None = None,
     *,
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
     cache: EmbeddingCache | None = None,
     progress: Progress | None = None,
 ) -> Compared:
@@ -217,7 +228,7 @@ def _propose_at_once(
     frame: FrameIndex,
     examples: Examples,
     options: AlikeOptions,
-    annotated: NDArray[np.integer] | None,
+    annotated: Annotated | None,
     cache: EmbeddingCache,
     progress: Progress | None = None,
 ) -> Compared:
@@ -232,7 +243,7 @@ def _propose_at_once(
     compared_ = Compared(tuple(found), looks.astype(np.float16))
     covered = np.zeros(embedding.frame_shape, bool)
     if annotated is not None:
-        covered |= annotated > 0
+        covered |= annotated[:, :] > 0
     if options.within is not None:
         covered |= ~polygon_mask(np.array(options.within), embedding.frame_shape)
     for each in decide_alike(compared_, examples, options, embedding.frame_shape, annotated):
@@ -250,7 +261,7 @@ def decide_alike(
     examples: Examples,
     options: AlikeOptions,
     frame_shape: tuple[int, int],
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
 ) -> list[FoundObject]:
     """Say of each proposal of one frame whether it stands, or why not, as `decide` does."""
     found = compared(proposals.found, proposals.looks, examples)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import polygon_mask
 
-from .found import Dropped, FoundObject
+from .found import Annotated, Dropped, FoundObject
 from .options import AutomaticOptions
 from .regions import without_small_regions
 
@@ -22,7 +22,7 @@ def decide_at_once(
     found: Sequence[FoundObject],
     options: AutomaticOptions,
     frame_shape: tuple[int, int],
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
 ) -> list[FoundObject]:
     """Say of each proposal of one embedding whether it stands, or why not.
 
@@ -35,7 +35,7 @@ def decide_at_once(
     frame_shape
         ``(H, W)``.
     annotated
-        Object ids ``(H, W)``: what is labelled already and stays.
+        Object ids ``(H, W)``, or what reads windows of them: what is labelled already and stays.
 
     Returns
     -------
@@ -169,12 +169,12 @@ def _merge(
     found: list[FoundObject],
     options: AutomaticOptions,
     frame_shape: tuple[int, int],
-    annotated: NDArray[np.integer] | None,
+    annotated: Annotated | None,
 ) -> None:
     """From the best down, give each object the pixels that are free, or drop it."""
     owners = np.zeros(frame_shape, np.int32)  # 1 and more: which object, and one
     if annotated is not None:
-        owners[annotated > 0] = ANNOTATED
+        owners[annotated[:, :] > 0] = ANNOTATED
     for nth in _best_first(found):
         each = found[nth]
         if each.dropped:

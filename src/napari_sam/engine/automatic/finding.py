@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.engine.embeddings.cache import EmbeddingCache
 from napari_sam.engine.errors import PromptError
@@ -18,7 +17,7 @@ from napari_sam.engine.frames import FrameIndex, FrameStack
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.engine.predictor import Predictor, Progress
 
-from .found import FoundObject
+from .found import Annotated, FoundObject
 from .joining import decide
 from .options import AutomaticOptions, Outline
 from .proposing import choose_method, propose_at_once
@@ -31,7 +30,7 @@ def find_objects(
     frame: FrameIndex,
     options: AutomaticOptions | None = None,
     *,
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
     cache: EmbeddingCache | None = None,
     progress: Progress | None = None,
 ) -> Iterator[FoundObject]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,12 @@ Dropped: TypeAlias = Literal[
     "in another tile",  # which owns it, and decides
 ]
 """Why an object does not stand."""
+
+
+class Annotated(Protocol):
+    """Object ids of a frame, 0 where there is none: an array, or what reads windows of one."""
+
+    def __getitem__(self, where: tuple[slice, slice], /) -> NDArray[np.integer]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,3 +158,11 @@ class FoundObject:
     def drop(self, reason: Dropped | None) -> Self:
         """The same, dropped for a reason, or standing."""
         return replace(self, dropped=reason)
+
+
+def common_window(found: Sequence[FoundObject]) -> Window:
+    """The smallest window of the frame that holds all objects."""
+    if not found:
+        return (0, 0, 0, 0)
+    tops, lefts, bottoms, rights = zip(*(each.window for each in found), strict=True)
+    return (min(tops), min(lefts), max(bottoms), max(rights))

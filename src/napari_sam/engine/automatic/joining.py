@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.engine.tiles import Tile, Window
 
 from .deciding import decide_at_once, to_labels, why_unfit
-from .found import FoundObject
+from .found import Annotated, FoundObject
 from .options import AutomaticOptions
 
 SAME = 0.5  # of the smaller of two objects, shared with the other: both are one
@@ -33,7 +32,7 @@ def decide(
     found: Sequence[FoundObject],
     options: AutomaticOptions,
     frame_shape: tuple[int, int],
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
 ) -> list[FoundObject]:
     """Say of each proposal of one frame whether it stands, or why not.
 
@@ -47,7 +46,7 @@ def decide(
     frame_shape
         ``(H, W)``.
     annotated
-        Object ids ``(H, W)``: what is labelled already and stays.
+        Object ids ``(H, W)``, or what reads windows of them: what is labelled already and stays.
 
     Returns
     -------
@@ -82,7 +81,7 @@ def decide_in_tile(
     found: Sequence[FoundObject],
     options: AutomaticOptions,
     frame_shape: tuple[int, int],
-    annotated: NDArray[np.integer] | None = None,
+    annotated: Annotated | None = None,
 ) -> list[FoundObject]:
     """Decide on the proposals of one tile, with the pixels that each has to itself.
 

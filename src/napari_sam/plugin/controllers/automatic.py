@@ -8,7 +8,8 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.engine import FrameIndex, SamError, time_left
+from napari_sam.engine import FrameIndex, PlacedMask, SamError, time_left
+from napari_sam.plugin.layers.levels import is_huge
 from napari_sam.plugin.layers.proposals import draw_proposals
 from napari_sam.plugin.panels.automatic import AutomaticPanel
 from napari_sam.plugin.work import automatic as tasks
@@ -31,6 +32,10 @@ NO_MODEL = "No model is loaded yet. Wait for it, or choose one above."
 NO_FRAME = "No frame is shown. Show the image in 2D, inside its range."
 AT_IT = "A search is running already. Wait for it, or press Cancel first."
 LANDING = "The accepted objects are being written. Wait a moment."
+TOO_LARGE = (
+    "To search all of an image this large takes hours. Choose “In the box drawn”, or have "
+    "napari-sam auto find all objects and write them to disk."
+)
 NO_EXAMPLE = (
     "There is no example. Segment one to three objects by clicks, select them in the list of "
     "objects, and press “Find alike”."
@@ -158,27 +163,32 @@ class Automatic(Controller):
         frames: Iterable[FrameIndex] = (bridge.frame,)
         if options.where == "area":
             options = replace(options, within=bridge.area.outline(bridge.frame))
+        elif is_huge(session.stack.frame_shape):
+            raise SamError(TOO_LARGE)
         elif options.where == "stack":
             axis = self._panel.chosen_axis()
             frames = frames_along(session.stack.shape, bridge.frame, axis, options)
         run = Run(session, session.stack, options, model.name, tuple(frames), axis)
         session.models[model.name] = (model.hash, model.precision)
         chosen = self._examples(bridge) if options.what == "alike" else None
-        find = (self._cache, predictor, run.stack, run.frames, options.wanted, chosen)
+        given = (self._cache, predictor, run.stack, run.frames, options.wanted)
+        find = (*given, session.labels, chosen)
         return run, partial(tasks.find, *find), chosen
 
     def _examples(self, bridge: LayerBridge) -> tasks.ExampleObjects:
         """The objects selected, each in the frame shown, or else in the first that holds it."""
         session = bridge.session
-        ids: dict[FrameIndex, list[int]] = {}
+        masks: dict[FrameIndex, list[PlacedMask]] = {}
         frames = {each.object_id: each.frames for each in session.objects()}
         for object_id in self._selected():
-            shown = [f for f in (bridge.frame,) if f is not None and session.region(object_id, f)]
-            for frame in (*shown, *frames.get(object_id, ()))[:1]:
-                ids.setdefault(frame, []).append(object_id)
-        if not ids:
+            shown = () if bridge.frame is None else (bridge.frame,)
+            for frame in dict.fromkeys((*shown, *frames.get(object_id, ()))):
+                if region := session.region(object_id, frame):
+                    masks.setdefault(frame, []).append((region.window, region.pixels))
+                    break
+        if not masks:
             raise SamError(NO_EXAMPLE)
-        return tasks.ExampleObjects(session.stack, session.labels, ids)
+        return tasks.ExampleObjects(session.stack, masks)
 
     def _compare(self, run: Run, chosen: tasks.ExampleObjects, predictor: Any) -> None:
         """Compare what was found before with the examples as they are now: nothing is decoded."""

@@ -9,7 +9,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.engine import (
     AutomaticOptions,
@@ -23,7 +22,7 @@ from napari_sam.engine import Outline as Vertices
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.plugin.panels.automatic import PageOptions
 from napari_sam.plugin.work.automatic import Decision, Likeness, Proposals
-from napari_sam.session import Session, read_frame, unconfirmed_in
+from napari_sam.session import FrameLabels, Session, unconfirmed_in
 
 if TYPE_CHECKING:
     from napari_sam.engine import Examples
@@ -136,7 +135,7 @@ class Run:
         """Objects that were accepted, and deleted since, are no such objects."""
         for number, frame, taken in self.taken:
             if self.session.accepts(number):
-                labels = read_frame(self.session.labels, frame)
+                labels = FrameLabels(self.session.labels, frame)
                 proposals = self.proposals[frame]
                 gone = {n for n in taken if _is_free(proposals[n], labels)}
                 self.unlike.setdefault(frame, set()).update(gone)
@@ -207,7 +206,7 @@ def frames_along(
         yield (*frame[:axis], position, *frame[axis + 1 :])
 
 
-def _is_free(found: FoundObject, labels: NDArray[np.integer]) -> bool:
+def _is_free(found: FoundObject, labels: FrameLabels) -> bool:
     """Whether most of its pixels are nobody's."""
     return bool(2 * np.count_nonzero(labels[found.where][found.mask]) < found.area)
 

@@ -12,7 +12,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_sam.engine import FrameIndex, PromptError, PromptSet, SamError, positions_of
 from napari_sam.plugin.layers.as_prompts import PromptLayer, read_layer
-from napari_sam.plugin.layers.proposals import draw_boxes
+from napari_sam.plugin.layers.proposals import Picture, draw_boxes
 from napari_sam.plugin.panels.prompting import PromptPanel
 from napari_sam.plugin.work import prompting as tasks
 from napari_sam.plugin.work.jobs import BULK, Job
@@ -262,7 +262,7 @@ class Prompting(Controller):
             if each.at == at and each.prompts.box is not None
         ]
         shape = bridge.session.stack.frame_shape_of(frame)
-        bridge.boxes.show(draw_boxes(boxes, shape), frame)
+        bridge.boxes.show(Picture(draw_boxes(boxes, shape)), frame)
 
     # Decoding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Collection, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from napari.components import ViewerModel
@@ -13,7 +13,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_sam.engine import Box, FoundObject, FrameIndex, FrameStack
+from napari_sam.engine import Box, FoundObject, FrameIndex, FrameStack, common_window
 
 from .own_layers import placement, show_pixels
 
@@ -27,6 +27,13 @@ GOLDEN_RATIO = 0.618034  # of the hue circle between an object and the next
 STANDING_ALPHA = 0.55
 DROPPED_COLOUR = (0.6, 0.6, 0.6, 0.5)
 CHOSEN_COLOUR = (1.0, 1.0, 1.0, 0.8)
+
+
+class Picture(NamedTuple):
+    """Pixels to be shown over a frame, from a corner yx of it on."""
+
+    pixels: NDArray[np.uint8]
+    corner: tuple[int, int] = (0, 0)
 
 
 class Proposals:
@@ -51,14 +58,14 @@ class Proposals:
         self.layer = new_proposals(image, stack, name)
         self._viewer, self._image, self._above = viewer, image, above
 
-    def show(self, picture: NDArray[np.uint8], frame: FrameIndex) -> None:
-        """Show a picture of a frame, as :func:`draw_proposals` makes it."""
+    def show(self, picture: Picture, frame: FrameIndex) -> None:
+        """Show a picture of a frame, or of a part of it."""
         layers = self._viewer.layers
         if self.layer not in layers and self._above in layers:
             active = layers.selection.active
             layers.insert(layers.index(self._above) + 1, self.layer)
             layers.selection.active = active  # the tool stays in hand
-        show_pixels(self.layer, picture, self._image, frame)
+        show_pixels(self.layer, picture.pixels, self._image, frame, picture.corner)
         self.set_visible(True)
 
     def set_visible(self, on: bool) -> None:
@@ -82,10 +89,8 @@ def new_proposals(image: Image, stack: FrameStack, name: str = "proposals") -> L
     )
 
 
-def draw_proposals(
-    found: Sequence[FoundObject], chosen: Collection[int], frame_shape: tuple[int, int]
-) -> NDArray[np.uint8]:
-    """A picture ``(H, W)``: those that stand filled, better ones on top; dropped ones in outline.
+def draw_proposals(found: Sequence[FoundObject], chosen: Collection[int]) -> Picture:
+    """A picture of those that stand filled, better ones on top; dropped ones in outline.
 
     Duplicates of what stands are left out. It touches no layer: any thread may do it.
 
@@ -94,17 +99,20 @@ def draw_proposals(
     chosen
         Positions of those that are marked.
     """
-    picture = np.zeros(frame_shape, np.uint8)
-    dropped = [each for each in found if each.dropped not in NOT_DRAWN]
+    drawn = [n for n, each in enumerate(found) if each.dropped not in NOT_DRAWN[1:]]
+    top, left, bottom, right = common_window([found[n] for n in drawn]) if drawn else (0, 0, 1, 1)
+    picture = np.zeros((bottom - top, right - left), np.uint8)
+    here = {n: found[n].moved(-top, -left) for n in drawn}
+    dropped = [each for each in here.values() if each.dropped is not None]
     for each in sorted(dropped, key=lambda each: -each.area):
         mask, there = each.mask, picture[each.where]
         there[mask] = 0
         there[_rim(mask)] = DROPPED
-    standing = [n for n, each in enumerate(found) if each.dropped is None]
+    standing = [n for n, each in here.items() if each.dropped is None]
     for n in sorted(standing, key=lambda n: found[n].score):
         value = CHOSEN if n in chosen else FIRST + n % N_COLOURS
-        picture[found[n].where][found[n].mask] = value
-    return picture
+        picture[here[n].where][here[n].mask] = value
+    return Picture(picture, (top, left))
 
 
 def draw_boxes(boxes: Sequence[tuple[Box, str]], frame_shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from napari_sam.engine import (
     AlikeOptions,
     AutomaticOptions,
@@ -15,10 +13,11 @@ from napari_sam.engine import (
     FoundObject,
     FrameIndex,
     FrameStack,
+    PlacedMask,
     decide,
     is_large,
 )
-from napari_sam.session import Claim, free_regions, read_frame
+from napari_sam.session import Claim, FrameLabels, free_regions
 
 from .jobs import Report
 from .tasks import encoding
@@ -43,19 +42,16 @@ class ExampleObjects:
     """The objects that the user chose as examples."""
 
     stack: FrameStack
-    labels: Any  # of all frames
-    ids: Mapping[FrameIndex, Collection[int]]
+    masks: Mapping[FrameIndex, Sequence[PlacedMask]]
 
     def read(self, cache: EmbeddingCache, predictor: Predictor) -> Examples:
         """What they look like."""
-        from napari_sam.engine import Examples, read_examples
+        from napari_sam.engine import Examples, examples_of
 
         return Examples.joined(
             [
-                read_examples(
-                    predictor, self.stack, frame, read_frame(self.labels, frame), ids, cache=cache
-                )
-                for frame, ids in self.ids.items()
+                examples_of(predictor, self.stack, frame, masks, cache=cache)
+                for frame, masks in self.masks.items()
             ]
         )
 
@@ -66,6 +62,7 @@ def find(
     stack: FrameStack,
     frames: Sequence[FrameIndex],
     options: AutomaticOptions,
+    labels: Any,
     chosen: ExampleObjects | None,
     report: Report,
 ) -> Iterator[Searched]:
@@ -89,7 +86,7 @@ def find(
         if not is_large(stack.frame_shape_of(frame), predictor.model.network.config.input_size):
             cache.embed(predictor, stack, frame, encoding_on)  # what is more urgent is done between
         if examples is not None and chosen is not None and isinstance(options, AlikeOptions):
-            annotated = read_frame(chosen.labels, frame)
+            annotated = FrameLabels(labels, frame)
             yield _alike(predictor, stack, frame, examples, options, annotated, cache, progress)
         else:
             found = propose(predictor, stack, frame, options, cache=cache, progress=progress)
@@ -135,10 +132,7 @@ class Decision:
 
     def made(self) -> Proposals:
         """The proposals, each with why it does not stand if so."""
-        annotated = read_frame(self.labels, self.frame)
-        if self.replaced:
-            ids = np.fromiter(self.replaced, np.int64)
-            annotated = np.where(np.isin(annotated, ids), 0, annotated)
+        annotated = FrameLabels(self.labels, self.frame, self.replaced)
         if self.likeness is None or not isinstance(self.options, AlikeOptions):
             return tuple(decide(self.proposals, self.options, self.frame_shape, annotated))
         from napari_sam.engine import Compared, decide_alike
@@ -150,13 +144,13 @@ class Decision:
 
 def show_decision(
     decision: Decision,
-    draw: Callable[[Proposals, Collection[int], tuple[int, int]], Any] | None,
+    draw: Callable[[Proposals, Collection[int]], Any] | None,
     report: Report,
 ) -> tuple[Proposals, Any]:
     """The proposals decided, and a picture of them where one is wanted."""
     decided = decision.made()
     chosen = decision.chosen or ()
-    return decided, None if draw is None else draw(decided, chosen, decision.frame_shape)
+    return decided, None if draw is None else draw(decided, chosen)
 
 
 def claim(
@@ -169,5 +163,5 @@ def claim(
         decided = each.made()
         if each.chosen is not None:
             decided = tuple(decided[i] for i in sorted(each.chosen))
-        claims.append((each.frame, free_regions(decided, each.frame_shape)))
+        claims.append((each.frame, free_regions(decided)))
     return claims

@@ -31,8 +31,8 @@ from napari_sam.session.annotation import Annotation
 from napari_sam.session.edits import place_of
 from napari_sam.session.label_arrays import frozen, is_written
 from napari_sam.session.saved import FrameFiles, Saved
+from napari_sam.session.saved_tiles import TileIndex, is_tiled, tiles_in, window_of
 from napari_sam.session.session import Session
-from napari_sam.session.tiles import Tile, is_tiled, tiles_in, window_of
 
 from .folder import FRAME_FILE, FRAMES, SessionFolder
 from .image_record import image_record
@@ -61,7 +61,7 @@ class Snapshot:
     is_whole: bool  # all that the session holds, not what changed since the last save only
     stack: FrameStack
     header: Record
-    labels: Mapping[FrameIndex, Mapping[Tile | None, ReadLabels]]  # None: of the whole frame
+    labels: Mapping[FrameIndex, Mapping[TileIndex | None, ReadLabels]]  # None: of the whole frame
     annotations: Mapping[FrameIndex, list[tuple[int, Annotation]]]
 
 
@@ -129,10 +129,10 @@ class Autosave:
 
     def _labels_since(
         self, since: int, frame: FrameIndex, now: Any
-    ) -> Mapping[Tile | None, ReadLabels]:
+    ) -> Mapping[TileIndex | None, ReadLabels]:
         """The labels of a frame that are to be written: all, or the tiles that changed."""
         frame_shape = self.session.stack.frame_shape_of(frame)
-        tiles: Iterable[Tile | None] = (None,)
+        tiles: Iterable[TileIndex | None] = (None,)
         before = None if self._saved is None else self._saved.files.get(frame)
         if is_tiled(frame_shape):
             tiles = tiles_in(window_of(None, frame_shape))

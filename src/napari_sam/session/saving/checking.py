@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from napari_sam.engine import FrameIndex, SamError
-from napari_sam.session.tiles import window_of
+from napari_sam.session.saved_tiles import window_of
 
 from .records import Record, read_classes, read_files, read_frame_name, write_frame
 from .schema import AnnotationRecord, Heading, Manifest

@@ -18,7 +18,7 @@ from napari_sam.session.edits import Footprint, Region
 from napari_sam.session.history import Reviews
 from napari_sam.session.object_class import Classes, GivenClass, ObjectClass
 from napari_sam.session.saved import FrameFiles
-from napari_sam.session.tiles import Tile
+from napari_sam.session.saved_tiles import TileIndex
 
 Record: TypeAlias = dict[str, Any]
 
@@ -52,7 +52,7 @@ def write_files(files: FrameFiles) -> Record:
 
 def read_files(record: Record) -> FrameFiles:
     """The files of a frame, from :func:`write_files`."""
-    labels: dict[Tile | None, str] = {}
+    labels: dict[TileIndex | None, str] = {}
     if record["labels"] is not None:
         labels[None] = record["labels"]
     for name, file in record.get("tiles", {}).items():  # from version 5 on

@@ -20,7 +20,7 @@ from napari_sam.session.edits import Region, Window, place_of
 from napari_sam.session.object_class import Classes
 from napari_sam.session.placement import Placement
 from napari_sam.session.saved import FrameFiles
-from napari_sam.session.tiles import window_of
+from napari_sam.session.saved_tiles import window_of
 
 from .checking import Budget, frame_shape_of, read_annotations, read_heading, read_manifest
 from .folder import SessionFolder

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from .edits import Window
 
-Tile: TypeAlias = tuple[int, int]  # its row and its column
+TileIndex: TypeAlias = tuple[int, int]  # its row and its column
 
 SIDE = 2048  # pixels
 MOST_PIXELS = 2**24  # of a frame that is saved as a whole
@@ -20,7 +20,7 @@ def is_tiled(frame_shape: tuple[int, int]) -> bool:
     return math.prod(frame_shape) > MOST_PIXELS
 
 
-def tiles_in(window: Window) -> Iterator[Tile]:
+def tiles_in(window: Window) -> Iterator[TileIndex]:
     """The tiles that a window of a frame touches."""
     top, left, bottom, right = window
     rows, columns = (
@@ -29,7 +29,7 @@ def tiles_in(window: Window) -> Iterator[Tile]:
     return itertools.product(rows, columns)
 
 
-def window_of(tile: Tile | None, frame_shape: tuple[int, int]) -> Window:
+def window_of(tile: TileIndex | None, frame_shape: tuple[int, int]) -> Window:
     """The pixels of a tile; of ``None`` the whole frame.
 
     Raises
