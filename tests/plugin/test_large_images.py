@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 
 from large_frames import nuclei
 from napari_sam.plugin.layers.image_view import camera_of
+from napari_sam.plugin.layers.levels import WIDEST, finest
+from napari_sam.session import SessionFile, session_path
 
 FRAME = (None, None)
 
@@ -90,3 +95,43 @@ def test_what_is_looked_at_follows_the_screen_and_the_cells(open_window, most_wo
 
     assert most_work(pan) < 0.1
     user.ready()
+
+
+@pytest.mark.slow
+def test_a_huge_image_is_annotated_saved_and_opened_again(open_window, tmp_path: Path) -> None:
+    """Thin, so that the test costs little: what counts is the long side."""
+    large = nuclei(1_000)
+    slide = np.tile(large.image, (1, WIDEST // 1_000 + 1))
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, slide)
+    first = open_window(path)
+    bridge = first.widget.bridge
+    assert bridge.labels.multiscale
+    nuclei_there = {1: (3, 1, 2), 2: (5, 0, 31)}  # which, and in which block
+    places = {object_id: large.centre(*at) for object_id, at in nuclei_there.items()}
+    for object_id, place in places.items():
+        zoom_to(first, *place, zoom=1.0)
+        first.press("n")
+        first.click(place)
+        first.ready()
+        assert large.iou(bridge.session.labels, object_id, *nuclei_there[object_id]) > 0.9
+        assert bridge.object_at(place) == object_id
+        assert bridge.labels.get_value(place, world=True)[1] == object_id, "it is on screen"
+    first.viewer.close()
+    (files,) = SessionFile(session_path(path)).files.values()
+    assert {column for _, column in files.labels} == {x // 2048 for _, x in places.values()}
+
+    again = open_window(path)
+    bridge = again.widget.bridge
+    assert bridge.labels.multiscale
+    assert finest(bridge.labels) is bridge.session.labels
+    assert [bridge.object_at(place) for place in places.values()] == [1, 2]
+    zoom_to(again, 500, WIDEST / 2, zoom=0.02)
+    assert bridge.labels.data_level > 0
+    assert set(np.unique(bridge.labels._slice.image.raw)) == {0, 1, 2}, "seen from far, too"
+    more = large.centre(7, 1, 12)
+    zoom_to(again, *more, zoom=1.0)
+    again.press("n")
+    again.click(more)
+    again.ready()
+    assert bridge.object_at(more) == 3
