@@ -27,9 +27,15 @@ class Page:
 
     @property
     def shown(self) -> np.ndarray:
-        """What the layer of proposals shows."""
-        layer = self.bridge.proposals.layer
-        return layer.data if layer.visible else np.zeros_like(layer.data)
+        """What the layer of proposals shows, in the frame ``(H, W)``: it holds a part of it."""
+        layer, image = self.bridge.proposals.layer, self.bridge.image
+        frame = np.zeros(self.bridge.session.stack.frame_shape, np.uint8)
+        if layer.visible:
+            pixels = layer.data.reshape(layer.data.shape[-2:])
+            place = (layer.translate - image.translate) / image.scale
+            top, left = np.round(place[-2:]).astype(int)
+            frame[top:, left:][: pixels.shape[0], : pixels.shape[1]] = pixels
+        return frame
 
     def choose(self, name: str, value: object) -> None:
         control = self.panel.control(name)

@@ -33,7 +33,7 @@ def land_all(
 ) -> int:
     """Land objects in the second frame; how many did."""
     session.models["pocket"] = ("sha256:0", "fp32")
-    claims = free_regions(objects, SHAPE[1:])
+    claims = free_regions(objects)
     landing = Landing(HERE, "pocket", session.new_run(), replaces)
     return sum(land_claims(session, claims, landing, at_once))
 
@@ -137,7 +137,7 @@ def test_labels_too_small_for_so_many_are_left_alone() -> None:
 
 def test_nothing_more_lands_once_it_is_undone() -> None:
     session = new_session()
-    claims = free_regions([found(square(0, 3 * n)) for n in range(3)], SHAPE[1:])
+    claims = free_regions([found(square(0, 3 * n)) for n in range(3)])
     steps = land_claims(session, claims, Landing(HERE, "pocket", session.new_run()), at_once=1)
     assert next(steps) == 1
     session.undo()
@@ -149,18 +149,18 @@ def test_nothing_makes_way_once_it_is_undone() -> None:
     session = new_session()
     land_all(session, found(square(0, 0)))
     run = session.new_run()
-    elsewhere = free_regions([found(square(0, 0))], SHAPE[1:])
+    elsewhere = free_regions([found(square(0, 0))])
     list(land_claims(session, elsewhere, Landing(frame(0), "pocket", run)))
     session.undo()
     before = state(session)
-    claims = free_regions([found(square(0, 0, 3))], SHAPE[1:])
+    claims = free_regions([found(square(0, 0, 3))])
     assert list(land_claims(session, claims, Landing(HERE, "pocket", run, replaces=True))) == []
     assert state(session) == before
 
 
 def test_a_click_meanwhile_is_a_step_of_its_own() -> None:
     session = new_session()
-    claims = free_regions([found(square(0, 3 * n)) for n in range(3)], SHAPE[1:])
+    claims = free_regions([found(square(0, 3 * n)) for n in range(3)])
     steps = land_claims(session, claims, Landing(HERE, "pocket", session.new_run()), at_once=1)
     next(steps)
     land(session, session.new_object(), 1, CLICK, square(5, 5))

@@ -558,10 +558,3 @@ def test_prompts_given_outside_the_image_harm_nothing(bridge: LayerBridge) -> No
     bridge.points.add([1, 10, 10])
     assert bridge.labels.data[1, 10, 10] == 1
     assert bridge.session.prompts(1, (1, None, None)) == Prompts.from_points([(10, 10)])
-
-
-def test_an_image_wider_than_graphics_cards_show_comes_with_a_word() -> None:
-    viewer = ViewerModel()
-    wide = np.zeros((4, 16_385), np.uint8)
-    assert "more than 16,384 pixels" in LayerBridge(viewer, viewer.add_image(wide)).about_labels
-    assert not LayerBridge(viewer, viewer.add_image(wide[:, :-1])).about_labels
