@@ -102,6 +102,7 @@ def test_what_is_wrong_is_said_by_its_key(record: Any, says: str) -> None:
         (b"images: [", "is no YAML"),
         (b"images: a\nautomatic: {}\nimages: b", r"line 3: the key images is given twice\."),
         (b"images: a\nautomatic: {min_area: 1, min_area: 2}", "line 2: the key min_area is given"),
+        (b"images: a\n? [b, c]\n: d", "is no YAML"),
         (b"\xff\xfe\x00", "is no YAML"),
         (b"", "has keys and values"),
         (b"a: " + b"[" * 3000, "is nested too deeply"),

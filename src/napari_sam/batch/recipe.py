@@ -225,13 +225,14 @@ class _EachKeyOnce(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key, _ in node.value:
+        names = (key for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key in names:
             if key.value in seen:
                 raise SamError(
                     f"line {key.start_mark.line + 1}: the key {key.value} is given twice. Keep one "
                     "of them."
                 )
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            seen.add(key.value)
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found
 
