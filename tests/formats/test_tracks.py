@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 import geff
@@ -12,10 +13,13 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labelled_cases import divided, movie, volumes
 from napari_sam.engine import FrameError, Labelled
 from napari_sam.formats import FORMATS, Canvas, export, import_objects
+from napari_sam.formats.lineage import USUAL_RADIUS
 from napari_sam.stacks import find_tracks
 
 NAMES = {"ctc": "01_RES", "tracks-csv": "a.csv", "trackmate": "a.xml", "geff": "a.geff"}
@@ -308,3 +312,31 @@ def test_geff_names_its_labels(tmp_path: Path) -> None:
     again = import_objects(tmp_path / "a.geff", canvas=Canvas.of(objects))
     np.testing.assert_array_equal(again.labels[...] > 0, objects.labels > 0)
     assert again.problems == ()
+
+
+@settings(max_examples=min(40, settings().max_examples))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            *(st.floats(-9, 33).map(lambda at: round(at, 2)) for _ in "yx"),
+            st.sampled_from([0, 0.5, 3, 50, 400, 9000]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_discs_are_those_that_are_drawn_one_after_the_other(rows) -> None:
+    shape = (3, 20, 24)
+    expected = np.zeros(shape, int)
+    for object_id, (t, y, x, area) in enumerate(rows, 1):
+        reach = min(max(np.sqrt(area / np.pi) if area else USUAL_RADIUS, 0.5), 24)
+        at_y, at_x = np.ogrid[:20, :24]
+        inside = (at_y - y) ** 2 + (at_x - x) ** 2 <= reach**2
+        expected[t][inside & (expected[t] == 0)] = object_id
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tracks.csv"
+        lines = [f"{n},{t},{y},{x},{area}" for n, (t, y, x, area) in enumerate(rows, 1)]
+        path.write_text("\n".join(["id,frame,y,x,area", *lines]))
+        objects = import_objects(path, canvas=Canvas(shape, "TYX"))
+    np.testing.assert_array_equal(objects.labels[...], expected)

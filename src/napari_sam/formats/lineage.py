@@ -143,8 +143,9 @@ def _discs(path: Path, kept: Kept, canvas: Canvas, labels: NDArray[Any]) -> Iter
         nth, row, column = np.nonzero(inside)
         where = frames[several][nth], y[nth, row], x[nth, column]
         free = pixels[where] == 0
-        # Of several values for one pixel NumPy keeps the last
-        pixels[tuple(each[free][::-1] for each in where)] = ids[several][nth[free]][::-1]
+        # Of several values for one pixel NumPy keeps the last, if they are no reversed view
+        backwards = np.flatnonzero(free)[::-1].copy()
+        pixels[tuple(each[backwards] for each in where)] = ids[several][nth[backwards]]
         here = here[len(several) :]
     across = np.round(2 * reach[(first < last).all(axis=1)]).astype(int)
     if len(across):
