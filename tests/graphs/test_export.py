@@ -135,6 +135,8 @@ def test_weights_of_fewer_bits(kind: Weights, graphs: Path, tmp_path: Path) -> N
 def test_weights_beside_a_graph_that_is_too_large(graphs: Path, tmp_path: Path) -> None:
     save(onnx.load(graphs / "encoder.onnx"), tmp_path / "encoder.onnx", largest=1000)
     assert (tmp_path / "encoder.onnx.data").stat().st_size > 10_000
+    modes = {(tmp_path / name).stat().st_mode for name in ("encoder.onnx", "encoder.onnx.data")}
+    assert len(modes) == 1, "who may read the graph may read its weights"
     image = {"image": np.zeros((64, 128, 3), np.uint8)}
     inside, beside = (
         onnxruntime.InferenceSession(folder / "encoder.onnx").run(None, image)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ def save(graph: onnx.ModelProto, path: Path, largest: int = LARGEST_FILE) -> Non
         onnx.save_model(graph, path)
     else:
         onnx.save_model(graph, path, save_as_external_data=True, location=data_of(path).name)
+        shutil.copymode(path, data_of(path))  # else nobody but its owner could read it
 
 
 def data_of(path: Path) -> Path:
