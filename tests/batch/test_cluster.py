@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from distributed import Client, LocalCluster, WorkerPlugin
+from distributed import Client, LocalCluster
 from PIL import Image
 
 from batch_cases import QUICK, batch_folder, results_in
 from napari_sam.batch import Cluster, Recipe, cluster, huge, run_batch
 from napari_sam.engine import SamError
+from sooner_huge import LargeIsHuge
 
 pytestmark = pytest.mark.slow
 
@@ -112,16 +113,6 @@ def test_a_worker_is_slow(two_workers: LocalCluster, tmp_path: Path) -> None:
         os.kill(slow, signal.SIGCONT)
     run.join(PATIENCE_S)
     assert_each_once(recipe, images)
-
-
-class LargeIsHuge(WorkerPlugin):
-    """For every worker, those that come later included, an image is huge earlier."""
-
-    name = "large-is-huge"
-    pixels = 50_000
-
-    def setup(self, worker: object) -> None:
-        huge.HUGE = self.pixels
 
 
 def test_a_worker_is_killed_while_both_search_the_tiles_of_a_huge_image(
