@@ -1,7 +1,7 @@
 # make demo         real images, clicks and boxes, masks, the window: results in demo/
 # make test         all checks: style, types, layers, manifest, tests
 #
-# make quick        the fast tests that need no window, in about two minutes on two slow cores
+# make quick        the fast tests that need no window, in two to three minutes on two slow cores
 # make test-oldest  the same tests with the lowest versions that pyproject.toml allows
 # make test-pyside  those that open a window, with PySide6 in place of PyQt6
 # make dist         wheel and source archive in dist/, checked, installed and used in a fresh environment

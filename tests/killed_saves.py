@@ -66,7 +66,7 @@ def main(root: Path) -> None:
         land(opened, 9, 3, CLICK, square(0, 0))
         save(opened, folder)  # the lock of the dead is no obstacle
         assert state(load(folder, new_stack())) == state(opened)
-        named = {name for entry in opened.saved.files.values() for name in entry.values() if name}
+        named = set().union(*(files.named for files in opened.saved.files.values()))
         assert {f"frames/{path.name}" for path in (folder / "frames").iterdir()} == named
     print(json.dumps(found))  # noqa: T201 what the test reads
 

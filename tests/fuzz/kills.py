@@ -76,7 +76,7 @@ class Sessions:
     def strangers(self) -> set[str]:
         """Files that should not be there."""
         session = load(self.path, new_stack())
-        named = {name for entry in session.saved.files.values() for name in entry.values() if name}
+        named = set().union(*(files.named for files in session.saved.files.values()))
         there = {f"frames/{path.name}" for path in (self.path / "frames").iterdir()}
         top = {path.name for path in self.path.iterdir()}
         return there - named | top - {"frames", "session.json", "owner.json", "lock"}

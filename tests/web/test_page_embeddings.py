@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,17 +56,29 @@ def save_session(path: Path, pixels: np.ndarray) -> None:
     save(session, session_path(path), image_path=path)
 
 
-def test_clicks_and_boxes_are_decoded_as_in_python(
-    browser: Browser, movie: Path, napari_sam: NapariSam, tmp_path: Path
-) -> None:
+@pytest.fixture
+def visitor(
+    browser: Browser, napari_sam: NapariSam, tmp_path: Path
+) -> Iterator[Callable[[str, tuple[int, int]], PageUser]]:
+    """Opens the page that is made of a session in the working folder."""
     if not BUILT.is_file():
         pytest.skip("the page is not built: make web")
-    made = napari_sam("page movie.tif.napari-sam --device cpu --out page.html")
-    assert made.code == 0, made.err
     context = browser.new_context(viewport={"width": 1100, "height": 700})
-    user = PageUser(context.new_page(), SHAPE)
-    user.visit(tmp_path / "page.html")
-    user.wait_until_ready()
+
+    def visit(session: str, shape: tuple[int, int]) -> PageUser:
+        made = napari_sam(f"page {session} --device cpu --out page.html")
+        assert made.code == 0, made.err
+        user = PageUser(context.new_page(), shape)
+        user.visit(tmp_path / "page.html")
+        user.wait_until_ready()
+        return user
+
+    yield visit
+    context.close()
+
+
+def test_clicks_and_boxes_are_decoded_as_in_python(visitor, movie: Path, tmp_path: Path) -> None:
+    user = visitor("movie.tif.napari-sam", SHAPE)
     expect(user.page.locator("#model")).to_have_text("Model: small")
     user.press("n", "w")
     user.drag((5, 70), (60, 120))
@@ -86,14 +99,9 @@ def test_clicks_and_boxes_are_decoded_as_in_python(
     assert len(ids) == 4
     assert [iou(labels == n, expected == n) >= 0.98 for n in ids] == [True] * 4
     assert user.errors == []
-    context.close()
 
 
-def test_what_was_looked_at_in_a_large_frame_travels(
-    browser: Browser, movie: Path, napari_sam: NapariSam, tmp_path: Path
-) -> None:
-    if not BUILT.is_file():
-        pytest.skip("the page is not built: make web")
+def test_what_was_looked_at_in_a_large_frame_travels(visitor, movie: Path, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 4000, LARGE).astype(np.uint16)
     image = movie.with_name("large.tif")
     tifffile.imwrite(image, pixels)
@@ -102,13 +110,8 @@ def test_what_was_looked_at_in_a_large_frame_travels(
     list(segment(session, {(1, frame): Prompts.from_points([(600, 500)])}, predictor))
     looked_at = session.annotation(1, frame).crop
     save(session, session_path(image), image_path=image)
-    made = napari_sam("page large.tif.napari-sam --device cpu --out page.html")
-    assert made.code == 0, made.err
 
-    context = browser.new_context(viewport={"width": 1100, "height": 700})
-    user = PageUser(context.new_page(), LARGE)
-    user.visit(tmp_path / "page.html")
-    user.wait_until_ready()
+    user = visitor("large.tif.napari-sam", LARGE)
     model = "Model: small in one part of this frame, pocket elsewhere"
     expect(user.page.locator("#model")).to_have_text(model)
     user.press("Delete", "n")  # such a network takes all of the frame for an object
@@ -123,7 +126,6 @@ def test_what_was_looked_at_in_a_large_frame_travels(
     expected = predictor.refine(embedding, annotation.prompts.within(looked_at)).mask()
     assert iou(file.fill(file.new_labels()) > 0, expected) >= 0.98
     assert user.errors == []
-    context.close()
 
 
 REFUSALS = (

@@ -156,6 +156,32 @@ test("a session that is written again holds what changed since", async () => {
   assert.equal(first.size, kept);
 });
 
+test("labels in tiles, as napari saves those of huge frames, are put together", async () => {
+  const [height, width, tile] = [2100, 5, 2048];
+  const stack = { ...singleFrame("slide.tif", { height, width, channels: 1, pixels: new Uint8Array(height * width) }), leading: [] };
+  const session = new Session(height, width);
+  session.paint(0, [3, tile * width - 1, tile * width, height * width - 1], false);
+  const files = await new SessionFiles(session, stack, null, Promise.resolve(null)).write(0);
+  const manifest = JSON.parse(new TextDecoder().decode(files.get("session.json")!));
+  const labels = session.labels.get(0)!;
+  const parts = { "0_0": labels.slice(0, tile * width), "1_0": labels.slice(tile * width) };
+  const open = async (tiles: Record<string, string>) => {
+    for (const [name, pixels] of Object.entries(parts)) {
+      files.set(`frames/${name}.tif`, await labelsTiff([pixels], [pixels.length / width, width], 16));
+    }
+    const frames = { y_x: { ...manifest.frames.y_x, labels: null, tiles } };
+    files.set("session.json", new TextEncoder().encode(JSON.stringify({ ...manifest, frames })));
+    return readSession(files, stack, "s.zip");
+  };
+  const opened = await open({ "0_0": "frames/0_0.tif", "1_0": "frames/1_0.tif" });
+  assert.deepEqual([opened.problems, opened.session.labels], [[], session.labels]);
+  const second = await open({ "1_0": "frames/1_0.tif" });
+  assert.deepEqual(second.session.labels.get(0)!.subarray(tile * width), parts["1_0"]);
+  for (const outside of ["2_0", "0_1", "1_1", "a"]) {
+    assert.equal((await open({ [outside]: "frames/1_0.tif" })).problems.length, 1, outside);
+  }
+});
+
 test("what is wrong in a session is said, and never run or believed", async () => {
   const stack = stackOf();
   const session = new Session(HEIGHT, WIDTH);

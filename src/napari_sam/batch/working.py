@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -50,6 +50,9 @@ from .results import (
 
 if TYPE_CHECKING:
     from napari_sam.session import Session
+
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -93,9 +96,8 @@ class Worker:
 
         When workers have searched these by `search`, `work` joins what they found.
         """
-        huge: list[Huge] = []
 
-        def begun(task: ImageTask) -> Outcome:
+        def begun(task: ImageTask) -> Outcome | Huge:
             stack = open_stack(self._recipe, task.image, task.series)
             if not is_huge(self._recipe, stack):
                 return self._work(task)
@@ -104,11 +106,9 @@ class Worker:
             if finished := read_outcome(folder, task):
                 return finished
             source = self._source(task, stack, origin.key)
-            huge.append(plan_huge(self._recipe, self._job.predictor, source, _tiles_of(folder)))
-            return Outcome(task.title, "skipped")
+            return plan_huge(self._recipe, self._job.predictor, source, _tiles_of(folder))
 
-        outcome = _reported(task, begun)
-        return huge[0] if huge else outcome
+        return _reported(task, begun)
 
     def search(self, task: ImageTask, huge: Huge, which: range) -> Outcome:
         """Search some tiles of a huge image, as chosen by `begin`, here or by another worker.
@@ -190,7 +190,7 @@ class Worker:
         preview(objects, stack).save(part / PREVIEW)
 
 
-def _reported(task: ImageTask, work: Callable[[ImageTask], Outcome]) -> Outcome:
+def _reported(task: ImageTask, work: Callable[[ImageTask], T]) -> T | Outcome:
     """What became of an image, whatever is wrong with it."""
     start = perf_counter()
     try:

@@ -15,6 +15,26 @@ def positions_of(index: Sequence[int | None]) -> tuple[int, ...]:
     return tuple(position for position in index if position is not None)
 
 
+def checked_index(index: Sequence[int | None], shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """An index that is one of a frame of an image of this shape, in Python's own integers."""
+    known = isinstance(index, Sequence) and all(
+        at is None or hasattr(at, "__index__") for at in index
+    )
+    if not known or len(index) != len(shape) or sum(position is None for position in index) != 2:
+        raise FrameError(
+            f"{index} is not a frame of an image of shape {shape}. Give {len(shape)} "
+            "entries, None for y and x and a position for every other axis."
+        )
+    positions = tuple(None if at is None else operator.index(at) for at in index)
+    leading = [(p, n) for p, n in zip(positions, shape, strict=True) if p is not None]
+    if any(not 0 <= position < size for position, size in leading):
+        given = ", ".join(str(position) for position, _ in leading)
+        sizes = " × ".join(str(size) for _, size in leading)
+        ranges = ", ".join(f"0 to {size - 1}" for _, size in leading)
+        raise FrameError(f"Frame {given} is outside a stack of {sizes} frames ({ranges}).")
+    return positions
+
+
 def checked_letters(axes: str | None, ndim: int, rgb: bool | None) -> str | None:
     if axes is None:
         return None

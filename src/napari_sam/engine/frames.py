@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from .axes import (
     checked_channels,
     checked_displayed,
+    checked_index,
     checked_letters,
     count,
     find_colours,
@@ -135,7 +135,7 @@ class FrameStack:
 
     def frame_shape_of(self, index: FrameIndex) -> tuple[int, int]:
         """``(H, W)`` of the frame at an index that may span other axes than the displayed ones."""
-        y, x = _span(self._checked_index(index))
+        y, x = _span(checked_index(index, self.shape))
         return self.shape[y], self.shape[x]
 
     def input_side(self, index: FrameIndex) -> int | None:
@@ -161,8 +161,9 @@ class FrameStack:
                 f"shape {self.shape} has {self.ndim - 2}. Give one for each axis besides y and x."
             )
         positions = iter(leading)
-        return self._checked_index(
-            tuple(None if a in self.displayed else next(positions) for a in range(self.ndim))
+        return checked_index(
+            tuple(None if a in self.displayed else next(positions) for a in range(self.ndim)),
+            self.shape,
         )
 
     def indices(self) -> Iterator[FrameIndex]:
@@ -206,7 +207,7 @@ class FrameStack:
         index = tuple(
             None if axis in (y, x) else round_half_up(at) for axis, at in enumerate(point)
         )
-        return self._checked_index(index), (point[y], point[x])
+        return checked_index(index, self.shape), (point[y], point[x])
 
     def frame(self, index: FrameIndex, *, long_side: int | None = LONG_SIDE) -> NDArray[np.uint8]:
         """Read one frame as ``(h, w, 3)`` uint8.
@@ -291,7 +292,7 @@ class FrameStack:
 
     def _sample(self, index: FrameIndex) -> NDArray[Any]:
         """Some pixels of all parts of a frame, ``(h, w, channels)``; few chunks are read for it."""
-        level = self._level(*_span(self._checked_index(index)), SAMPLE_SIDE)
+        level = self._level(*_span(checked_index(index, self.shape)), SAMPLE_SIDE)
         size = self._frame_shape_at(level, index)
         if isinstance(self.levels[level], np.ndarray):  # in memory, or mapped to it
             return self._pixels(index, level, *(slice(None, None, step) for step in strides(size)))
@@ -306,7 +307,7 @@ class FrameStack:
 
     def _read(self, index: FrameIndex, long_side: int | None) -> NDArray[Any]:
         """The pixels of one frame as they are stored, ``(h, w, channels)``."""
-        return self._pixels(index, self._level(*_span(self._checked_index(index)), long_side))
+        return self._pixels(index, self._level(*_span(checked_index(index, self.shape)), long_side))
 
     def _pixels(
         self,
@@ -354,24 +355,6 @@ class FrameStack:
         y, x = _span(index)
         size = self.shape_at(level)
         return size[y], size[x]
-
-    def _checked_index(self, index: FrameIndex) -> FrameIndex:
-        known = isinstance(index, Sequence) and all(
-            at is None or hasattr(at, "__index__") for at in index
-        )
-        if not known or len(index) != self.ndim or sum(position is None for position in index) != 2:
-            raise FrameError(
-                f"{index} is not a frame of an image of shape {self.shape}. Give {self.ndim} "
-                "entries, None for y and x and a position for every other axis."
-            )
-        positions = tuple(None if at is None else operator.index(at) for at in index)
-        leading = [(p, n) for p, n in zip(positions, self.shape, strict=True) if p is not None]
-        if any(not 0 <= position < size for position, size in leading):
-            given = ", ".join(str(position) for position, _ in leading)
-            sizes = " × ".join(str(size) for _, size in leading)
-            ranges = ", ".join(f"0 to {size - 1}" for _, size in leading)
-            raise FrameError(f"Frame {given} is outside a stack of {sizes} frames ({ranges}).")
-        return positions
 
 
 def round_half_up(coordinate: float) -> int:

@@ -20,7 +20,7 @@ from .automatic import (
     unconfirmed_in,
 )
 from .drawing import Drawing, drawings_of, prompts_from
-from .edits import Footprint, LabelEdit, Region, mask_to_edit, place_of
+from .edits import Footprint, LabelEdit, mask_to_edit, place_of
 from .label_arrays import (
     FrameLabels,
     WritableLabels,
@@ -33,6 +33,7 @@ from .label_arrays import (
 from .object_class import CLASS_KEYS, Classes, GivenClass, ObjectClass
 from .placement import Placement
 from .refining import is_refinable, land_refined
+from .region import Region
 from .saving.autosave import Autosave, Snapshot, save
 from .saving.image_record import image_record
 from .saving.opening import load

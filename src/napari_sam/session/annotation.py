@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from napari_sam.engine.where_to_look import Embed
 
 from .drawing import Drawing
-from .edits import Footprint, Region
+from .edits import Footprint
+from .region import Region
 
 Key: TypeAlias = tuple[int, FrameIndex]  # one object in one frame
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from napari_sam.engine import FoundObject, FrameIndex, SamError, common_window, to_labels
 
 from .annotation import Annotation, Key
-from .edits import LabelEdit, Region, around, read_window
+from .edits import LabelEdit, read_window
 from .history import Change
+from .region import Region, around
 from .renaming import change_to, renaming
 from .session import Session
 

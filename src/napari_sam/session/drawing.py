@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam.engine import PromptError, Prompts, mask_to_box
 
-from .edits import Region
+from .region import Region
 
 Kind: TypeAlias = Literal["point", "rectangle", "ellipse", "polygon", "path"]
 

@@ -125,9 +125,15 @@ def highest_id_of(labels: Any) -> int:
     return highest
 
 
+def in_frame(index: FrameIndex, rows: slice, columns: slice) -> tuple[int | slice, ...]:
+    """Where some rows and columns of a frame are in the labels of all frames."""
+    spans = iter((rows, columns))
+    return tuple(next(spans) if i is None else i for i in index)
+
+
 def read_frame(labels: Any, index: FrameIndex) -> NDArray[Any]:
     """The labels of one frame, ``(H, W)``; of an array in memory a view."""
-    return np.asarray(labels[tuple(slice(None) if i is None else i for i in index)])
+    return np.asarray(labels[in_frame(index, slice(None), slice(None))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +146,7 @@ class FrameLabels:
 
     def __getitem__(self, where: tuple[slice, slice]) -> NDArray[Any]:
         """The labels in some rows and columns of the frame."""
-        spans = iter(where)
-        place = tuple(next(spans) if i is None else i for i in self.frame)
-        pixels = np.asarray(self.labels[place])
+        pixels = np.asarray(self.labels[in_frame(self.frame, *where)])
         if not self.without:
             return pixels
         return np.where(np.isin(pixels, np.fromiter(self.without, np.int64)), 0, pixels)
@@ -155,7 +159,7 @@ def pieces_of(labels: Any, index: FrameIndex) -> Iterator[tuple[int, int, NDArra
     ------
     Top, left and pixels ``(h, w)`` of each. Chunks never written to are left out.
     """
-    if not is_in_chunks(labels):
+    if isinstance(labels, np.ndarray):
         frame = read_frame(labels, index)
         n_rows = max(1, PIXELS_IN_STRIP // max(1, frame.shape[1]))
         for top in range(0, len(frame), n_rows):
@@ -164,15 +168,10 @@ def pieces_of(labels: Any, index: FrameIndex) -> Iterator[tuple[int, int, NDArra
     height, width = (labels.shape[axis] for axis, i in enumerate(index) if i is None)
     for top in range(0, height, BLOCK_SIDE):
         for left in range(0, width, BLOCK_SIDE):
-            spans = iter((slice(top, top + BLOCK_SIDE), slice(left, left + BLOCK_SIDE)))
-            place = tuple(next(spans) if i is None else i for i in index)
+            block = slice(top, top + BLOCK_SIDE), slice(left, left + BLOCK_SIDE)
+            place = in_frame(index, *block)
             if is_written(labels, place):
                 yield top, left, np.asarray(labels[place])
-
-
-def is_in_chunks(labels: Any) -> bool:
-    """Whether labels are held in chunks, as those of huge images are."""
-    return not isinstance(labels, np.ndarray)
 
 
 def is_written(labels: Any, place: tuple[int | slice, ...]) -> bool:
@@ -193,18 +192,18 @@ def empty_labels(
     """Labels of a shape, all 0; of a huge one only what is written to takes memory."""
     if math.prod(shape) <= most_pixels:
         return np.zeros(shape, dtype)
-    from .chunks_in_memory import zeros  # an eighth of a second that the window need not wait for
+    from . import chunks_in_memory  # an eighth of a second that the window need not wait for
 
-    return zeros(shape, (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE), dtype)
+    return chunks_in_memory.zeros(shape, (1,) * (len(shape) - 2) + (CHUNK_SIDE, CHUNK_SIDE), dtype)
 
 
 def frozen(labels: Any) -> Any:
     """The labels as they are now, whatever is written later; ``None`` if that costs a copy."""
     if not _knows_chunks(labels):
         return None
-    from .chunks_in_memory import frozen
+    from . import chunks_in_memory
 
-    return frozen(labels)
+    return chunks_in_memory.frozen(labels)
 
 
 def copied(labels: Any, dtype: DTypeLike, most_pixels: int = MOST_PIXELS) -> Any:

@@ -20,16 +20,7 @@ from napari_sam.engine import (
 from .annotation import Annotation, Answer, Key, ObjectSummary, Request
 from .current import CurrentAnnotations
 from .drawing import Drawing
-from .edits import (
-    LabelEdit,
-    Region,
-    Window,
-    check_fits,
-    frames_of_edit,
-    is_in,
-    region_of,
-    writes,
-)
+from .edits import LabelEdit, check_fits, frames_of_edit, is_in, region_of, writes
 from .history import Change, History, Parents, Reviews
 from .label_arrays import (
     UNREADABLE,
@@ -41,6 +32,7 @@ from .label_arrays import (
 )
 from .object_class import Classes
 from .pending import PendingRequests
+from .region import Region, Window
 from .saved import Saved
 from .saved_tiles import TileIndex, is_tiled, tiles_in, window_of
 

@@ -18,8 +18,9 @@ from scipy import ndimage
 from napari_sam.engine import FrameIndex, SamError, checked_object_id
 
 from .annotation import Annotation, Key, as_found
-from .edits import Region, fill
+from .edits import fill
 from .history import DELETION, Change
+from .region import Region
 from .renaming import change_to, frames_with, give_up, merged, renaming, with_classes
 from .scopes import Scope, frames_in
 from .session import Session

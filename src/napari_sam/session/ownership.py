@@ -12,8 +12,9 @@ from napari_sam.engine import FrameIndex, Prompts
 from napari_sam.engine.frames import round_half_up
 
 from .annotation import Annotation, Key
-from .edits import LabelEdit, Region
+from .edits import LabelEdit
 from .labels import AnnotatedLabels
+from .region import Region
 
 NEARLY_ALL = 0.8  # of a mask that is others': what is left is their border
 MOST = 0.5  # the same, where each positive click is on others

@@ -10,9 +10,10 @@ from dataclasses import replace
 from napari_sam.engine import FrameIndex
 
 from .annotation import Annotation, Key, as_found
-from .edits import LabelEdit, Region, is_in, joined, rename
+from .edits import LabelEdit, is_in, rename
 from .history import Change, Parents, Reviews
 from .object_class import Classes
+from .region import Region, joined
 from .scopes import frames_in
 from .session import Session
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from .edits import Window
+from .region import Window
 
 TileIndex: TypeAlias = tuple[int, int]  # its row and its column
 

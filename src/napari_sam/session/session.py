@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sam.engine import Box, FrameIndex, FrameStack, PromptError, Prompts, crops_to_look_at
@@ -23,13 +22,15 @@ if TYPE_CHECKING:
 
     from .placement import Placement
 
-from .annotation import Annotation, Answer, Key, Propagated, Request, as_found, decode
+from .annotation import Annotation, Answer, Key, Propagated, Request, decode
 from .cell_size import CellSizes
 from .drawing import Drawing, drawings_of, on_base, prompts_from
-from .edits import Footprint, LabelEdit, Region, edits_of_stroke, mask_to_edit
+from .edits import Footprint, LabelEdit, edits_of_stroke, mask_to_edit
 from .history import Change
 from .labels import AnnotatedLabels, Write
 from .ownership import losing_pixels, owner_of
+from .region import Region
+from .strokes import change_by_hand
 
 
 class Session(AnnotatedLabels):
@@ -392,26 +393,7 @@ class Session(AnnotatedLabels):
         displayed
             The axes that spanned the frame painted in, if others than the stack's own.
         """
-        axes = displayed or self.stack.displayed
-        edits = edits_of_stroke(atoms, self.stack.shape, axes)
+        edits = edits_of_stroke(atoms, self.stack.shape, displayed or self.stack.displayed)
         self.note_ids(max((int(edit.values.max()) for edit in edits if edit), default=0))
-        before: dict[Key, Annotation | None] = {}
-        after: dict[Key, Annotation | None] = {}
-        for edit in edits:
-            for object_id in np.unique(np.concatenate([edit.before, edit.values])):
-                if object_id > 0:
-                    key = (int(object_id), edit.frame)
-                    before[key], after[key] = self.current(*key), self._after_stroke(key, edit)
         if edits:
-            self._record(Change(tuple(edits), before, after, action="brush stroke"))
-
-    def _after_stroke(self, key: Key, edit: LabelEdit) -> Annotation:
-        current = self.current(*key)
-        gained, lost = (edit.changed.chosen(v == key[0]) for v in (edit.values, edit.before))
-        covered = self.region(*key).without(lost).united(gained)  # napari may say so beforehand
-        if current is None:
-            current = as_found(covered.without(gained).united(lost))
-        elif not current.is_own:
-            current = replace(current, base=current.footprint.landed)
-        footprint = current.footprint.after_stroke(covered)
-        return replace(current.own, footprint=footprint)
+            self._record(change_by_hand(self, edits))

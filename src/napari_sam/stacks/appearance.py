@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.session import Region
-from napari_sam.session.edits import Window
+from napari_sam.session.region import Window
 
 from .decoding import Decoded
 from .motion import Picture, diameter_of

@@ -25,7 +25,7 @@ from napari_sam.engine import Prompts, iou
 if TYPE_CHECKING:
     from napari_sam.engine import Embedding, Prediction, Predictor
 
-from napari_sam.session.edits import Region, Window
+from napari_sam.session.region import Region, Window
 
 from .motion import diameter_of
 

@@ -19,7 +19,7 @@ from napari_sam.engine import Prompts
 if TYPE_CHECKING:
     from napari_sam.engine import Embedding, Predictor
 
-from napari_sam.session.edits import Region
+from napari_sam.session.region import Region
 
 from .motion import Picture, diameter_of, follow
 

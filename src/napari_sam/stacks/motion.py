@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_sam.engine.contrast import Limits
-from napari_sam.session.edits import Region, Window
+from napari_sam.session.region import Region, Window
 
 SAMPLES = 24  # across an object: enough to know it by, few enough to search quickly
 MOST_SAMPLES = 64  # along the longer side of a long object's window

@@ -11,7 +11,7 @@ from napari_sam.engine import Axis, FrameIndex, FrameStack, SamError
 if TYPE_CHECKING:
     from napari_sam.session.session import Session
 
-from napari_sam.session.edits import Region
+from napari_sam.session.region import Region
 
 from .options import Direction, PropagationOptions, Through
 

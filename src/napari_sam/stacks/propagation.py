@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam.engine import EmbeddingCache, Predictor
 
 from napari_sam.session import Propagated
-from napari_sam.session.edits import Region
+from napari_sam.session.region import Region
 
 from .motion import Picture
 from .planning import Leg, Plan, Reference

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Labels
 
-from napari_sam.engine import SamError
 from napari_sam.plugin.layers.bridge import LayerBridge
 from napari_sam.plugin.layers.labels_as_given import NO_BRUSH
 from napari_sam.plugin.layers.levels import COARSEST, WIDEST, LabelLevels, finest
@@ -148,12 +147,21 @@ def test_a_session_goes_on_in_its_levels(viewer: ViewerModel) -> None:
     check_levels(again.labels.data, (0, 1))
 
 
-def test_levels_replaced_by_labels_of_another_image_end_the_session(viewer: ViewerModel) -> None:
+def test_work_goes_on_in_other_labels_that_somebody_puts_into_the_layer(
+    viewer: ViewerModel,
+) -> None:
     bridge = LayerBridge(viewer, viewer.layers["slide"])
     land(bridge, 3, 40)
-    bridge.labels.data = [np.zeros((8, 9), np.uint16), np.zeros((4, 5), np.uint16)]
-    with pytest.raises(SamError):
-        LayerBridge(viewer, viewer.layers["slide"], bridge.labels)
+    other = np.zeros(SHAPE, np.uint16)
+    other[3:9, FAR : FAR + 8] = 5
+    bridge.labels.data = [other, other[::2, ::2]]
+    assert bridge.object_at((5, FAR + 2)) == 5
+    assert bridge.object_at((7, 44)) == 0
+    number = land(bridge, 9, 70)
+    assert number == 6
+    assert bridge.object_at((13, 74)) == number
+    assert finest(bridge.labels) is bridge.session.labels
+    check_levels(bridge.labels.data, (0, 1))
 
 
 def test_small_images_have_one_level() -> None:

@@ -16,7 +16,8 @@ import {
 } from "./records";
 import type { Files } from "./zip";
 
-const [FORMAT, VERSION, MANIFEST] = ["napari-sam session", 4, "session.json"];
+const [FORMAT, VERSION, MANIFEST] = ["napari-sam session", 5, "session.json"];
+const TILE = 2048; // pixels of a side of what a huge frame is saved in
 const PROGRAM = "napari-sam page 0.1.0";
 
 type NamedFile = readonly [name: string, bytes: Uint8Array];
@@ -264,13 +265,26 @@ async function readFrame(session: Session, n: number, entry: Record_, files: Fil
       session.annotations.set(keyOf(id, n), annotation);
     }
   }
-  if (typeof entry["labels"] === "string") {
-    const bytes = files.get(entry["labels"]);
-    if (!bytes) throw new Malformed("a file is missing");
-    const read = await openTiff(new Blob([bytes as BlobPart]), "labels");
-    if (read.height !== stack.height || read.width !== stack.width) throw new Malformed("labels of another size");
-    const labels = Uint32Array.from((await read.frame(0)).pixels);
-    session.labels.set(n, labels);
-    for (const id of labels) if (id > session.highest) session.highest = id;
+  const parts = typeof entry["labels"] === "string" ? [{ file: entry["labels"], top: 0, left: 0, side: Infinity }] : [];
+  for (const [name, file] of Object.entries(asRecord(entry["tiles"] ?? {}, "tiles"))) {
+    const [row, column] = name.split("_").map((at) => asWhole(Number(at), "tiles")) as [number, number];
+    parts.push({ file: asText(file, "tiles"), top: TILE * row, left: TILE * column, side: TILE });
   }
+  if (!parts.length) return;
+  const labels = new Uint32Array(stack.height * stack.width);
+  for (const { file, top, left, side } of parts) {
+    const [height, width] = [Math.min(side, stack.height - top), Math.min(side, stack.width - left)];
+    const pixels = await readLabels(file, files, height, width);
+    for (let y = 0; y < height; y++) labels.set(pixels.subarray(y * width, (y + 1) * width), (top + y) * stack.width + left);
+  }
+  session.labels.set(n, labels);
+  for (const id of labels) if (id > session.highest) session.highest = id;
+}
+
+async function readLabels(file: string, files: Files, height: number, width: number): Promise<Uint32Array> {
+  const bytes = files.get(file);
+  if (!bytes) throw new Malformed("a file is missing");
+  const read = await openTiff(new Blob([bytes as BlobPart]), "labels");
+  if (read.height !== height || read.width !== width) throw new Malformed("labels of another size");
+  return Uint32Array.from((await read.frame(0)).pixels);
 }

@@ -8,7 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.engine import FrameIndex, PlacedMask, SamError, time_left
+from napari_sam.engine import FrameIndex, SamError, time_left
 from napari_sam.plugin.layers.levels import is_huge
 from napari_sam.plugin.layers.proposals import draw_proposals
 from napari_sam.plugin.panels.automatic import AutomaticPanel
@@ -17,7 +17,7 @@ from napari_sam.plugin.work.jobs import BULK, PREVIEW, Job
 from napari_sam.session import Key
 
 from .accepting import NOTHING_CHOSEN, Accepting
-from .automatic_run import Run, frames_along
+from .automatic_run import Run, examples_chosen, frames_along
 from .controller import Controller, Window
 from .propagation import Propagation
 
@@ -35,10 +35,6 @@ LANDING = "The accepted objects are being written. Wait a moment."
 TOO_LARGE = (
     "To search all of an image this large takes hours. Choose “In the box drawn”, or have "
     "napari-sam auto find all objects and write them to disk."
-)
-NO_EXAMPLE = (
-    "There is no example. Segment one to three objects by clicks, select them in the list of "
-    "objects, and press “Find alike”."
 )
 NONE_REMOVED = "No proposal is selected. Shift+click those that are not like your examples."
 CHANGED = "The image has changed, so its proposals were removed. Press “Find objects” again."
@@ -170,25 +166,12 @@ class Automatic(Controller):
             frames = frames_along(session.stack.shape, bridge.frame, axis, options)
         run = Run(session, session.stack, options, model.name, tuple(frames), axis)
         session.models[model.name] = (model.hash, model.precision)
-        chosen = self._examples(bridge) if options.what == "alike" else None
+        chosen = None
+        if options.what == "alike":
+            chosen = examples_chosen(session, self._selected(), bridge.frame)
         given = (self._cache, predictor, run.stack, run.frames, options.wanted)
         find = (*given, session.labels, chosen)
         return run, partial(tasks.find, *find), chosen
-
-    def _examples(self, bridge: LayerBridge) -> tasks.ExampleObjects:
-        """The objects selected, each in the frame shown, or else in the first that holds it."""
-        session = bridge.session
-        masks: dict[FrameIndex, list[PlacedMask]] = {}
-        frames = {each.object_id: each.frames for each in session.objects()}
-        for object_id in self._selected():
-            shown = () if bridge.frame is None else (bridge.frame,)
-            for frame in dict.fromkeys((*shown, *frames.get(object_id, ()))):
-                if region := session.region(object_id, frame):
-                    masks.setdefault(frame, []).append((region.window, region.pixels))
-                    break
-        if not masks:
-            raise SamError(NO_EXAMPLE)
-        return tasks.ExampleObjects(session.stack, masks)
 
     def _compare(self, run: Run, chosen: tasks.ExampleObjects, predictor: Any) -> None:
         """Compare what was found before with the examples as they are now: nothing is decoded."""

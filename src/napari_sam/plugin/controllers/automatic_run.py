@@ -16,12 +16,13 @@ from napari_sam.engine import (
     FoundObject,
     FrameIndex,
     FrameStack,
+    PlacedMask,
     SamError,
 )
 from napari_sam.engine import Outline as Vertices
 from napari_sam.engine.masks import polygon_mask
 from napari_sam.plugin.panels.automatic import PageOptions
-from napari_sam.plugin.work.automatic import Decision, Likeness, Proposals
+from napari_sam.plugin.work.automatic import Decision, ExampleObjects, Likeness, Proposals
 from napari_sam.session import FrameLabels, Session, unconfirmed_in
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 NOTHING = "Nothing was found. Lower the score, try another method, or click the objects by hand."
 NONE_PASSES = "No object passes the filters: lower them."
+NO_EXAMPLE = (
+    "There is no example. Segment one to three objects by clicks, select them in the list of "
+    "objects, and press “Find alike”."
+)
 NONE_NEW = "No new object passes the filters."
 
 
@@ -204,6 +209,28 @@ def frames_along(
         raise SamError(f"There is no frame {first} among {n}. Give a first frame below {n}.")
     for position in range(first, last + 1):
         yield (*frame[:axis], position, *frame[axis + 1 :])
+
+
+def examples_chosen(
+    session: Session, object_ids: Sequence[int], shown: FrameIndex
+) -> ExampleObjects:
+    """Objects as examples, each in the frame shown, or else in the first that holds it.
+
+    Raises
+    ------
+    SamError
+        If none has a pixel.
+    """
+    masks: dict[FrameIndex, list[PlacedMask]] = {}
+    frames = {each.object_id: each.frames for each in session.objects()}
+    for object_id in object_ids:
+        for frame in dict.fromkeys((shown, *frames.get(object_id, ()))):
+            if region := session.region(object_id, frame):
+                masks.setdefault(frame, []).append((region.window, region.pixels))
+                break
+    if not masks:
+        raise SamError(NO_EXAMPLE)
+    return ExampleObjects(session.stack, masks)
 
 
 def _is_free(found: FoundObject, labels: FrameLabels) -> bool:

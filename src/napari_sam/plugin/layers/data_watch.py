@@ -10,7 +10,7 @@ from napari_sam.session import Session
 
 from .in_memory import forget_in_memory
 from .labels_as_given import taken_labels
-from .levels import finest
+from .levels import finest, show_array
 from .network_input import stack_of
 
 
@@ -57,7 +57,7 @@ class DataWatch:
             return
         self._session.take_labels(taken.array, taken.highest_id)
         if taken.array is not finest(self._labels):
-            self._labels.data = taken.array
+            show_array(self._labels, taken.array, self._session.stack.displayed)
         if taken.notice:
             self.noticed.emit(taken.notice)
         self.changed.emit()

@@ -13,7 +13,7 @@ from napari_sam.engine import FrameIndex
 from napari_sam.session import Session, read_frame, with_room
 
 from .deferring import Defer, at_once
-from .levels import LabelLevels, finest, levels_of
+from .levels import finest, levels_of, show_array
 from .prompt_layers import axes_of
 
 Indices: TypeAlias = tuple[Any, ...]  # an array for each axis of the labels
@@ -46,9 +46,8 @@ class LabelLink:
         self._amid_stroke: list[Indices] = []  # what was while the user was painting
         self._is_refreshing = False
         self._ids_are_known = False  # of the frame on screen
-        self._levels = levels_of(labels, session.stack.displayed)
         session.write, session.widen, session.knows_ids = self.write, self.promote, self.knows_ids
-        session.writes_alone = self._levels is not None  # napari lets nobody paint there
+        session.writes_alone = labels.multiscale  # napari lets nobody paint there
         labels.events.paint.connect(self._on_paint)
         labels.events.set_data.connect(self._on_redrawn)
 
@@ -61,15 +60,17 @@ class LabelLink:
         self._shown, self._defer, self._tell = (lambda: None), at_once, (lambda sentence: None)
 
     def write(self, indices: Indices, values: NDArray[Any]) -> None:
-        """Write pixels through napari's own history; beside it a window, or what is not on screen.
+        """Write pixels through napari's own history; beside it a window, what is not on screen, or
+        at several resolutions.
 
         Of pixels napari says "paint" at once, or with the stroke that the user is in.
         """
         frame = self._shown()
         is_seen = frame is None or _crosses(indices, frame)
         is_window = any(isinstance(at, slice) for at in indices)
-        if not is_seen or is_window or self._levels or not self._is_sliced():
-            write = self._labels.data.__setitem__ if self._levels is None else self._levels.write
+        levels = levels_of(self._labels, self._session.stack.displayed)
+        if levels is not None or not is_seen or is_window or not self._is_sliced():
+            write = self._labels.data.__setitem__ if levels is None else levels.write
             write(indices, values)
             if is_seen:
                 self._defer(self._refresh)
@@ -113,13 +114,13 @@ class LabelLink:
     def note_ids(self) -> None:
         """Learn of ids that others wrote into the frame on screen, if they may have."""
         frame = self._shown()
-        if frame is not None and not self._ids_are_known and self._levels is None:
+        if not (frame is None or self._ids_are_known or self._session.writes_alone):
             self._session.note_ids(int(np.max(read_frame(self._labels.data, frame), initial=0)))
             self._ids_are_known = True
 
     def knows_ids(self, frame: FrameIndex) -> bool:
         """Whether the session knows all ids in a frame: it does in the one on screen."""
-        if self._levels is not None:
+        if self._session.writes_alone:
             return True
         if frame != self._shown():
             return False
@@ -132,9 +133,7 @@ class LabelLink:
         wide = with_room(before, object_id)
         if wide.array is not before:
             self._session.labels = wide.array
-            if self._levels is not None:
-                self._levels = LabelLevels.of(wide.array, self._levels.displayed)
-            self._labels.data = wide.array if self._levels is None else self._levels.arrays
+            show_array(self._labels, wide.array, self._session.stack.displayed)
             if wide.notice:
                 self._tell(wide.notice)
 

@@ -56,10 +56,8 @@ def annotated_layer(given: Labels | None, image: Image, stack: FrameStack) -> An
     layer = given
     if given.multiscale or in_levels:
         layer = new_labels(image, stack, taken.array)
-        layer.name, given.visible = (
-            f"{given.name} {'copy' if given.multiscale else 'levels'}",
-            False,
-        )
+        layer.name = f"{given.name} {'copy' if given.multiscale else 'levels'}"
+        given.visible = False
     elif taken.array is not given.data:
         layer.data = taken.array
     if session is None:

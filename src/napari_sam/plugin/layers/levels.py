@@ -31,11 +31,6 @@ def finest(labels: Labels) -> Any:
     return labels.data[0] if labels.multiscale else labels.data
 
 
-def levels_of(labels: Labels, displayed: tuple[int, int]) -> LabelLevels | None:
-    """The levels of a layer; ``None`` if it has only one."""
-    return LabelLevels(list(labels.data), displayed) if labels.multiscale else None
-
-
 @dataclass(frozen=True, eq=False)
 class LabelLevels:
     """An array of labels, and coarser ones that follow what is written."""
@@ -51,14 +46,16 @@ class LabelLevels:
             sides = enumerate(arrays[-1].shape)
             shape = tuple(-(-n // 2) if axis in displayed else n for axis, n in sides)
             arrays.append(empty_labels(shape, labels.dtype))
-        levels = cls(arrays, displayed)
         across = ((None,) if axis in displayed else range(n) for axis, n in enumerate(labels.shape))
-        for frame in itertools.product(*across):
-            for top, left, pixels in pieces_of(labels, frame):
-                if pixels.any():
-                    bottom, right = np.add((top, left), pixels.shape).tolist()
-                    levels._follow(place_of(frame, (top, left, bottom, right)))
-        return levels
+        for frame, (finer, coarser) in itertools.product(
+            itertools.product(*across), itertools.pairwise(arrays)
+        ):
+            for top, left, pixels in pieces_of(finer, frame):
+                if (second := pixels[top % 2 :: 2, left % 2 :: 2]).any():
+                    y, x = -(-top // 2), -(-left // 2)
+                    height, width = second.shape
+                    coarser[place_of(frame, (y, x, y + height, x + width))] = second
+        return cls(arrays, displayed)
 
     def write(self, indices: tuple[Any, ...], values: NDArray[Any]) -> None:
         """Write pixels; an array of positions, a position or a slice for each axis."""
@@ -82,3 +79,13 @@ class LabelLevels:
 def _span(at: Any) -> slice:
     """All positions of an axis between the first and the last one that is indexed."""
     return at if isinstance(at, slice) else slice(int(np.min(at)), int(np.max(at)) + 1)
+
+
+def levels_of(labels: Labels, displayed: tuple[int, int]) -> LabelLevels | None:
+    """The levels of a layer; ``None`` if it has only one."""
+    return LabelLevels(list(labels.data), displayed) if labels.multiscale else None
+
+
+def show_array(labels: Labels, array: Any, displayed: tuple[int, int]) -> None:
+    """Let a layer show an array of labels, at several resolutions if it does so."""
+    labels.data = LabelLevels.of(array, displayed).arrays if labels.multiscale else array

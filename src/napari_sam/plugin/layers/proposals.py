@@ -19,7 +19,7 @@ from .own_layers import placement, show_pixels
 
 Colour: TypeAlias = tuple[float, float, float, float]  # RGBA, 0 to 1
 
-NOT_DRAWN = (None, "duplicate", "in another tile")  # none of the dropped
+NOT_DRAWN = ("duplicate", "in another tile")
 DROPPED, CHOSEN, FIRST = 1, 2, 3  # values of pixels; from FIRST on the colours of those that stand
 LINES_ACROSS = 400  # so many outlines of boxes are as wide as the frame
 N_COLOURS = 13  # no multiple of 3: each click has as many proposals, of which one stands
@@ -99,7 +99,7 @@ def draw_proposals(found: Sequence[FoundObject], chosen: Collection[int]) -> Pic
     chosen
         Positions of those that are marked.
     """
-    drawn = [n for n, each in enumerate(found) if each.dropped not in NOT_DRAWN[1:]]
+    drawn = [n for n, each in enumerate(found) if each.dropped not in NOT_DRAWN]
     top, left, bottom, right = common_window([found[n] for n in drawn]) if drawn else (0, 0, 1, 1)
     picture = np.zeros((bottom - top, right - left), np.uint8)
     here = {n: found[n].moved(-top, -left) for n in drawn}

@@ -117,18 +117,18 @@ class Autosave:
         changed = [frame for frame, number in session.changed.items() if number > since]
         frames = list(dict.fromkeys([*changed, *self._lost]))
         own = [frame for frame in frames if _is_own(frame, session.stack)]
-        now = frozen(session.labels)
+        as_now = frozen(session.labels)
         return Snapshot(
             session.n_changes,
             self._saved is None,
             session.stack,
             _header(session, self.image_path),
-            {frame: self._labels_since(since, frame, now) for frame in own},
+            {frame: self._labels_since(since, frame, as_now) for frame in own},
             {frame: session.annotations_in(frame) for frame in frames},
         )
 
     def _labels_since(
-        self, since: int, frame: FrameIndex, now: Any
+        self, since: int, frame: FrameIndex, as_now: Any
     ) -> Mapping[TileIndex | None, ReadLabels]:
         """The labels of a frame that are to be written: all, or the tiles that changed."""
         frame_shape = self.session.stack.frame_shape_of(frame)
@@ -139,10 +139,9 @@ class Autosave:
             if before is not None and None not in before.labels and frame not in self._lost:
                 changed = self.session.changed_tiles.get(frame, {})
                 tiles = [tile for tile, number in changed.items() if number > since]
-        return {
-            tile: _reading(self.session.labels, now, place_of(frame, window_of(tile, frame_shape)))
-            for tile in tiles
-        }
+        places = {tile: place_of(frame, window_of(tile, frame_shape)) for tile in tiles}
+        labels = self.session.labels
+        return {tile: _reading(labels, as_now, place) for tile, place in places.items()}
 
     def write(self, snapshot: Snapshot) -> bool:
         """Save a snapshot, all of it or nothing.
@@ -298,10 +297,10 @@ def _is_own(frame: FrameIndex, stack: FrameStack) -> bool:
     return all((i is None) == (axis in stack.displayed) for axis, i in enumerate(frame))
 
 
-def _reading(labels: Any, now: Any, place: tuple[int | slice, ...]) -> ReadLabels:
+def _reading(labels: Any, as_now: Any, place: tuple[int | slice, ...]) -> ReadLabels:
     """How to read what is in a place of labels; what cannot be frozen is copied now."""
-    if now is not None:
-        return partial(_unless_empty, now, place)
+    if as_now is not None:
+        return partial(_unless_empty, as_now, place)
     pixels = _unless_empty(labels, place)
     return lambda: pixels
 

@@ -14,9 +14,10 @@ import numpy as np
 from napari_sam.engine import Crop, FrameIndex, Prompts, Review, SamError
 from napari_sam.session.annotation import Annotation, Request
 from napari_sam.session.drawing import Drawing
-from napari_sam.session.edits import Footprint, Region
+from napari_sam.session.edits import Footprint
 from napari_sam.session.history import Reviews
 from napari_sam.session.object_class import Classes, GivenClass, ObjectClass
+from napari_sam.session.region import Region
 from napari_sam.session.saved import FrameFiles
 from napari_sam.session.saved_tiles import TileIndex
 

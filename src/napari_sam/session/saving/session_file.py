@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, Review, SamError, fitting_name
 from napari_sam.installation import DISTRIBUTION
 from napari_sam.session.annotation import Annotation, Request
-from napari_sam.session.edits import Region, Window, place_of
+from napari_sam.session.edits import place_of
 from napari_sam.session.object_class import Classes
 from napari_sam.session.placement import Placement
+from napari_sam.session.region import Region, Window
 from napari_sam.session.saved import FrameFiles
 from napari_sam.session.saved_tiles import window_of
 
