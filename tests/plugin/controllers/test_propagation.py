@@ -405,6 +405,7 @@ ACTIONS = {
     "delete from here": lambda labels: np.where(np.isin(labels, (1, 2)) & late(labels), 0, labels),
     "delete everywhere": lambda labels: np.where(np.isin(labels, (1, 2)), 0, labels),
     "merge here": lambda labels: np.where((labels == 2) & now(labels), 1, labels),
+    "merge before here": lambda labels: np.where((labels == 2) & ~late(labels), 1, labels),
     "merge everywhere": lambda labels: np.where(labels == 2, 1, labels),
     "join": lambda labels: np.where((labels == 2) & late(labels), 1, labels),
     "swap": lambda labels: np.where(late(labels) & (labels > 0), 3 - labels, labels),
@@ -442,7 +443,15 @@ def test_whole_objects_are_edited_from_the_menu(open_stack) -> None:
         np.testing.assert_array_equal(bridge.labels.data, wanted(before), err_msg=name)
         bridge.undo()
         np.testing.assert_array_equal(bridge.labels.data, before, err_msg=f"{name} is one step")
+        user.viewer.dims.set_current_step(0, 2)
         user.ready()
+    user.viewer.dims.set_current_step(0, 0)
+    user.ready()
+    for name in ("delete before here", "merge before here"):
+        widget.objects.choose([1, 2])
+        widget.object_actions.do(name)
+        assert widget.status.text.text().startswith("There is nothing of object"), name
+    np.testing.assert_array_equal(bridge.labels.data, before)
     widget.objects.choose([1])
     widget.object_actions.show_possible()
     assert not widget.objects.menu.entries["merge here"].isEnabled()

@@ -176,37 +176,27 @@ class ObjectActions(Controller):
     ) -> str:
         """Do it, and say what was done."""
         first, axis = chosen[0], self._axis()
+        before = session.n_changes
         if action == "delete":
-            before = session.n_changes
             objects.delete(session, chosen, frame, SCOPES[scope], axis)
-            where = "in this frame" if scope == "here" else scope
-            if session.n_changes == before:
-                return f"There is nothing of {names_of(chosen)} to delete {where}."
-            them = "it" if len(chosen) == 1 else "them"
-            return f"Deleted {names_of(chosen)} {where}. Ctrl+Z brings {them} back."
-        if action == "trim":
+        elif action == "trim":
             end: End = "first" if scope == "first" else "last"
             objects.trim(session, chosen, frame, end, axis)
-            what = "begin" if end == "first" else "end"
-            many = "" if len(chosen) > 1 else "s"
-            return f"{names_of(chosen).capitalize()} {what}{many} in this frame. Ctrl+Z undoes."
-        if action == "merge":
-            others = chosen[1:]
-            objects.merge(session, first, others, frame, SCOPES[scope], axis)
-            are = "is" if len(others) == 1 else "are"
-            return f"{names_of(others).capitalize()} {are} part of object {first} now."
-        if action == "split":
-            return f"The parts are {names_of([first, *objects.split(session, first, frame)])} now."
-        if action == "swap":
+        elif action == "merge":
+            objects.merge(session, first, chosen[1:], frame, SCOPES[scope], axis)
+        elif action == "swap":
             objects.swap(session, first, chosen[1], frame, axis)
-            return f"{names_of(chosen).capitalize()} swapped their ids from here on."
-        if action == "join":
+        elif action == "join":
             objects.join(session, first, chosen[1], frame, axis)
-            return f"Object {chosen[1]} continues as object {first} from here."
-        if action == "orphan":
+        elif action == "orphan":
             objects.unlink(session, first)
-            return f"Object {first} has no parent now."
-        return self._divide(action, session, frame, chosen)
+        elif action == "split":
+            return f"The parts are {names_of([first, *objects.split(session, first, frame)])} now."
+        else:
+            return self._divide(action, session, frame, chosen)
+        if session.n_changes == before:
+            return _nothing_to_do(action, scope, chosen)
+        return _what_was_done(action, scope, chosen)
 
     def _divide(
         self, action: str, session: Session, frame: FrameIndex, chosen: Sequence[int]
@@ -222,6 +212,45 @@ class ObjectActions(Controller):
         mother, self.mother = self.mother, None
         self._panel.choose(daughters)
         return f"Object {mother} divided into {names_of(daughters)}."
+
+
+def _where(scope: str) -> str:
+    return "in this frame" if scope == "here" else scope
+
+
+def _what_was_done(action: str, scope: str, chosen: Sequence[int]) -> str:
+    """Of an action that changed something."""
+    first, others = chosen[0], chosen[1:]
+    if action == "delete":
+        them = "it" if len(chosen) == 1 else "them"
+        return f"Deleted {names_of(chosen)} {_where(scope)}. Ctrl+Z brings {them} back."
+    if action == "trim":
+        what = "begin" if scope == "first" else "end"
+        many = "" if len(chosen) > 1 else "s"
+        return f"{names_of(chosen).capitalize()} {what}{many} in this frame. Ctrl+Z undoes."
+    if action == "merge":
+        are = "is" if len(others) == 1 else "are"
+        merged = f"{names_of(others).capitalize()} {are} part of object {first}"
+        return f"{merged} {'now' if scope == 'everywhere' else _where(scope)}. Ctrl+Z undoes."
+    if action == "swap":
+        return f"{names_of(chosen).capitalize()} swapped their ids from here on."
+    if action == "join":
+        return f"Object {others[0]} continues as object {first} from here."
+    return f"Object {first} has no parent now."
+
+
+def _nothing_to_do(action: str, scope: str, chosen: Sequence[int]) -> str:
+    """Of an action that found nothing to change."""
+    first, others = chosen[0], chosen[1:]
+    if action == "trim":
+        end = "begin" if scope == "first" else "end"
+        many = "" if len(chosen) > 1 else "s"
+        return f"{names_of(chosen).capitalize()} {end}{many} in this frame already."
+    if action == "orphan":
+        return f"Object {first} has no parent."
+    meant = {"merge": others, "join": others}.get(action, chosen)
+    where = _where("from here" if action in ("swap", "join") else scope)
+    return f"There is nothing of {names_of(meant)} to {action} {where}."
 
 
 def _hide_or_show(colours: LabelColours, action: str, chosen: Sequence[int]) -> str:

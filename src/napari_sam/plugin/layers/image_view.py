@@ -76,9 +76,16 @@ class ImageView:
         self.show_one_of(frames)
 
     def show_one_of(self, frames: Collection[FrameIndex]) -> None:
-        """Move the sliders to the first of some frames, unless one of them is shown."""
-        if frames and self.frame not in frames:
-            self.show_frame(min(frames, key=lambda frame: tuple(i or 0 for i in frame)))
+        """Move the sliders to the nearest of some frames, unless one of them is shown."""
+        if not frames or self.frame in frames:
+            return
+        shown = [i or 0 for i in self.frame or ()]
+
+        def farness(frame: FrameIndex) -> tuple[int, list[int]]:
+            at = [i or 0 for i in frame]
+            return sum(abs(a - s) for a, s in zip(at, shown, strict=False)), at
+
+        self.show_frame(min(frames, key=farness))
 
     def show_frame(self, frame: FrameIndex) -> None:
         """Move the sliders to a frame, unless a shape is being drawn."""
