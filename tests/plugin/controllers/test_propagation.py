@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QApplication
 
 from bright import BRIGHT, SIDE, Gate
 from napari_sam.engine import Prompts
+from napari_sam.plugin.controllers.review import CORRECTING, WHAT_NOW
 from napari_sam.plugin.layers.own_layers import new_labels
 from napari_sam.session import empty_labels, load, objects
 
@@ -285,6 +286,8 @@ def test_the_weakest_first_to_be_confirmed_or_corrected(open_stack) -> None:
     user.ready()
     first = weakest[0][1]
     assert widget.bridge.frame == first
+    why = f"Object 1 was propagated here from frame 0. {WHAT_NOW}"
+    assert widget.status.text.text() == why, "it is said where the page is not in sight"
     user.press("0")
     user.ready()
     assert first in session.anchors(1)
@@ -300,7 +303,7 @@ def test_the_weakest_first_to_be_confirmed_or_corrected(open_stack) -> None:
     user.ready()
     assert second in session.anchors(1)
     assert not widget.propagation.runs, "the correction is not done yet"
-    assert "settled" not in widget.review_panel.text.text()
+    assert widget.status.text.text() == CORRECTING
     user.press("u")
     run_through(user)
     again = {frame[0] for _, frame in landed if frame != second}

@@ -25,6 +25,8 @@ PAUSE_MS = 4000  # time without a correction after which it is complete
 CORRECTING = "Corrected so far. U, N or a pause propagates it from here."
 CORRECTED = "Corrected so far. Continue with the next."
 SETTLED = "This one is done. Continue with the next."
+NOTHING = "There is nothing of low confidence to review."
+WHAT_NOW = "0: it is right. Prompts correct it. U: next."
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,8 @@ class Review(Controller):
         stays = self.current is not None and self.current.about in listed
         if listed:
             self.look_at((self._row + stays) % len(listed))
+        else:
+            self._say(NOTHING)
 
     def look_at(self, row: int) -> None:
         """Show a frame of the list, and select its object."""
@@ -214,6 +218,12 @@ class Review(Controller):
             self._bridge.go_to(self.current.object_id)
         else:
             self._bridge.show_one_of([self.current.frame])
+        self._say(f"{entry.why} {WHAT_NOW}")
+
+    def _say(self, text: str) -> None:
+        """Where the page that says it is not in sight, the status line does."""
+        if not self._panel.isVisible():
+            self._status.show_idle(text)
 
     def looks_right(self) -> None:
         """Keep the current one as the user's own, or agree that it ended; go to the next."""
@@ -300,6 +310,7 @@ class Review(Controller):
         else:
             self._pause.start()
             self._panel.mark(None, self._about_current())
+            self._say(self._about_current())
 
     def _on_classes(self) -> None:
         self._settled.start()
