@@ -51,7 +51,7 @@ def open_window(make_napari_viewer, qtbot, monkeypatch) -> Callable[..., Patient
         viewer = make_napari_viewer(show=True)
         viewer.window._qt_window.resize(1000, 750)
         if isinstance(data, Path):
-            viewer.open(str(data))
+            viewer.open(str(data), **options)
         else:
             viewer.add_image(data, **options)
         user = PatientUser(viewer, qtbot)

@@ -155,7 +155,7 @@ class Worker:
     def _in_memory(self, task: ImageTask, stack: FrameStack) -> Callable[[Path], Outcome]:
         """Segment an image; what is returned writes its files into a folder."""
         session, notices = self._job.segment(stack, task.companion, Path(task.image).name)
-        objects = labelled(session, task.image)
+        objects = labelled(session, task.image, series_of(self._recipe, task))
         outcome = _summed_up(objects, Outcome(task.title, "done", notices=(*notices,)))
 
         def fill(part: Path) -> Outcome:
@@ -169,7 +169,8 @@ class Worker:
 
     def _source(self, task: ImageTask, stack: FrameStack, key: str) -> Source:
         letters = stack.letters or None
-        scale, units = scales_of(read_scales(task.image), letters) or (None, None)
+        said = read_scales(task.image, series_of(self._recipe, task))
+        scale, units = scales_of(said, letters) or (None, None)
         return Source(stack, key, letters, scale, units)
 
     def _origin(self, task: ImageTask) -> Origin:
@@ -215,10 +216,15 @@ def recipe_digest(recipe: Recipe) -> str:
     return digest_of([recipe.decides(), [content_digest(each) for each in files]])
 
 
-def labelled(session: Session, image: str) -> Labelled:
+def series_of(recipe: Recipe, task: ImageTask) -> str | None:
+    """Which image of the file it is, if the task or the recipe says so."""
+    return task.series or recipe.reading.series
+
+
+def labelled(session: Session, image: str, series: str | None = None) -> Labelled:
     """The objects of a session, in the units of the image."""
     letters = session.stack.letters or None
-    scale, units = scales_of(read_scales(image), letters) or (None, None)
+    scale, units = scales_of(read_scales(image, series), letters) or (None, None)
     facts = {
         (object_id, frame): facts_of(each, session.classes.of(object_id))
         for (object_id, frame), each in session.annotations()

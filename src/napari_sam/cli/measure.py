@@ -132,7 +132,7 @@ def open_both(
         )
         return objects, None, [image, source]
     if set(objects.units) == {"pixel"}:
-        said = scales_of(read_scales(image), names)
+        said = scales_of(read_scales(image, reading.series), names)
         if said is not None and len(said[0]) == len(objects.axes):
             objects = labelled.with_scale(objects, *said)
     return objects, stack, [image, source]

@@ -76,6 +76,7 @@ from .images import as_ids as as_ids
 from .images import check_labels_path as check_labels_path
 from .images import identity_at as identity_at
 from .images import images_in as images_in
+from .images import is_zarr as is_zarr
 from .images import list_series as list_series
 from .images import open_image as open_image
 from .images import read_image as read_image

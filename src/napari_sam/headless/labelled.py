@@ -37,7 +37,7 @@ def open_labelled(
     if is_session(path):
         return labelled_session(SessionFile(path))
     labels, letters = read_labels(path, series=series, axes=axes)
-    sized = scales_of(read_scales(path), letters)
+    sized = scales_of(read_scales(path, series), letters)
     scale, units = sized or (None, None)
     return Labelled.of(labels, axes=letters, scale=scale, units=units)
 

@@ -68,7 +68,7 @@ class Source:
         cls, path: Path, stack: FrameStack, axes: str | None, series: str | int | None = None
     ) -> Source:
         """One image of a file, with the size of a pixel that it tells."""
-        scale, units = scales_of(read_scales(path), axes) or (None, None)
+        scale, units = scales_of(read_scales(path, series), axes) or (None, None)
         name = f"{path.absolute()} of {path.stat().st_mtime_ns}" if path.exists() else str(path)
         name += f", image {series}" * (series is not None)
         return cls(stack, name, axes, scale, units)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 from skimage import data
 
 from napari_sam.engine import SamError
 from napari_sam.plugin.layers.levels import LabelLevels, is_huge
 from napari_sam.plugin.layers.network_input import INPUT, NetworkInput
 from napari_sam.plugin.layers.own_layers import LABELS_OPACITY, reordered
-from napari_sam.plugin.sessions.images import IMAGE_READER, PLACE, read_again
+from napari_sam.plugin.sessions.images import (
+    IMAGE_READER,
+    PLACE,
+    image_arguments,
+    limits_in,
+    read_again,
+)
 from napari_sam.plugin.sessions.places import IMAGE_FILE, SESSION_FOLDER, arguments_of
 from napari_sam.session import SessionFile, empty_labels, is_packed, is_session, unpack
 
@@ -52,6 +60,34 @@ def session_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]
     if isinstance(path, str) and is_packed(path):
         return lambda archive: read_session(str(unpack(archive)))
     return read_session if isinstance(path, str) and is_session(path) else None
+
+
+def image_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
+    """The reader of Zarr images, slides with levels and folders of frames; else ``None``."""
+    from napari_sam.engine import images_in, is_zarr  # brings in zarr
+
+    if not isinstance(path, str) or is_session(path):
+        return None
+    if not os.path.isdir(path):
+        return read_images
+    return read_images if is_zarr(Path(path)) or images_in(Path(path)) else None
+
+
+def read_images(path: str) -> list[LayerData]:
+    """The first image of a file or folder, with its levels, axes and the sizes of its pixels.
+
+    Of a plate it is the first field; the panel offers the others under "Series".
+    """
+    from napari_sam.engine import list_series, open_image, read_scales  # brings in zarr
+
+    file = Path(path)
+    opened = open_image(file, series=0)
+    limits = limits_in(opened.data, opened.axes)
+    scales = read_scales(file, 0)
+    about = image_arguments(file, opened.data, opened.axes, limits, scales=scales)
+    if (n := len(list_series(file))) > 1:
+        show_info(f"{file.name} holds {n} images. This is the first; choose under “Series”.")
+    return [(opened.data, about, "image")]
 
 
 def read_session(path: str) -> list[LayerData]:

@@ -17,7 +17,14 @@ from PIL import Image, ImageSequence
 
 from napari_sam.engine.errors import FrameError, SamError
 from napari_sam.engine.frames import FrameStack
-from napari_sam.engine.images import as_ids, read_image, read_labels, tiff, write_labels
+from napari_sam.engine.images import (
+    as_ids,
+    read_image,
+    read_labels,
+    read_scales,
+    tiff,
+    write_labels,
+)
 
 STACK = np.arange(5 * 16 * 32, dtype=np.uint16).reshape(5, 16, 32)
 RGB = np.arange(16 * 32 * 3, dtype=np.uint8).reshape(16, 32, 3)
@@ -80,6 +87,15 @@ def test_a_large_tiff_is_not_read_and_its_file_let_go(tmp_path, monkeypatch):
         stack.frame(stack.index(3))
     del stack
     gc.collect()  # an unclosed file would be an error here
+
+
+def test_each_image_of_a_file_has_pixels_of_its_own_size(tmp_path):
+    with tifffile.TiffWriter(path := tmp_path / "two.ome.tif") as file:
+        for name, size in (("wide", 0.5), ("close", 0.1)):
+            about = {"axes": "YX", "Name": name, "PhysicalSizeX": size, "PhysicalSizeY": size}
+            file.write(STACK[0], metadata=about)
+    sizes = [read_scales(path, series)["X"] for series in (None, 0, 1, "1", "wide", "close")]
+    assert sizes == [(size, "µm") for size in (0.5, 0.5, 0.1, 0.1, 0.5, 0.1)]
 
 
 def test_a_tiff_with_several_resolutions(tmp_path):

@@ -6,6 +6,7 @@ from .opening import OpenedImage, images_in, list_series, open_image, read_image
 from .places import address_of
 from .scales import read_scales, scales_of
 from .tiff import tiff_axes
+from .zarrs import is_zarr
 
 __all__ = (
     "LabelFile",
@@ -15,6 +16,7 @@ __all__ = (
     "check_labels_path",
     "identity_at",
     "images_in",
+    "is_zarr",
     "list_series",
     "open_image",
     "read_image",

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import tifffile
 
 from ..guard import FOLDER_S, WHOLE, decoding, in_time
-from .places import address_of, open_node, remedy_at
+from .places import address_of, remedy_at
 from .tiff import TIFF_SUFFIXES
-from .zarrs import is_zarr, ome_axes
+from .zarrs import is_zarr, ome_axes, ome_image
 
 Scales: TypeAlias = dict[str, tuple[float, str]]
 """By the letter of an axis: units a pixel, and the unit. What is not known is not there."""
@@ -23,8 +23,13 @@ OF_OME = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T":
 OME_UNIT = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}  # where the file does not say it
 
 
-def read_scales(path: str | Path) -> Scales:
-    """The sizes of pixels that a TIFF, OME-TIFF, ImageJ or OME-Zarr file tells of its first image.
+def read_scales(path: str | Path, series: str | int | None = None) -> Scales:
+    """The sizes of pixels that a TIFF, OME-TIFF, ImageJ or OME-Zarr file tells of an image.
+
+    Parameters
+    ----------
+    series
+        The name or number of the image, where the file holds several; by default the first.
 
     Raises
     ------
@@ -34,11 +39,11 @@ def read_scales(path: str | Path) -> Scales:
     address, path = address_of(path), Path(path)
     with decoding(address or path, WHOLE if address is None else remedy_at(address)):
         if address is not None or path.suffix.lower() == ".zip":
-            return in_time(path, lambda: _of_zarr(address or path), seconds=FOLDER_S)
+            return in_time(path, lambda: _of_zarr(address or path, series), seconds=FOLDER_S)
         if path.is_dir():
-            return in_time(path, lambda: _of_zarr(path)) if is_zarr(path) else {}
+            return in_time(path, lambda: _of_zarr(path, series)) if is_zarr(path) else {}
         if path.suffix.lower() in TIFF_SUFFIXES:
-            return in_time(path, lambda: _of_tiff(path))
+            return in_time(path, lambda: _of_tiff(path, series))
     return {}
 
 
@@ -50,23 +55,26 @@ def scales_of(scales: Scales, axes: str | None) -> tuple[tuple[float, ...], tupl
     return tuple(size for size, _ in said), tuple(unit for _, unit in said)
 
 
-def _of_tiff(path: Path) -> Scales:
+def _of_tiff(path: Path, series: str | int | None) -> Scales:
     with tifffile.TiffFile(path) as file:
         if file.is_ome and file.ome_metadata:
-            return _of_ome_xml(file.ome_metadata)
+            names = [each.name for each in file.series]
+            number = names.index(series) if series in names else int(series or 0)
+            return _of_ome_xml(file.ome_metadata, number)
         if file.is_imagej:
             return _of_imagej(file.imagej_metadata or {}, file.pages[0])
         shaped = next(iter(file.shaped_metadata or ()), {})
     return _checked(dict(shaped.get("scales", {})))
 
 
-def _of_ome_xml(text: str) -> Scales:
+def _of_ome_xml(text: str, number: int) -> Scales:
     if len(text) > LARGEST_XML:
         return {}
     root = ElementTree.fromstring(text)
-    pixels = next((each for each in root.iter() if each.tag.endswith("}Pixels")), None)
-    if pixels is None:
+    images = [each for each in root.iter() if each.tag.endswith("}Pixels")]
+    if number >= len(images):
         return {}
+    pixels = images[number]
     found = {
         letter: (pixels.get(name), pixels.get(f"{name}Unit", OME_UNIT[letter]))
         for letter, name in OF_OME.items()
@@ -89,10 +97,8 @@ def _of_imagej(about: Mapping[str, Any], page: Any) -> Scales:
     return _checked(found)
 
 
-def _of_zarr(path: Path | str) -> Scales:
-    node = open_node(path)
-    attributes = node.attrs.get("ome", node.attrs)
-    image = next(iter(attributes.get("multiscales", ())), None)
+def _of_zarr(path: Path | str, series: str | int | None) -> Scales:
+    image = ome_image(path, series)
     if image is None or not image.get("axes"):
         return {}
     axes: Sequence[Any] = image["axes"]

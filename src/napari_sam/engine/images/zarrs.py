@@ -48,11 +48,10 @@ def zarr_series(path: Path | str) -> tuple[list[Series], bool]:
     if isinstance(node, zarr.Array):
         return [_array(name, node)], False
     if "plate" in _ome(node):
-        fields = list(_fields(node, _ome(node)["plate"]))
+        fields = [Series(each, partial(_field, node, each)) for each in _groups(node)]
         return _found(path, node, fields), True
     if "bioformats2raw.layout" in _ome(node):
-        images = sorted((each for each in node.group_keys() if each.isdecimal()), key=int)
-        found = [each for image in images for each in _images(node[image], image)]
+        found = [each for image in _groups(node) for each in _images(node[image], image)]
         return _found(path, node, found), False
     found = list(_images(node, name))
     if found:
@@ -71,15 +70,30 @@ def _found(path: Path | str, node: Any, series: list[Series]) -> list[Series]:
     return series
 
 
-def _fields(node: Any, plate: Mapping[str, Any]) -> list[Series]:
-    """The fields of view of every well, named as ``A/1/0``."""
-    found = []
-    for well in plate["wells"]:
-        group = node[well["path"]]
-        for image in _ome(group)["well"]["images"]:
-            name = f"{well['path']}/{image['path']}"
-            found.append(Series(name, partial(_field, node, name)))
-    return found
+def ome_image(path: Path | str, series: str | int | None = None) -> Mapping[str, Any] | None:
+    """What an OME-Zarr says of one of its images, such as its axes; ``None`` if it is no such."""
+    node = open_node(path)
+    if isinstance(node, zarr.Array):
+        return None
+    wanted, groups = str(0 if series is None else series), _groups(node)
+    if groups:
+        name = wanted if wanted in groups else groups[int(wanted)]
+        return next(iter(_ome(node[name]).get("multiscales", ())), None)
+    images = _ome(node).get("multiscales", ())
+    number = int(wanted) if wanted.isdecimal() else 0
+    return images[number] if number < len(images) else None
+
+
+def _groups(node: Any) -> list[str]:
+    """Where the images are: the fields of a plate (``A/1/0``), or what a converter wrote."""
+    about = _ome(node)
+    if "bioformats2raw.layout" in about:
+        return sorted((each for each in node.group_keys() if each.isdecimal()), key=int)
+    return [
+        f"{well['path']}/{image['path']}"
+        for well in about.get("plate", {}).get("wells", ())
+        for image in _ome(node[well["path"]])["well"]["images"]
+    ]
 
 
 def _field(node: Any, name: str) -> Pixels:

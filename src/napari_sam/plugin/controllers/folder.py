@@ -284,5 +284,5 @@ class FolderBrowser(Controller):
 def _read(path: Path, report: object) -> tuple[Any, str | None, tuple[int, int] | None]:
     from napari_sam.engine import read_image  # brings in zarr, which a new panel need not
 
-    data, axes = read_image(path)
+    data, axes = read_image(path, series=0)  # of a plate the first field
     return data, axes, limits_in(data, axes)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from napari.layers import Image
 
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.plugin.panels.source import SourcePanel
-from napari_sam.plugin.sessions.images import new_image
+from napari_sam.plugin.sessions.images import PIXEL, new_image
 from napari_sam.plugin.sessions.places import SERIES, image_file
 from napari_sam.plugin.work.jobs import PREFETCH, Job
 
 from .controller import Controller, Window
 
 LIST, READ = "list series", "read a series"  # job slots
+Sizes: TypeAlias = dict[str, tuple[float, str]]  # of pixels, by axis
 OPENS_THE_FIRST = (None, "napari")  # readers; others may show all images of a file
 
 
@@ -41,7 +42,7 @@ class SeriesChoice(Controller):
         self._panel.show_series([], 0)
         file, image = image_file(bridge.image), bridge.image
         knows_series = SERIES in image.metadata or image.source.reader_plugin in OPENS_THE_FIRST
-        if file is None or not file.is_file() or not knows_series:
+        if file is None or not knows_series:
             return
         done = partial(self._show, bridge)
         failed = partial(self._show, bridge, ())  # napari could open it: there is nothing to say
@@ -74,10 +75,12 @@ class SeriesChoice(Controller):
                 layers.selection.active = layer
                 return
         done = partial(self._add, file, number)
-        self._worker.submit(Job(READ, lambda report: _read(file, number), done, self._tell))
+        sized = any(str(unit) != PIXEL for unit in bridge.image.units)
+        self._worker.submit(Job(READ, lambda report: _read(file, number, sized), done, self._tell))
 
-    def _add(self, file: Path, number: int, found: tuple[Any, str | None]) -> None:
-        self._viewer.layers.append(new_image(file, *found, series=number))
+    def _add(self, file: Path, number: int, found: tuple[Any, str | None, Sizes | None]) -> None:
+        data, axes, scales = found
+        self._viewer.layers.append(new_image(file, data, axes, series=number, scales=scales))
 
 
 def _names(file: Path) -> list[str]:
@@ -86,7 +89,8 @@ def _names(file: Path) -> list[str]:
     return [" ".join(filter(None, (each.name, each.about))) for each in list_series(file)]
 
 
-def _read(file: Path, number: int) -> tuple[Any, str | None]:
-    from napari_sam.engine import read_image
+def _read(file: Path, number: int, sized: bool) -> tuple[Any, str | None, Sizes | None]:
+    """Its pixels and axes, and where the image shown has units, the sizes of its pixels."""
+    from napari_sam.engine import read_image, read_scales
 
-    return read_image(file, series=number)
+    return *read_image(file, series=number), read_scales(file, number) if sized else None

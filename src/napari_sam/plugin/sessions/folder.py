@@ -84,7 +84,7 @@ def thumbnail(path: Path, frame: FrameIndex | None = None) -> NDArray[np.uint8]:
     """
     from napari_sam.engine import read_image  # brings in zarr, which a new panel need not
 
-    data, axes = read_image(path)
+    data, axes = read_image(path, series=0)
     stack = FrameStack.from_array(data, axes=axes)
     with suppress(SamError):  # of a session whose image was replaced
         if frame is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import npe2
 import numpy as np
+import pint
 from napari.layers import Image
 
 from napari_sam.engine import FrameStack, SamError
@@ -18,6 +19,7 @@ from napari_sam.session import SessionFile, image_record
 
 from .places import IMAGE_FILE, SERIES, image_of
 
+PIXEL = "pixel"
 IMAGE_READER = "napari_sam_reader"  # in an image's metadata
 MOST_SERIES = 100  # of a file, that are looked through
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -99,8 +101,22 @@ def new_image(
     limits: tuple[int, int] | None = None,
     *,
     series: int = 0,
+    scales: Mapping[str, tuple[float, str]] | None = None,
 ) -> Image:
-    """A layer of what was read of a file.
+    """A layer of what was read of a file; the parameters are those of `image_arguments`."""
+    return Image(data, **image_arguments(file, data, axes, limits, series=series, scales=scales))
+
+
+def image_arguments(
+    file: Path,
+    data: Any,
+    axes: str | None,
+    limits: tuple[int, int] | None = None,
+    *,
+    series: int = 0,
+    scales: Mapping[str, tuple[float, str]] | None = None,
+) -> dict[str, Any]:
+    """Keyword arguments of the layer of what was read of a file.
 
     Parameters
     ----------
@@ -110,6 +126,8 @@ def new_image(
         Of its contrast; by default napari's.
     series
         Which image of the file it is.
+    scales
+        Sizes of its pixels, as `read_scales` returns them; by default a pixel is 1.
     """
     rgb = bool(axes and axes.endswith("S"))
     letters = (axes or "")[: -1 if rgb else None]
@@ -118,14 +136,25 @@ def new_image(
         about["axis_labels"] = tuple(letters.lower())
     if limits is not None:
         about["contrast_limits"] = limits
-    return Image(
-        data,
-        name=f"{file.stem} [{series}]" if series else file.stem,
-        rgb=rgb,
-        multiscale=isinstance(data, list),
-        metadata={IMAGE_FILE: str(file), SERIES: series, "axes": letters},
+    if scales and letters:
+        sized = [scales.get(letter, (1.0, PIXEL)) for letter in letters]
+        about["scale"] = tuple(size for size, _ in sized)
+        about["units"] = tuple(_known_unit(unit) for _, unit in sized)
+    return {
+        "name": f"{file.stem} [{series}]" if series else file.stem,
+        "rgb": rgb,
+        "multiscale": isinstance(data, list),
+        "metadata": {IMAGE_FILE: str(file), SERIES: series, "axes": letters},
         **about,
-    )
+    }
+
+
+def _known_unit(name: str) -> str:
+    """A unit as napari has it, or that of a pixel."""
+    try:
+        return str(pint.application_registry.Unit(name))
+    except (pint.PintError, ValueError, TypeError):
+        return PIXEL
 
 
 def _stack(levels: list[Any], *, rgb: bool, has_channels: bool) -> FrameStack:
