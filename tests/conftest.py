@@ -92,18 +92,27 @@ def detector_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     return {kind: save(root / kind) for kind, save in SAVE.items()}
 
 
-@pytest.fixture(autouse=True)
-def _own_embeddings(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Embeddings on disk of this test alone, never the user's."""
-    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path_factory.mktemp("embeddings")))
+@pytest.fixture(autouse=True, scope="module")
+def embeddings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Embeddings on disk that the tests of a file share, never the user's.
+
+    The embedded network takes a second for a frame; on disk it goes what took long to encode.
+    """
+    folder = tmp_path_factory.mktemp("embeddings")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_SAM_EMBEDDINGS", str(folder))
+        yield folder
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _memory_is_given_back() -> Iterator[None]:
-    """What the tests of a file took is free for others: glibc keeps it until it is asked."""
+    """What the tests of a file took is free for others: glibc keeps it until it is asked.
+
+    The libraries that they loaded are left out of later searches for garbage.
+    """
     yield
+    gc.collect()
+    gc.freeze()
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

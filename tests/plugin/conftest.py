@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter, thread_time
 
+import npe2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,15 @@ def user_folders(tmp_path, monkeypatch) -> None:
     """Embeddings and sessions of the tests go nowhere near the user's own."""
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plugins_are_found_once() -> Iterator[None]:
+    """napari looks through all packages for plugins with each window of a test."""
+    found = tuple(npe2.PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npe2.PluginManifest, "discover", lambda paths=(): iter(found))
+        yield
 
 
 class PatientUser(User):

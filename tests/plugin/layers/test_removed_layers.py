@@ -6,7 +6,7 @@ import pytest
 from skimage import data
 
 PATIENCE_MS = 60_000
-OWN = {"image objects", "image outline", "image preview", "image shapes", "image points"}
+OWN = {"image objects", "image outline", "image shapes", "image points"}
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ class LayerBridge(ImageView):
         self.proposals = Proposals(viewer, image, stack, self.labels)
         self.boxes = Proposals(viewer, image, stack, self.labels, "boxes")
         self.area = Area(viewer, image, self.shapes, self.session, defer)
-        for layer in (self.labels, self.outline.layer, self.preview, self.shapes, self.points):
+        for layer in (self.labels, self.outline.layer, self.shapes, self.points):
             if layer not in viewer.layers:
                 viewer.layers.append(layer)
         raise_above(viewer, self.labels, image)

@@ -14,7 +14,9 @@ from .own_layers import new_preview, show_region
 
 
 class Preview:
-    """A layer of its own above the labels; it comes back if the user deletes it.
+    """A layer of its own above the labels, in the viewer from the first time it is shown.
+
+    If the user deletes it, it comes back with the next preview.
 
     Parameters
     ----------
@@ -33,13 +35,13 @@ class Preview:
         is_shown = bool(region) and frame is not None
         if is_shown and frame is not None:
             if self.layer not in self._viewer.layers:
-                self._add_again()
+                self._add()
             show_region(self.layer, region, self._image, frame)
         if self.layer.visible != is_shown:  # napari draws again even if nothing changes
             self.layer.visible = is_shown
 
-    def _add_again(self) -> None:
-        """The layer was deleted. The active layer stays active."""
+    def _add(self) -> None:
+        """Add a layer to the viewer. The active layer stays active."""
         self.layer = new_preview(self._image, self._stack)
         layers = self._viewer.layers
         active = layers.selection.active
