@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -97,6 +97,7 @@ class FolderServer:
     folder: Path
     drops: str = "nothing"  # files whose path ends so break off in the middle
     refuses: str = "nothing"  # those are answered with an error of the server
+    headers: Mapping[str, str] = field(default_factory=dict)  # of every answer
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -116,6 +117,8 @@ def serving_folder(server: FolderServer) -> Iterator[FolderServer]:
             content = file.read_bytes()
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
+            for name, value in server.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             n = len(content) // 2 if path.endswith(server.drops) else len(content)
             self.wfile.write(content[:n])

@@ -41,13 +41,14 @@ class PageUser:
     requests: list[str] = field(default_factory=list)  # addresses that the page asked for
     errors: list[str] = field(default_factory=list)  # of its programs, and what its policy refused
 
-    def visit(self, path: Path) -> None:
+    def visit(self, page: Path | str) -> None:
+        """Open a page's file, or its address."""
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
             "console", lambda said: self.errors.append(said.text) if said.type == "error" else None
         )
-        self.page.goto(path.as_uri())
+        self.page.goto(page if isinstance(page, str) else page.as_uri())
 
     def open(self, paths: Path | Iterable[Path], shape: tuple[int, int]) -> None:
         """Open an image and wait until it is encoded."""

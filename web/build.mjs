@@ -24,7 +24,7 @@ async function bundle(entry, format) {
   const result = await build({
     entryPoints: [join(HERE, "src", entry)], bundle: true, minify: true, write: false, format, target: "es2022",
     charset: "utf8", logLevel: "warning",
-    define: { "import.meta.url": '"https://page.invalid/"' }, // a worker made of a blob has no address
+    define: { "import.meta.url": "self.location.href" }, // onnxruntime's threads begin as the worker does, by its address
   });
   return result.outputFiles[0].text.trim();
 }

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from file_server import FolderServer, serving_folder
 from napari_sam import Predictor, load_model
 from napari_sam.engine import EmbeddingCache, iou
 from napari_sam.session import SessionFile, load
@@ -229,6 +230,35 @@ def test_a_stack_is_annotated_frame_by_frame(user: PageUser, cells: Path, tmp_pa
     labels = tifffile.imread(user.save("tiff", tmp_path))
     assert labels.shape == (3, *SHAPE)
     assert [frame.any() for frame in labels] == [True, True, False]
+
+
+# What a server says so that a page may have memory which its threads share
+ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+
+
+def test_a_page_that_a_server_isolates_has_threads_and_the_same_masks(
+    browser: Browser, page_file: Path, cells: Path, tmp_path: Path
+) -> None:
+    labels = []
+    for headers in ({}, ISOLATED):
+        with serving_folder(FolderServer(page_file.parent, headers=headers)) as server:
+            context = browser.new_context(viewport={"width": 1100, "height": 700})
+            user = PageUser(context.new_page())
+            user.visit(f"{server.url}/{page_file.name}")
+            user.open(cells, SHAPE)
+            for place in CELLS:
+                user.click(*place)
+                user.press("n")
+            assert (len(user.page.workers) > 1) == (headers is ISOLATED)
+            labels.append(tifffile.imread(user.save("tiff", tmp_path)))
+            assert user.errors == []
+            assert set(server.asked) == {page_file.name}
+            context.close()
+    for object_id in range(1, 4):
+        assert iou(*(each == object_id for each in labels)) >= 0.98
 
 
 def test_nothing_is_asked_of_the_network(user: PageUser, cells: Path) -> None:

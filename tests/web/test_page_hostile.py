@@ -51,6 +51,12 @@ def no_image(folder: Path) -> Path:
     return path
 
 
+def of_half_precision(folder: Path) -> Path:
+    path = folder / "half.tif"
+    tifffile.imwrite(path, np.zeros(SHAPE, np.float16))
+    return path
+
+
 def damaged_archive(folder: Path) -> Path:
     path = folder / "session.zip"
     path.write_bytes(b"PK\x03\x04 and nothing more")
@@ -100,6 +106,8 @@ def session_archive(folder: Path, shape: list[int], text: str = "x") -> Path:
 BAD = {
     truncated: "ends too early",
     with_many_pixels: "too many for a browser",
+    of_half_precision: "floating-point numbers of 16 bit cannot be opened here. Save the image "
+    "with integers of 8 or 16 bit, or floating-point numbers of 32 bit.",
     no_image: "neither TIFF, PNG nor JPEG",
     damaged_archive: "damaged",
     of_another_image: "belongs to an image of 7 × 9",

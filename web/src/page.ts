@@ -77,6 +77,7 @@ export class Page {
     });
     session.changed = (edits, keys) => {
       autosave.changed(edits, keys);
+      for (const { frame, places } of edits) if (frame === this.work?.frame) this.viewer.changed(places, session.width);
       this.refresh();
     };
     element("welcome").hidden = true;

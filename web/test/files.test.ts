@@ -136,13 +136,13 @@ test("a session that is written again holds what changed since", async () => {
   const session = new Session(HEIGHT, WIDTH);
   const written = new SessionFiles(session, stack, null, Promise.resolve(null));
   session.changed = (edits, keys) => written.forget(edits, keys);
-  session.paint(0, [1, 2, 3], false);
+  session.paint(0, new Set([1, 2, 3]), false);
   session.newObject();
-  session.paint(1, [8, 9], false);
+  session.paint(1, new Set([8, 9]), false);
   const first = await written.write(0);
   const steps: (() => unknown)[] = [
-    () => session.paint(1, [9, 10], true), () => session.undo(), () => session.addClass("a"),
-    () => session.remove([2], 1), () => session.undo(), () => session.paint(0, [30], false), () => (session.highest = 70_000),
+    () => session.paint(1, new Set([9, 10]), true), () => session.undo(), () => session.addClass("a"),
+    () => session.remove([2], 1), () => session.undo(), () => session.paint(0, new Set([30]), false), () => (session.highest = 70_000),
   ];
   for (const step of steps) {
     step();
@@ -160,7 +160,7 @@ test("labels in tiles, as napari saves those of huge frames, are put together", 
   const [height, width, tile] = [2100, 5, 2048];
   const stack = { ...singleFrame("slide.tif", { height, width, channels: 1, pixels: new Uint8Array(height * width) }), leading: [] };
   const session = new Session(height, width);
-  session.paint(0, [3, tile * width - 1, tile * width, height * width - 1], false);
+  session.paint(0, new Set([3, tile * width - 1, tile * width, height * width - 1]), false);
   const files = await new SessionFiles(session, stack, null, Promise.resolve(null)).write(0);
   const manifest = JSON.parse(new TextDecoder().decode(files.get("session.json")!));
   const labels = session.labels.get(0)!;
@@ -185,7 +185,7 @@ test("labels in tiles, as napari saves those of huge frames, are put together", 
 test("what is wrong in a session is said, and never run or believed", async () => {
   const stack = stackOf();
   const session = new Session(HEIGHT, WIDTH);
-  session.paint(0, [1, 2, 3], false);
+  session.paint(0, new Set([1, 2, 3]), false);
   const files = await new SessionFiles(session, stack, null, Promise.resolve(null)).write(0);
   const manifest = JSON.parse(new TextDecoder().decode(files.get("session.json")!));
   const changes: Record<string, unknown>[] = [

@@ -92,11 +92,38 @@ test("neighbours keep their pixels, and every step is undone and redone", () => 
   assert.equal(session.undo(), null);
 });
 
+/** Numbers from 0 to n - 1, the same each time. */
+function dice(seed: number): (n: number) => number {
+  return (n) => (seed = (seed * 48271) % 2147483647) % n;
+}
+
+test("objects are where their pixels are, through strokes, deletions and undo", () => {
+  const session = new Session(SIZE, SIZE);
+  const roll = dice(7);
+  for (let step = 0; step < 300; step++) {
+    session.active = 1 + roll(4);
+    session.protectNeighbours = roll(2) === 0;
+    const what = roll(8);
+    if (what === 0) session.undo();
+    else if (what === 1) session.redo();
+    else if (what === 2) session.remove([1 + roll(4)], 0);
+    else session.paint(0, new Set(Array.from({ length: 1 + roll(20) }, () => roll(SIZE * SIZE))), what > 5);
+    const labels = session.labelsOf(0);
+    assert.deepEqual(session.objects().map(({ id }) => id), [...new Set(labels)].filter(Boolean).sort());
+    for (let id = 1; id <= 4; id++) {
+      const region = session.region(id, 0);
+      assert.ok(labels.every((label, at) => (label === id) === region.has(Math.floor(at / SIZE), at % SIZE)));
+      const known = session.annotation(id, 0);
+      if (known) assert.equal(known.landed.area, region.area);
+    }
+  }
+});
+
 test("what is painted stays, what is erased stays away, through the next click", () => {
   const session = new Session(SIZE, SIZE);
   const request = segmented(session, square(5, 5, 5), click(6, 6));
-  session.paint(0, [0, 1], false);
-  session.paint(0, [5 * SIZE + 5], true);
+  session.paint(0, new Set([0, 1]), false);
+  session.paint(0, new Set([5 * SIZE + 5]), true);
   const corrected = session.draw(0, [...request.drawings, click(9, 9)])!;
   session.land(corrected, answer(square(5, 5, 6)), MODEL);
   assert.equal(session.idAt(0, 0, 0), 1);

@@ -76,6 +76,6 @@ def _check_tiff(path: Path) -> None:
 
 def _not_for_a_page(path: Path, reason: str) -> SamError:
     return SamError(
-        f"A page cannot open {path.name}. {reason}. Save the image as TIFF of 8 or 16 bit without "
-        "compression, grey or RGB, or as PNG or JPEG, and give that."
+        f"A page cannot open {path.name}. {reason}. Save the image as TIFF of 8- or 16-bit "
+        "integers without compression, grey or RGB, or as PNG or JPEG, and give that."
     )

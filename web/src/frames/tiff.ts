@@ -37,6 +37,7 @@ interface Page {
 type PixelArray = { new (buffer: ArrayBuffer): Pixels; readonly BYTES_PER_ELEMENT: number; readonly name: string };
 type Entries = Map<number, number[] | string>;
 
+const NUMBERS: Record<number, string> = { 1: "integers", 2: "signed integers", 3: "floating-point numbers" };
 const ARRAYS: Record<string, PixelArray> = {
   "1 8": Uint8Array, "1 16": Uint16Array, "1 32": Uint32Array,
   "2 8": Int8Array, "2 16": Int16Array, "2 32": Int32Array,
@@ -127,8 +128,14 @@ function pageOf(entries: Entries): Page {
   const [width, height] = [number(256, 0), number(257, 0)];
   if (!(width > 0 && height > 0)) throw new Failure("This TIFF is damaged. Copy the file again.");
   const bits = numbers(258, [1])[0]!;
-  const array = ARRAYS[`${number(339, 1)} ${bits}`];
-  if (!array) throw new Failure(`Pixels of ${bits} bit cannot be opened here. Save the image with 8 or 16 bit.`);
+  const format = number(339, 1);
+  const array = ARRAYS[`${format} ${bits}`];
+  if (!array) {
+    throw new Failure(
+      `Pixels that are ${NUMBERS[format] ?? "numbers"} of ${bits} bit cannot be opened here. ` +
+        "Save the image with integers of 8 or 16 bit, or floating-point numbers of 32 bit.",
+    );
+  }
   const compression = number(259, 1);
   if (!(compression in PACKINGS)) {
     throw new Failure(`TIFF compression ${compression} cannot be opened here. Save the image without compression.`);

@@ -25,7 +25,10 @@ let queue = Promise.resolve();
 
 const report = (message: Report): void => self.postMessage(message);
 
-self.onmessage = ({ data: order }: MessageEvent<Order>): void => {
+// Begun once more by onnxruntime, as one of its threads, it takes orders from that alone
+if (!self.name.startsWith("em-pthread")) self.onmessage = ({ data }: MessageEvent<Order>) => take(data);
+
+function take(order: Order): void {
   queue = queue.then(async () => {
     try {
       report({ id: order.id, kind: "done", answer: await carryOut(order) });
@@ -33,13 +36,15 @@ self.onmessage = ({ data: order }: MessageEvent<Order>): void => {
       report({ id: order.id, kind: "failed", sentence: sentenceOf(error) });
     }
   });
-};
+}
 
 async function carryOut(order: Order): Promise<PlainAnswer | null> {
   if (order.kind === "start") {
     startRuntime(order.runtime);
     pocket = await PocketNetwork.load(order.pocket.encoder, order.pocket.decoder, order.pocket.config);
     sam = order.sam && (await SamDecoder.load(order.sam.decoder, order.sam.config));
+  } else if (order.kind === "warm up") {
+    await started(pocket).warmUp();
   } else if (order.kind === "forget") {
     frames.clear();
   } else if (order.kind === "encode") {

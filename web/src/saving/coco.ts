@@ -17,7 +17,7 @@ export function coco(session: Session, name: string, leading: readonly number[])
   const annotations = [];
   for (const { id, frames } of session.objects()) {
     for (const frame of frames) {
-      const region = Region.ofLabel(session.labelsOf(frame), width, id);
+      const region = session.region(id, frame);
       annotations.push({
         id: annotations.length + 1, image_id: frame + 1, object_id: id,
         category_id: names.indexOf(classes.given.get(id)?.name ?? NO_CLASS) + 1,

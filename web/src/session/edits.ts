@@ -56,7 +56,7 @@ export function maskToEdit(
 
 /** The edit that gives pixels to an object, or takes them away from it: a stroke of the brush. */
 export function strokeEdit(
-  places: Iterable<number>, labels: Uint32Array, frame: number, id: number, erase: boolean, protect: boolean,
+  places: ReadonlySet<number>, labels: Uint32Array, frame: number, id: number, erase: boolean, protect: boolean,
 ): Edit {
   const changed: number[] = [];
   for (const place of places) {
@@ -67,9 +67,11 @@ export function strokeEdit(
 }
 
 /** The edit that removes all pixels of an object. */
-export function removal(labels: Uint32Array, frame: number, id: number): Edit {
+export function removal(region: Region, labels: Uint32Array, width: number, frame: number): Edit {
   const changed: number[] = [];
-  for (let i = 0; i < labels.length; i++) if (labels[i] === id) changed.push(i);
+  region.pixels.forEach((inside, at) => {
+    if (inside) changed.push((region.top + Math.floor(at / region.width)) * width + region.left + (at % region.width));
+  });
   return edited(frame, changed, labels, () => 0);
 }
 

@@ -1,4 +1,5 @@
 /** A set of pixels of one frame, as a crop: `napari_sam.session.edits.Region`. */
+import type { Crop } from "./crop";
 
 export type Runs = { top: number; left: number; height: number; width: number; runs: number[] };
 
@@ -30,14 +31,28 @@ export class Region {
     return new Region(top + y0, left + x0, y1 - y0 + 1, x1 - x0 + 1, cut);
   }
 
-  /** The pixels of labels of rows of `width` that have an id. */
-  static ofLabel(labels: Uint32Array, width: number, id: number): Region {
-    const first = labels.indexOf(id);
-    if (first < 0) return Region.EMPTY;
-    const [top, bottom] = [Math.floor(first / width), Math.floor(labels.lastIndexOf(id) / width) + 1];
-    const pixels = new Uint8Array((bottom - top) * width);
-    for (let i = 0; i < pixels.length; i++) if (labels[top * width + i] === id) pixels[i] = 1;
-    return Region.ofPixels(top, 0, bottom - top, width, pixels);
+  /** The pixels of labels in rows of `frameWidth` that have an id, in a window that holds them all. */
+  static ofLabel(labels: Uint32Array, frameWidth: number, id: number, [top, left, bottom, right]: Crop): Region {
+    const [height, width] = [bottom - top, right - left];
+    const pixels = new Uint8Array(height * width);
+    for (let y = 0; y < height; y++) {
+      const from = (top + y) * frameWidth + left;
+      for (let x = 0; x < width; x++) if (labels[from + x] === id) pixels[y * width + x] = 1;
+    }
+    return Region.ofPixels(top, left, height, width, pixels);
+  }
+
+  /** Pixels by their places in rows of `frameWidth`. */
+  static ofPlaces(places: Uint32Array, frameWidth: number): Region {
+    if (!places.length) return Region.EMPTY;
+    let [top, left, bottom, right] = [Infinity, Infinity, 0, 0];
+    for (const place of places) {
+      const [y, x] = [Math.floor(place / frameWidth), place % frameWidth];
+      [top, left, bottom, right] = [Math.min(top, y), Math.min(left, x), Math.max(bottom, y + 1), Math.max(right, x + 1)];
+    }
+    const pixels = new Uint8Array((bottom - top) * (right - left));
+    for (const place of places) pixels[(Math.floor(place / frameWidth) - top) * (right - left) + (place % frameWidth) - left] = 1;
+    return Region.ofPixels(top, left, bottom - top, right - left, pixels);
   }
 
   get isEmpty(): boolean {

@@ -5,6 +5,7 @@ import {
 } from "./annotation";
 import { CellSizes } from "./cell_size";
 import { NO_CLASSES, withClass, withGiven, type Classes } from "./classes";
+import { Extents } from "./extents";
 import { maskToEdit, removal, reversed, strokeEdit, type Edit } from "./edits";
 import type { Box, Crop } from "./crop";
 import { fitted, isAsking, onBase, promptsFrom, type Drawing, type Prompts } from "./prompts";
@@ -47,7 +48,7 @@ export class Session {
   travelled: (frame: number) => readonly Crop[] = () => []; // whose embeddings are in the page
   changed: (edits: readonly Edit[], keys: readonly Key[]) => void = () => {}; // called after every change
   private readonly sizes = new CellSizes();
-  private readonly ids = new Map<number, Set<number>>(); // of frames, until their labels change
+  private readonly extents = new Map<number, Extents>(); // of frames
   private done: Change[] = [];
   private undone: Change[] = [];
 
@@ -72,11 +73,8 @@ export class Session {
   }
 
   region(objectId: number, frame: number): Region {
-    const known = this.annotation(objectId, frame);
-    const labels = this.labels.get(frame);
-    if (!labels || !this.idsIn(frame).has(objectId)) return Region.EMPTY;
-    if (known && known.landed.area === 0) return Region.EMPTY;
-    return Region.ofLabel(labels, this.width, objectId);
+    const extent = this.extentsOf(frame).of(objectId);
+    return extent ? Region.ofLabel(this.labelsOf(frame), this.width, objectId, extent) : Region.EMPTY;
   }
 
   /** Select a new object: one more than the highest id in the whole stack, and of those that wait for their mask. */
@@ -148,13 +146,13 @@ export class Session {
   }
 
   /** Give pixels to the current object, or take them away from it. */
-  paint(frame: number, places: Iterable<number>, erase: boolean): void {
+  paint(frame: number, places: ReadonlySet<number>, erase: boolean): void {
     const labels = this.labels.get(frame) ?? new Uint32Array(this.height * this.width);
     const edit = strokeEdit(places, labels, frame, this.active, erase, this.protectNeighbours);
     if (!edit.places.length) return;
     const after = new Map<Key, Annotation | null>();
     for (const id of new Set([...edit.before, this.active])) {
-      if (id) after.set(keyOf(id, frame), this.afterStroke(id, frame, labels, edit));
+      if (id) after.set(keyOf(id, frame), this.afterStroke(id, edit));
     }
     this.make({ what: "stroke", edits: [edit], after, classes: null });
   }
@@ -162,7 +160,7 @@ export class Session {
   /** Remove objects from one frame, or from all. */
   remove(objects: readonly number[], frame: number | null): void {
     const frames = frame === null ? [...this.labels.keys()] : [frame];
-    const edits = frames.flatMap((n) => objects.map((id) => removal(this.labelsOf(n), n, id)));
+    const edits = frames.flatMap((n) => objects.map((id) => removal(this.region(id, n), this.labelsOf(n), this.width, n)));
     const after = new Map<Key, Annotation | null>();
     for (const key of this.annotations.keys()) {
       const [id, n] = partsOf(key);
@@ -208,7 +206,7 @@ export class Session {
   objects(): ObjectSummary[] {
     const frames = new Map<number, number[]>();
     for (const frame of this.labels.keys()) {
-      for (const id of this.idsIn(frame)) frames.set(id, [...(frames.get(id) ?? []), frame]);
+      for (const id of this.extentsOf(frame).ids) frames.set(id, [...(frames.get(id) ?? []), frame]);
     }
     return [...frames].sort(([a], [b]) => a - b).map(([id, where]) => {
       const known = where.map((frame) => this.annotation(id, frame)).filter((each) => each !== null);
@@ -221,16 +219,12 @@ export class Session {
     });
   }
 
-  /** The objects that have pixels in a frame. */
-  private idsIn(frame: number): ReadonlySet<number> {
-    let ids = this.ids.get(frame);
-    if (!ids) {
-      const labels = this.labelsOf(frame);
-      this.ids.set(frame, (ids = new Set<number>()));
-      for (let i = 0, last = 0; i < labels.length; i++) if (labels[i] !== last) ids.add((last = labels[i]!));
-      ids.delete(0);
-    }
-    return ids;
+  private extentsOf(frame: number): Extents {
+    const known = this.extents.get(frame);
+    if (known) return known;
+    const found = new Extents(this.labelsOf(frame), this.width);
+    this.extents.set(frame, found);
+    return found;
   }
 
   /** Of the objects segmented lately; null while there are too few. */
@@ -302,10 +296,10 @@ export class Session {
     return [...counts].reduce((most, each) => (each[1] > most[1] ? each : most))[0];
   }
 
-  private afterStroke(id: number, frame: number, labels: Uint32Array, edit: Edit): Annotation {
-    const painted = labels.slice();
-    edit.places.forEach((place, n) => (painted[place] = edit.after[n]!));
-    const covered = Region.ofLabel(painted, this.width, id);
+  /** An object's annotation after an edit that is not written yet. */
+  private afterStroke(id: number, { frame, places, before: from, after: to }: Edit): Annotation {
+    const those = (ids: Uint32Array): Region => Region.ofPlaces(places.filter((_, n) => ids[n] === id), this.width);
+    const covered = this.region(id, frame).without(those(from)).united(those(to));
     const [current, before] = [this.annotation(id, frame) ?? NO_ANNOTATION, this.footprint(frame, id)];
     return {
       ...current, source: null, foundBy: "", score: null, doubt: "", stopped: "", landed: covered,
@@ -319,7 +313,7 @@ export class Session {
     const [edit, footprint] = maskToEdit(mask, labels, this.width, frame, objectId, annotation, this.protectNeighbours);
     const after = new Map<Key, Annotation | null>([[keyOf(objectId, frame), { ...annotation, ...footprint }]]);
     for (const other of new Set(edit.before)) {
-      if (other && other !== objectId) after.set(keyOf(other, frame), this.afterStroke(other, frame, labels, edit));
+      if (other && other !== objectId) after.set(keyOf(other, frame), this.afterStroke(other, edit));
     }
     this.make({ what, edits: [edit], after, classes: null });
   }
@@ -340,10 +334,11 @@ export class Session {
 
   private write(edits: readonly Edit[], annotations: ReadonlyMap<Key, Annotation | null>, classes: Classes | null): void {
     for (const edit of edits) {
-      this.ids.delete(edit.frame);
       let labels = this.labels.get(edit.frame);
       if (!labels) this.labels.set(edit.frame, (labels = new Uint32Array(this.height * this.width)));
+      const extents = this.extentsOf(edit.frame);
       edit.places.forEach((place, n) => (labels[place] = edit.after[n]!));
+      extents.note(edit);
       for (const id of edit.after) if (id > this.highest) this.highest = id;
     }
     for (const [key, annotation] of annotations) {

@@ -1,5 +1,5 @@
 /** The canvas: the frame, its masks, the outline and prompts of the current object, the preview. */
-import { NO_CLASSES, type Classes } from "../session/classes";
+import type { Classes } from "../session/classes";
 import type { Box } from "../session/crop";
 import { isAccident, type Drawing, type Point } from "../session/prompts";
 import type { Region } from "../session/region";
@@ -16,6 +16,8 @@ export interface Sketch {
 
 const [POSITIVE, NEGATIVE, PREVIEW] = ["#2fd46b", "#ff5a5a", [255, 221, 51] as Colour];
 
+const NO_ROWS: [number, number] = [Infinity, 0];
+
 export class Viewer {
   readonly camera = new Camera();
   opacity = 0.6;
@@ -24,7 +26,8 @@ export class Viewer {
   cursor: Point | null = null; // moved by the arrow keys
   private frame: OffscreenCanvas | null = null;
   private masks: OffscreenCanvas | null = null;
-  private shown: { labels: Uint32Array; classes: Classes } = { labels: new Uint32Array(0), classes: NO_CLASSES }; // in the masks
+  private shown: { labels: Uint32Array; classes: Classes } | null = null; // in the masks
+  private stale: [top: number, bottom: number] = NO_ROWS; // rows of the masks
   private outline: Path2D | null = null;
   private preview: OffscreenCanvas | null = null;
   private previewAt: [number, number] = [0, 0];
@@ -48,20 +51,29 @@ export class Viewer {
     this.draw();
   }
 
-  /** Show the objects of a frame. */
+  /** These pixels of the labels shown have changed, in rows of `width`. */
+  changed(places: Uint32Array, width: number): void {
+    let [first, last] = [Infinity, 0];
+    for (const place of places) [first, last] = [Math.min(first, place), Math.max(last, place)];
+    const [top, bottom] = this.stale;
+    // The edges in the rows beside them may change, too
+    this.stale = [Math.min(top, Math.floor(first / width) - 1), Math.max(bottom, Math.floor(last / width) + 2)];
+  }
+
+  /** Show the objects of a frame; of labels that are shown already, what has changed. */
   showLabels(labels: Uint32Array, height: number, width: number, classes: Classes): void {
     if (!labels.length) {
       this.masks = null;
       return this.draw();
     }
     const { masks, shown } = this;
-    const isAsBefore = masks?.height === height && masks.width === width && shown.classes === classes;
-    const [top, bottom] = isAsBefore ? differingRows(shown.labels, labels, width) : [0, height];
-    if (top === bottom) return;
+    const isAsBefore = masks && shown?.labels === labels && shown.classes === classes;
+    const [top, bottom] = isAsBefore ? [Math.max(0, this.stale[0]), Math.min(this.stale[1], height)] : [0, height];
+    this.stale = NO_ROWS;
+    if (top >= bottom) return;
     const canvas = isAsBefore ? masks : new OffscreenCanvas(width, height);
     canvas.getContext("2d")!.putImageData(coloured(labels, width, top, bottom, classes), 0, top);
-    if (isAsBefore) shown.labels.set(labels.subarray(top * width, bottom * width), top * width);
-    else this.shown = { labels: labels.slice(), classes };
+    this.shown = { labels, classes };
     this.masks = canvas;
     this.draw();
   }
@@ -240,15 +252,6 @@ function coloured(labels: Uint32Array, width: number, top: number, bottom: numbe
     [rgba[to], rgba[to + 1], rgba[to + 2], rgba[to + 3]] = [colour[0], colour[1], colour[2], isEdge ? 255 : 160];
   }
   return new ImageData(rgba, width, bottom - top);
-}
-
-/** The rows in which labels differ, and those beside them, whose edges may. */
-function differingRows(before: Uint32Array, labels: Uint32Array, width: number): [top: number, bottom: number] {
-  let [first, last] = [0, labels.length - 1];
-  while (first <= last && before[first] === labels[first]) first++;
-  while (last > first && before[last] === labels[last]) last--;
-  if (first > last) return [0, 0];
-  return [Math.max(0, Math.floor(first / width) - 1), Math.min(labels.length / width, Math.floor(last / width) + 2)];
 }
 
 /** The edges of pixels between inside and outside. */
