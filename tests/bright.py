@@ -22,6 +22,7 @@ class Bright(nn.Module):
     """
 
     merges_clicks = False
+    iou_prediction = 0.9
     config = PocketConfig("bright", input_size=SIDE, mask_size=SIDE)
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Bright(nn.Module):
                     around = ((ys - y).abs() <= 8) & ((xs - x).abs() <= 8)
                     near = near | around if label == 1 else near & ~around if label == 0 else near
             logits[i, :, bright & near] = 9.0
-        return logits, torch.full((n, 4), 0.9)
+        return logits, torch.full((n, 4), self.iou_prediction)
 
     def upscale(
         self, low_res_logits: Tensor, input_shape: tuple[int, int], frame_shape: tuple[int, int]

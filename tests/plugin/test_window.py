@@ -93,6 +93,22 @@ def test_what_is_said_and_listed_is_about_what_is_there(open_window) -> None:
     assert "Open an image" in said()
 
 
+def test_where_the_network_is_unsure_it_is_said(open_window) -> None:
+    image = np.zeros((48, 48), np.uint8)
+    image[4:16, 4:16] = image[30:44, 30:44] = 200
+    user = open_window(image, network := Bright())
+    network.iou_prediction = 0.4
+    user.click((10, 10))
+    user.ready()
+    said = user.widget.status.text.text
+    assert said() == "⚠ Unsure of this mask (0.40). Look at the candidates, or add a prompt."
+    network.iou_prediction = 0.6
+    user.press("n")
+    user.click((37, 37))
+    user.ready()
+    assert said() == "Ready: scripted runs on the processor."
+
+
 def test_a_box_by_hand(open_window, coins) -> None:
     user = open_window(coins)
     user.press("w")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from napari_sam.session import SessionFile, image_record
 from .places import IMAGE_FILE, SERIES, image_of
 
 PIXEL = "pixel"
+OME = re.compile(r"\.ome\.(tiff?|zarr)$|\.zarr\.zip$", re.IGNORECASE)  # before which the name ends
 IMAGE_READER = "napari_sam_reader"  # in an image's metadata
 MOST_SERIES = 100  # of a file, that are looked through
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -129,6 +131,7 @@ def image_arguments(
     scales
         Sizes of its pixels, as `read_scales` returns them; by default a pixel is 1.
     """
+    name = Path(file.stem).stem if OME.search(file.name) else file.stem
     rgb = bool(axes and axes.endswith("S"))
     letters = (axes or "")[: -1 if rgb else None]
     about: dict[str, Any] = {}
@@ -141,7 +144,7 @@ def image_arguments(
         about["scale"] = tuple(size for size, _ in sized)
         about["units"] = tuple(_known_unit(unit) for _, unit in sized)
     return {
-        "name": f"{file.stem} [{series}]" if series else file.stem,
+        "name": f"{name} [{series}]" if series else name,
         "rgb": rgb,
         "multiscale": isinstance(data, list),
         "metadata": {IMAGE_FILE: str(file), SERIES: series, "axes": letters},
