@@ -49,6 +49,7 @@ from .detecting import detect as detect
 from .detecting import find_prompter as find_prompter
 from .detecting import known_prompters as known_prompters
 from .embeddings.ahead import Embedded as Embedded
+from .embeddings.ahead import Pace as Pace
 from .embeddings.ahead import embed_all as embed_all
 from .embeddings.ahead import prefetch_order as prefetch_order
 from .embeddings.ahead import time_left as time_left

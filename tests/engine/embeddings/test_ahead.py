@@ -19,6 +19,7 @@ from napari_sam.engine import (
     FrameIndex,
     FrameStack,
     LoadedModel,
+    Pace,
     Predictor,
     embed_all,
     prefetch_order,
@@ -217,3 +218,10 @@ def test_without_a_store_memory_is_what_there_is(predictor) -> None:
 )
 def test_time_left(seconds: float, done: int, total: int, text: str) -> None:
     assert time_left(seconds, done, total) == text
+
+
+def test_the_time_left_is_by_what_was_done_lately() -> None:
+    seconds = iter([0, 10, 20, 60, 100, 1000])
+    pace = Pace(lambda: next(seconds))
+    said = [pace.time_left(done, 110) for done in (50, 100, 101, 102, 103)]
+    assert said == ["about 12 s", "about 2 s", "about 6 min", "about 5 min", "about 105 min"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from napari_sam.engine.crop import Crop
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from napari_sam.engine.predictor import Predictor, Progress
 
 REACH = 3  # frames ahead: a person looks at one frame for about the time that these take
+LATELY_S = 30.0  # over which the remaining time is estimated: a click in between is forgotten
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,23 @@ def time_left(seconds: float, done: float, total: float) -> str:
         if left >= 2 * length:
             return f"about {left / length:.0f} {unit}"
     return f"about {max(1, left):.0f} s"
+
+
+class Pace:
+    """How fast work goes lately: a run slows down where nothing is embedded yet."""
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._marks = deque([(clock(), 0.0)])
+
+    def time_left(self, done: float, total: float) -> str:
+        """As the function, by what was done in the last half minute, or since the last report."""
+        now = self._clock()
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and now - self._marks[1][0] >= LATELY_S:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        return time_left(now - since, done - before, total - before)
 
 
 def _step(shown: FrameIndex, previous: FrameIndex | None, axis: int) -> int:

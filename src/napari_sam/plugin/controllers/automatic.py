@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.engine import FrameIndex, SamError, time_left
+from napari_sam.engine import FrameIndex, SamError
 from napari_sam.plugin.layers.levels import is_huge
 from napari_sam.plugin.layers.proposals import draw_proposals
 from napari_sam.plugin.panels.automatic import AutomaticPanel
@@ -220,7 +219,7 @@ class Automatic(Controller):
 
     def _show_progress(self, run: Run, done: int, total: int) -> None:
         """Reports come in hundredths of a frame."""
-        left = time_left(perf_counter() - run.began, done, total)
+        left = run.pace.time_left(done, total)
         text, n = "Finding objects", len(run.frames)
         if n > 1:
             text += f": frame {min(done // 100 + 1, n)} of {n}"

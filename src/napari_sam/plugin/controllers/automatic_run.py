@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from napari_sam.engine import (
     FoundObject,
     FrameIndex,
     FrameStack,
+    Pace,
     PlacedMask,
     SamError,
 )
@@ -47,7 +47,7 @@ class Run:
     model: str
     frames: tuple[FrameIndex, ...]
     axis: int | None  # that the frames lie along, if they are several
-    began: float = field(default_factory=perf_counter)
+    pace: Pace = field(default_factory=Pace)
     is_over: bool = False  # no more frames come
     proposals: dict[FrameIndex, Proposals] = field(default_factory=dict)
     decided: dict[FrameIndex, Proposals] = field(default_factory=dict)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam.engine import (
@@ -15,10 +13,10 @@ from napari_sam.engine import (
     EmbeddingCache,
     FrameIndex,
     FrameStack,
+    Pace,
     SamError,
     prefetch_order,
     readable_size,
-    time_left,
 )
 from napari_sam.plugin.panels.embeddings import EmbeddingPanel
 from napari_sam.plugin.work import tasks
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from napari_sam.engine import Predictor
 
 AHEAD, ALL, SIZES = "ahead", "all frames", "sizes"  # job slots
-RATE_WINDOW_S = 30.0  # over which the remaining time is estimated: a click in between is forgotten
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +67,7 @@ class EmbeddingAhead:
         self._previous: FrameIndex | None = None
         self._running: Place | None = None
         self._waiting: list[Place] = []
-        self._marks: deque[tuple[float, int]] = deque()  # when how much was done
+        self._pace = Pace()
         panel.cancel_clicked.connect(self.cancel_all)
         panel.clear_clicked.connect(self.clear)
 
@@ -143,7 +140,7 @@ class EmbeddingAhead:
         pending = indices[at:] + indices[:at]
         n = len(pending)
         what = f"{n} frames" if crop is None else f"the part on screen of {n} frames"
-        self._marks = deque([(perf_counter(), 0)])
+        self._pace = Pace()
         self._panel.show_busy(f"Embedding {what} …", 0, 100 * n)
         job = Job(
             ALL,
@@ -159,12 +156,7 @@ class EmbeddingAhead:
 
     def _show_progress(self, done: int, total: int) -> None:
         """Reports come in hundredths of a frame."""
-        now = perf_counter()
-        self._marks.append((now, done))
-        while now - self._marks[0][0] > RATE_WINDOW_S:
-            self._marks.popleft()
-        since, done_then = self._marks[0]
-        left = time_left(now - since, done - done_then, total - done_then)
+        left = self._pace.time_left(done, total)
         text = f"{done // 100} of {total // 100} frames embedded"
         self._panel.show_busy(f"{text}, {left} left" if left else text, done, total)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 
-from napari_sam.engine import FrameIndex, SamError, time_left
+from napari_sam.engine import FrameIndex, Pace, SamError
 from napari_sam.plugin.panels.stack import PageOptions, StackPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
@@ -36,7 +35,7 @@ class Run:
 
     number: int
     session: Session
-    began: float
+    pace: Pace = field(default_factory=Pace)
     frames: set[FrameIndex] = field(default_factory=set)
     objects: set[int] = field(default_factory=set)
     stops: list[Propagated] = field(default_factory=list)
@@ -192,7 +191,7 @@ class Propagation(Controller):
         session, model = self._bridge.session, self.predictor.model
         session.models[model.name] = (model.hash, model.precision)
         number = session.new_run() if number is None else number
-        run = self.runs[slot] = Run(number, session, perf_counter(), note=note)
+        run = self.runs[slot] = Run(number, session, note=note)
         self._tell_outcome(run, "")
         self._show_progress(run, 0, 0)
         job = Job(
@@ -265,7 +264,7 @@ class Propagation(Controller):
 
     def _show_progress(self, run: Run, done: int, total: int) -> None:
         """Reports come in hundredths of a frame."""
-        left = time_left(perf_counter() - run.began, done, total)
+        left = run.pace.time_left(done, total)
         frame = f"frame {min(done // 100 + 1, total // 100)} of {total // 100}" if total else "…"
         text = f"Propagating: {frame}"
         self._status.show_busy(f"{text}, {left} left" if left else text, done, total)
