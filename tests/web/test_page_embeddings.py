@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,6 +126,40 @@ def test_what_was_looked_at_in_a_large_frame_travels(visitor, movie: Path, tmp_p
     embedding = EmbeddingCache().embed(predictor, stack, frame, crop=looked_at).embedding
     expected = predictor.refine(embedding, annotation.prompts.within(looked_at)).mask()
     assert iou(file.fill(file.new_labels()) > 0, expected) >= 0.98
+    assert user.errors == []
+
+
+def test_a_box_in_a_crop_at_an_offset_and_a_scale_is_decoded_as_in_python(
+    visitor, movie: Path, tmp_path: Path
+) -> None:
+    y, x = np.mgrid[:1200, :1400]
+    pixels = np.random.default_rng(0).normal(300, 10, y.shape)
+    pixels += 3000 * (np.hypot(y - 1000, x - 1250) < 15)
+    image = movie.with_name("large.tif")
+    tifffile.imwrite(image, np.clip(pixels, 0, 65535).astype(np.uint16))
+    weights = Path(os.environ["NAPARI_SAM_MODELS"]) / "inside.safetensors"
+    safetensors.torch.save_file(small_state(62), weights)  # its masks end inside this crop
+    stack, predictor = opened(image), Predictor(load_model("inside", device="cpu"))
+    session, frame = new_session(stack), stack.index()
+    boxes = {(1, frame): Prompts.from_box((985, 1235, 1015, 1265))}
+    list(segment(session, boxes, predictor))
+    looked_at = session.annotation(1, frame).crop
+    assert looked_at == (688, 888, 1200, 1400)
+    save(session, session_path(image), image_path=image)
+
+    user = visitor("large.tif.napari-sam", y.shape)
+    user.press("Delete", "n", "w")
+    user.drag((980, 1228), (1018, 1268))
+    expect(user.page.locator("#status")).to_have_text(re.compile("by inside.$"))
+
+    file = SessionFile(unpacked(user.save("session", tmp_path), tmp_path / "saved"))
+    ((_, _, annotation),) = file.annotations()
+    assert annotation.crop == looked_at
+    embedding = EmbeddingCache().embed(predictor, stack, frame, crop=looked_at).embedding
+    expected = predictor.refine(embedding, annotation.prompts.within(looked_at)).mask()
+    labels = file.fill(file.new_labels())
+    assert np.count_nonzero(labels) > 1000
+    assert iou(labels[688:1200, 888:1400] > 0, expected) >= 0.98
     assert user.errors == []
 
 
