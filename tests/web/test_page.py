@@ -181,6 +181,13 @@ def test_keys_alone_are_enough(user: PageUser, cells: Path) -> None:
     expect(user.page.locator("#candidates button[aria-pressed=true]")).to_have_count(1)
     user.press("Delete")
     assert user.objects() == []
+    menu, summary = user.page.locator("#save"), user.page.locator("#save summary")
+    summary.focus()
+    user.press("Enter", "Tab")
+    expect(menu).to_have_attribute("open", "")
+    user.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(summary).to_be_focused()
 
 
 def test_lasso_and_brush(user: PageUser, cells: Path) -> None:

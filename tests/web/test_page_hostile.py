@@ -120,8 +120,10 @@ def test_bad_files_are_said_and_the_work_stays(user: PageUser, dots: Path, tmp_p
     before = user.objects()
     makers: dict[Callable[[Path], Path], str] = BAD
     for make, sentence in makers.items():
-        user.page.set_input_files("#file", make(tmp_path))
+        given = make(tmp_path)
+        user.page.set_input_files("#file", given)
         user.wait_for_notice(sentence)
+        expect(user.page.locator("#status")).to_have_text(f"{given.name} was not opened.")
         for close in user.page.locator("#notices button").all():
             close.click()
     assert user.objects() == before

@@ -29,7 +29,10 @@ let current: { key: string; image: Blob | null } = { key: "", image: null }; // 
 
 listenForFiles();
 startNetwork().catch((error: unknown) => notify(sentenceOf(error)));
-await begin().catch((error: unknown) => notify(sentenceOf(error)));
+await begin().catch((error: unknown) => {
+  notify(sentenceOf(error));
+  say("Open an image, or drop one here.");
+});
 
 /** The worker's program travels in the page, too: a page opened from a file cannot load another. */
 async function workerUrl(): Promise<string> {
@@ -126,6 +129,7 @@ async function openFiles(files: readonly File[]): Promise<void> {
       else await open(file, file.name, false);
     } catch (error) {
       notify(sentenceOf(error));
+      say(`${file.name} was not opened.`);
     }
   }
 }

@@ -233,6 +233,9 @@ export class Page {
     for (const id of ["not-this", "one-each", "preview", "undo", "redo", "fit", "next", "delete"] as const) {
       element(id).addEventListener("click", () => this.run(id));
     }
+    const menu = element<HTMLDetailsElement>("save");
+    menu.addEventListener("keydown", ({ key }) => key === "Escape" && this.closeMenu());
+    document.addEventListener("pointerdown", ({ target }) => (menu.open &&= menu.contains(target as Node)));
     for (const button of document.querySelectorAll<HTMLButtonElement>("[data-save]")) {
       button.addEventListener("click", () => void this.save(button.dataset["save"] as ExportKind));
     }
@@ -260,8 +263,14 @@ export class Page {
     });
   }
 
+  private closeMenu(): void {
+    const menu = element<HTMLDetailsElement>("save");
+    menu.open = false;
+    menu.querySelector("summary")!.focus();
+  }
+
   private async save(kind: ExportKind): Promise<void> {
-    element<HTMLDetailsElement>("save").open = false;
+    this.closeMenu();
     if (!this.work || !this.autosave) return say("Open an image first.");
     try {
       const { name, content } = await exported(kind, this.work.session, this.work.stack, this.work.frame, this.autosave);
