@@ -13,5 +13,11 @@ class LargeIsHuge(WorkerPlugin):
     name = "large-is-huge"
     pixels = 50_000
 
+    def __init__(self) -> None:
+        self._usual = huge.HUGE
+
     def setup(self, worker: object) -> None:
         huge.HUGE = self.pixels
+
+    def teardown(self, worker: object) -> None:
+        huge.HUGE = self._usual

@@ -77,31 +77,45 @@ def commands() -> list[str]:
     return list(dict.fromkeys(line for line in found if line.startswith("napari-sam ")))
 
 
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the pages name."""
+    folder = tmp_path_factory.mktemp("named")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_named(folder)
+    return folder
+
+
 @pytest.fixture
-def folder(working_folder: Path) -> Path:
-    """A working folder with the files that the pages name."""
+def folder(named: Path, working_folder: Path) -> Path:
+    """A working folder with these files."""
+    return Path(shutil.copytree(named, working_folder, dirs_exist_ok=True))
+
+
+def write_named(folder: Path) -> None:
+    """Write them."""
     coins = data.coins()
     movie = np.stack([coins, np.roll(coins, 2, axis=0), np.roll(coins, 4, axis=0)])
     first = np.zeros(coins.shape, np.uint16)
     for object_id, (y, x) in enumerate(COINS, start=1):
         first[y - 15 : y + 15, x - 15 : x + 15] = object_id
-    write_labels(working_folder / "first.tif", first)
+    write_labels(folder / "first.tif", first)
     tracked = np.stack([first, first, first])
     for name in ("labels.tif", "segmentation.tif"):
-        write_labels(working_folder / name, tracked, "TYX")
-    export(Labelled.of(tracked, axes="TYX"), working_folder / "tracks.geff")
-    export(Labelled.of(first), working_folder / "objects.geojson")
-    tifffile.imwrite(working_folder / "cells.tif", coins)
-    tifffile.imwrite(working_folder / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
-    write_folder(working_folder / "my_cells", 6)
-    save(worked_on(), working_folder / "movie.tif.napari-sam", image_path="movie.tif")
-    save(classified(first), working_folder / "cells.tif.napari-sam", image_path="cells.tif")
-    safetensors.torch.save_file(small_state(), working_folder / "my_cells.safetensors")
-    (working_folder / "images").mkdir()
-    tifffile.imwrite(working_folder / "images" / "cells.tif", coins[:120, :120])
+        write_labels(folder / name, tracked, "TYX")
+    export(Labelled.of(tracked, axes="TYX"), folder / "tracks.geff")
+    export(Labelled.of(first), folder / "objects.geojson")
+    tifffile.imwrite(folder / "cells.tif", coins)
+    tifffile.imwrite(folder / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+    write_folder(folder / "my_cells", 6)
+    save(worked_on(), folder / "movie.tif.napari-sam", image_path="movie.tif")
+    save(classified(first), folder / "cells.tif.napari-sam", image_path="cells.tif")
+    safetensors.torch.save_file(small_state(), folder / "my_cells.safetensors")
+    (folder / "images").mkdir()
+    tifffile.imwrite(folder / "images" / "cells.tif", coins[:120, :120])
     recipe = "images: images/*.tif\nautomatic: {}\nout: results\n"
-    working_folder.joinpath("recipe.yaml").write_text(recipe)
-    return working_folder
+    folder.joinpath("recipe.yaml").write_text(recipe)
 
 
 def worked_on() -> Session:
@@ -196,11 +210,16 @@ def test_python_runs(page: str, folder: Path, request: pytest.FixtureRequest) ->
             exec(compile("\n" * (block.line - 1) + text, page, "exec"), names)
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def parser() -> Any:
+    """That of the command line."""
+    return get_command(app)
+
+
 @pytest.mark.parametrize("line", commands())
-def test_commands_are_accepted(line: str) -> None:
+def test_commands_are_accepted(line: str, parser: Any) -> None:
     """By the parser of the real command; those that are quick are run, too."""
-    command, (_, *arguments) = get_command(app), shlex.split(line)
+    command, (_, *arguments) = parser, shlex.split(line)
     while subcommands := getattr(command, "commands", None):
         command = subcommands[arguments.pop(0)]
     command.make_context("napari-sam", arguments)

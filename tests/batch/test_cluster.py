@@ -116,26 +116,26 @@ def test_a_worker_is_slow(two_workers: LocalCluster, tmp_path: Path) -> None:
 
 
 def test_a_worker_is_killed_while_both_search_the_tiles_of_a_huge_image(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_workers: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = batch_folder(tmp_path, 3, automatic=QUICK | {"cell_size": 40}, write=["ome-zarr"])
     path = sorted(tmp_path.joinpath("images").iterdir())[1]
     tifffile.imwrite(path, np.tile(tifffile.imread(path), (4, 6)))
 
     monkeypatch.setattr(cluster, "TILES", 1)
-    with start(2, "4GB") as running:
-        victim = pids(running)[1]
-        with Client(running) as client:
-            client.register_plugin(LargeIsHuge())
-        images: list[str] = []
-        on = Cluster(scheduler=running.scheduler_address)
-        run = threading.Thread(
-            target=lambda: images.extend(each.image for each in run_batch(recipe, on=on))
-        )
+    victim = pids(two_workers)[1]
+    images: list[str] = []
+    on = Cluster(scheduler=two_workers.scheduler_address)
+    run = threading.Thread(
+        target=lambda: images.extend(each.image for each in run_batch(recipe, on=on))
+    )
+    with Client(two_workers) as client:
+        client.register_plugin(LargeIsHuge())
         run.start()
         until(lambda: len([*tmp_path.rglob("*.npz")]) >= 3 or not run.is_alive())
         os.kill(victim, signal.SIGKILL)
         run.join(PATIENCE_S)
+        client.unregister_worker_plugin(LargeIsHuge.name)
     assert_each_once(recipe, images)
     monkeypatch.setattr(huge, "HUGE", LargeIsHuge.pixels)
     assert results_in(tmp_path / "results") == one_by_one(recipe, tmp_path / "alone")

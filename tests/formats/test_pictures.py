@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import trimesh
 from PIL import Image
 
 from labelled_cases import RING
@@ -117,6 +116,8 @@ def test_a_video_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("kind", ["stl", "obj", "ply"])
 def test_surfaces(kind: str, tmp_path: Path) -> None:
+    import trimesh
+
     labels = np.zeros((12, 14, 16), np.uint16)
     labels[2:8, 3:11, 4:14] = 5
     labels[10, 12, 1] = 9

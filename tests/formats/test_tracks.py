@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
-import geff
 import numcodecs
 import numpy as np
 import pytest
@@ -81,6 +80,8 @@ def test_cell_tracking_challenge(tmp_path: Path) -> None:
 
 
 def test_volumes_over_time(tmp_path: Path) -> None:
+    import geff
+
     for name in NAMES:
         export(volumes(), tmp_path / NAMES[name], name)
     again = import_objects(tmp_path / "01_RES")
@@ -91,6 +92,8 @@ def test_volumes_over_time(tmp_path: Path) -> None:
 
 
 def test_geff_is_valid(tmp_path: Path) -> None:
+    import geff
+
     objects = divided()
     export(objects, tmp_path / "a.geff")
     geff.validate_structure(str(tmp_path / "a.geff"))

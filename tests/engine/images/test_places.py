@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import fsspec.config
 import numpy as np
 import pytest
-import s3fs
 import zarr
-from moto.server import ThreadedMotoServer
 from zarr.core.sync import sync
 
 from file_server import FolderServer, serving_folder
@@ -169,6 +166,9 @@ def test_connections_are_closed_before_the_event_loop_is(server):
 @pytest.fixture(scope="module")
 def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real S3 server with one image in the bucket "cells", and in "shared" for everybody."""
+    import s3fs
+    from moto.server import ThreadedMotoServer  # half a second, not for all who look for tests
+
     folder = write(tmp_path_factory.mktemp("s3"))
     serving = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     serving.start()
@@ -189,12 +189,14 @@ def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def computer(buckets: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A computer with credentials for that server and no patience, to be changed by a test."""
+    from s3fs import S3FileSystem
+
     said = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": buckets}
     files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "none")
     for name, value in {**said, **files, "AWS_EC2_METADATA_DISABLED": "true"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr(S3FileSystem, "retries", 1)
     disconnect()
     yield monkeypatch
     disconnect()
@@ -202,10 +204,12 @@ def computer(buckets: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.M
 
 def disconnect() -> None:
     """Let s3fs forget its connections, which were made for another environment."""
-    for files in s3fs.S3FileSystem._cache.values():
+    from s3fs import S3FileSystem
+
+    for files in S3FileSystem._cache.values():
         if files.asynchronous and files._s3 is not None:  # others close themselves
             sync(files._s3.close())
-    s3fs.S3FileSystem.clear_instance_cache()
+    S3FileSystem.clear_instance_cache()
 
 
 @pytest.mark.slow
@@ -217,6 +221,8 @@ def test_an_image_in_a_bucket_is_read(computer: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_public_image_is_read_without_credentials(computer: pytest.MonkeyPatch) -> None:
+    import fsspec.config
+
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         computer.delenv(name)
     with pytest.raises(FrameError, match=r"locate credentials.*AWS_PROFILE.*FSSPEC_S3_ANON=true"):
