@@ -69,6 +69,29 @@ def scene() -> Scene:
     return Scene()
 
 
+def test_the_next_prompt_is_described_again_only_where_it_is_another(scene: Scene) -> None:
+    layers = (scene.bridge.points, scene.bridge.shapes)
+    scene.click(10, 10)
+    told: list[object] = []
+    for layer in layers:
+        layer.events.feature_defaults.connect(told.append)
+    scene.bridge.set_negative(False)
+    scene.bridge.snapshot()
+    assert not told
+    scene.bridge.set_negative(True)
+    assert len(told) == len(layers)
+    scene.bridge.next_object()
+    for layer in layers:
+        assert layer.feature_defaults.iloc[0].to_dict() == {
+            "object": 2,
+            "label": "negative",
+            "view": "1 2",
+        }
+    scene.click(30, 30)
+    assert scene.bridge.points.features["label"].tolist() == ["negative"]
+    np.testing.assert_allclose(scene.bridge.points.face_color[0], [1, 0.302, 0.302, 1], atol=1e-3)
+
+
 def test_a_click_inside_an_object_says_which_it_is(scene: Scene) -> None:
     scene.click(10, 10)
     before = scene.bridge.labels.data.copy()

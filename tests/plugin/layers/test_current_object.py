@@ -59,6 +59,22 @@ def test_the_outline_is_that_of_the_object_in_its_frame() -> None:
     assert not layer.data.any()
 
 
+def test_the_outline_is_drawn_once_for_all_that_is_set() -> None:
+    bridge = annotated()
+    layer, drawn, told = bridge.outline.layer, [], []
+    extent = bridge.viewer.layers.extent.world
+    layer.events.set_data.connect(drawn.append)
+    layer.events.visible.connect(told.append)
+    for at, corner in enumerate([(0, 0), (1, 12)], start=1):
+        bridge.outline.show(Region.from_mask(DISK, *corner), (2, None, None))
+        assert len(drawn) == at
+        first = np.argwhere(DISK)[0] + corner
+        assert layer.get_value((2, *first), world=True) == 1
+        np.testing.assert_array_equal(bridge.viewer.layers.extent.world, extent)
+    assert layer.visible
+    assert not told
+
+
 def test_the_outline_leaves_a_small_object_of_a_large_image_visible() -> None:
     viewer = ViewerModel()
     bridge = LayerBridge(viewer, viewer.add_image(np.zeros((9000, 4000), np.uint8)))

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QProgressBar,
+    QScrollArea,
+    QWidget,
+)
 
 from bright import Bright
 from napari_sam.plugin.panels.controls import Choice, Number, ShortText
@@ -400,3 +407,33 @@ def test_why_a_page_is_greyed_out(open_window) -> None:
     user.widget.source.image.activated.emit(1)
     user.qtbot.waitUntil(lambda: tabs.isTabEnabled(user.widget.stack_page), timeout=60_000)
     assert tabs.tabToolTip(user.widget.stack_page) == ""
+
+
+class Painting(QObject):
+    """Notes what a bar shows each time it is painted."""
+
+    def __init__(self, bar: QProgressBar) -> None:
+        super().__init__(bar)
+        self.values: list[int] = []
+        bar.installEventFilter(self)
+
+    def eventFilter(self, bar: QObject, event: QEvent) -> bool:  # noqa: N802 Qt's name
+        if event.type() == QEvent.Type.Paint:
+            self.values.append(bar.value())
+        return False
+
+
+def test_progress_is_painted_with_all_else_not_at_once(qtbot) -> None:
+    panel = StatusPanel()
+    qtbot.addWidget(panel)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    panel.show_busy("Embedding …", 1, 10)
+    painting = Painting(panel.bar)
+    qtbot.waitUntil(lambda: bool(painting.values))
+    painting.values.clear()
+    panel.show_busy("Embedding …", 4, 10)
+    panel.show_busy("Embedding …", 5, 10)
+    assert not painting.values
+    qtbot.waitUntil(lambda: bool(painting.values))
+    assert painting.values == [5]

@@ -91,7 +91,7 @@ class LabelLink:
     def _refresh(self) -> None:
         self._is_refreshing = True
         try:
-            self._labels.refresh()
+            self._labels.refresh(extent=False, highlight=False)
         finally:
             self._is_refreshing = False
 

@@ -87,16 +87,23 @@ def show_pixels(
     frame: FrameIndex,
     corner_yx: tuple[int, int] = (0, 0),
 ) -> None:
-    """Let a layer hold nothing but pixels ``(h, w)`` of a frame, from a corner of it on."""
+    """Let a layer hold nothing but pixels ``(h, w)`` of a frame, from a corner of it on.
+
+    napari draws a layer again after each property that is set, unless it is hidden: so it is, until
+    all are set, and nobody is told.
+    """
     leading = tuple(axis for axis, i in enumerate(frame) if i is not None)
     place_like(layer, image, but=("translate",))
     corner = iter(corner_yx)
     first_pixel = np.array([next(corner) if i is None else i for i in frame], float)
     place = placement(image, len(frame))
     linear = Affine(**{name: place[name] for name in ("scale", "rotate", "shear")}).linear_matrix
-    with layer.events.translate.blocker(), layer.events.data.blocker():
+    events, is_visible = layer.events, layer.visible
+    with events.translate.blocker(), events.data.blocker(), events.visible.blocker():
+        layer.visible = False
+        layer.data = np.expand_dims(pixels, leading)
         layer.translate = place["translate"] + linear @ first_pixel
-        layer.data = np.expand_dims(pixels, leading)  # draws it there
+        layer.visible = is_visible  # draws it there
 
 
 def raise_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:

@@ -100,10 +100,13 @@ class PromptLayers:
             self.is_filling = False
 
     def set_defaults(self, object_id: int, frame: FrameIndex, *, negative: bool) -> None:
-        """Set the object and the polarity of the next point or shape."""
-        polarity, view = NEGATIVE if negative else POSITIVE, write_view(frame)
+        """Set the object and the polarity of the next point or shape, where they are others."""
+        polarity = NEGATIVE if negative else POSITIVE
+        wanted = {"object": object_id, "label": polarity, "view": write_view(frame)}
         for layer in (self.points, self.shapes):
-            layer.feature_defaults = row_features([object_id], [polarity], [view])
+            now = layer.feature_defaults
+            if any(now[name][0] != value for name, value in wanted.items()):
+                layer.feature_defaults = wanted
 
 
 def new_points(image: Image, stack: FrameStack) -> Points:

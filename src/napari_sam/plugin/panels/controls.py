@@ -161,6 +161,14 @@ def thin_bar() -> QProgressBar:
     return bar
 
 
+def show_progress(bar: QProgressBar, done: int, total: int) -> None:
+    """How far a bar is, painted when all else is: Qt would paint it, and the window, at once."""
+    bar.setUpdatesEnabled(False)
+    bar.setRange(0, total)
+    bar.setValue(done)
+    bar.setUpdatesEnabled(True)
+
+
 def keep_place(control: QWidget) -> None:
     """Let a control take its room while it is hidden as well."""
     policy = control.sizePolicy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from .controls import ShortText, thin_bar
+from .controls import ShortText, show_progress, thin_bar
 
 
 class EmbeddingPanel(QWidget):
@@ -56,8 +56,7 @@ class EmbeddingPanel(QWidget):
     def show_busy(self, text: str, done: int, total: int) -> None:
         """How far it is."""
         self.text.say(text)
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        show_progress(self.bar, done, total)
         self.bar.show()
         self.cancel.setEnabled(True)
         self.embed.setEnabled(False)

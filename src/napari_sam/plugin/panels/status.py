@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from .controls import ShortText, keep_place, thin_bar
+from .controls import ShortText, keep_place, show_progress, thin_bar
 
 
 class StatusPanel(QWidget):
@@ -40,8 +40,7 @@ class StatusPanel(QWidget):
     def show_busy(self, text: str, done: int = 0, total: int = 0) -> None:
         """Something is going on; a total of 0 means that nobody knows how long."""
         self.text.say(text)
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        show_progress(self.bar, done, total)
         self.bar.show()
         self.cancel.show()
 
