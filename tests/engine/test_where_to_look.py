@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from napari_sam.engine import Crop, PromptError, Prompts, crop_on_screen, crops_to_look_at
+from napari_sam.engine import (
+    Crop,
+    PromptError,
+    Prompts,
+    crop_on_screen,
+    crops_beside,
+    crops_to_look_at,
+)
 
 FRAME = (20_000, 30_000)
 CLICK = Prompts.from_points([(9_000, 12_000)])
@@ -88,3 +95,31 @@ def test_prompts_in_a_crop() -> None:
     assert within.labels == (0,)
     assert within.box == (99.5, 99.5, 149.5, 199.5)
     np.testing.assert_array_equal(np.argwhere(within.mask)[[0, -1]], [(100, 100), (149, 199)])
+
+
+SCREEN = (9_000.0, 12_000.0, 9_700.0, 13_100.0)
+
+
+@pytest.mark.parametrize(
+    ("screen", "diameter", "n"),
+    [
+        (SCREEN, 60.0, 6),
+        (SCREEN, 30.0, 12),
+        (SCREEN, 12.0, 0),
+        ((9_000.0, 12_000.0, 9_100.0, 12_100.0), 30.0, 0),
+    ],
+    ids=["crops of 1024", "crops of 512", "crops of 256: a wide screen", "all in the middle"],
+)
+def test_what_clicks_near_the_middle_of_the_screen_need_is_embedded_ahead(
+    screen: tuple[float, float, float, float], diameter: float, n: int
+) -> None:
+    crops = crops_beside(screen, FRAME, diameter)
+    assert len(crops) == n
+    ready = {crop_on_screen(screen, FRAME, diameter), *crops}
+    y, x = (screen[0] + screen[2]) / 2, (screen[1] + screen[3]) / 2
+    for far in (0, -250, 250):
+        click = Prompts.from_points([(y + far, x + far / 2)])
+        (needed,) = crops_to_look_at(click, FRAME, diameter, screen)
+        assert needed in ready or not n
+    distances = [math.dist((y, x), (each.top + 255.5, each.left + 255.5)) for each in crops]
+    assert n != 12 or distances == sorted(distances)

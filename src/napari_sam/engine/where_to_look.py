@@ -8,6 +8,7 @@ prompt are tried, the smallest first, and the best answer is kept.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -27,6 +28,10 @@ LADDER = 4  # times the side of the crop before: the embedded network itself see
 RUNGS = 3  # crops tried for a click
 MOST_WIDENED = 2  # times that a crop is doubled for an object that reaches out of it
 FARTHEST = 16  # times: a crop so much smaller than what is on screen is not tried
+WIDEST_SCREEN = (
+    4  # sides of a crop: crops beside the one in the middle of a wider screen are not made
+)
+MOST_BESIDE = 12  # crops embedded ahead; those of all of a screen of two by two sides are 25
 SURE = 0.45  # IoU prediction of a click from which on no larger crop is tried
 
 Embed: TypeAlias = "Callable[[Crop | None], CachedEmbedding]"
@@ -118,14 +123,20 @@ def crop_on_screen(
 def crops_beside(
     seen: Box, frame_shape: tuple[int, int], diameter: float | None = None
 ) -> list[Crop]:
-    """The crops in which clicks at the border of the screen are looked at first, if others."""
+    """The crops in which clicks at the border of the screen are looked at first, if others.
+
+    Those next to the middle of the screen come first, and those far from it are left out.
+    """
     on_screen = crop_on_screen(seen, frame_shape, diameter)
     y0, x0, y1, x1 = seen
-    if on_screen is None or max(y1 - y0, x1 - x0) > 2 * on_screen.long_side:
+    if on_screen is None or max(y1 - y0, x1 - x0) > WIDEST_SCREEN * on_screen.long_side:
         return []
-    places = [(y, x) for y in (y0, (y0 + y1) / 2, y1) for x in (x0, (x0 + x1) / 2, x1)]
-    crops = [_crop_at((y, x, y, x), on_screen.long_side, frame_shape, seen) for y, x in places]
-    return [crop for crop in dict.fromkeys(crops) if crop != on_screen]
+    side = on_screen.long_side
+    clicks = itertools.product(_steps(y0, y1, side / FINE_STEPS), _steps(x0, x1, side / FINE_STEPS))
+    crops = dict.fromkeys(_crop_at((y, x, y, x), side, frame_shape, seen) for y, x in clicks)
+    middle = _middle(seen)[:2]
+    nearest = sorted(crops.keys() - {on_screen}, key=lambda crop: (_distance(crop, middle), crop))
+    return nearest[:MOST_BESIDE]
 
 
 def look(
@@ -265,6 +276,17 @@ def _side_for(extent: float) -> int:
 def _power(side: float, rounded: Callable[[float], int] = math.ceil) -> int:
     """A power of two, of at least the smallest side."""
     return int(2 ** max(rounded(math.log2(max(side, 1.0))), int(math.log2(SMALLEST))))
+
+
+def _steps(start: float, stop: float, step: float) -> list[float]:
+    """Positions from start to stop, both included, at most so far from each other."""
+    n = math.ceil((stop - start) / step)
+    return [start + (stop - start) * k / n for k in range(n + 1)]
+
+
+def _distance(crop: Crop, point_yx: tuple[float, float]) -> float:
+    middle = (crop.top + crop.bottom - 1) / 2, (crop.left + crop.right - 1) / 2
+    return math.dist(middle, point_yx)
 
 
 def _middle(box: Box) -> Box:

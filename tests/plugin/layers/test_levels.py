@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Labels
 
+from napari_sam.engine import FrameStack
 from napari_sam.plugin.layers.bridge import LayerBridge
 from napari_sam.plugin.layers.labels_as_given import NO_BRUSH
 from napari_sam.plugin.layers.levels import COARSEST, WIDEST, LabelLevels, finest
-from napari_sam.session import Propagated, Region, empty_labels, objects
+from napari_sam.plugin.sessions.reopening import _hold, read
+from napari_sam.session import Propagated, Region, Session, empty_labels, objects, save
 
 SHAPE = (30, WIDEST + 101)  # thin, so that it costs little
 HERE = (None, None)
@@ -102,6 +104,22 @@ def test_objects_of_a_huge_image_are_in_all_levels(viewer: ViewerModel) -> None:
     bridge.undo()
     assert np.unique(bridge.session.labels).tolist() == [0, one, other]
     check_levels(bridge.labels.data, (0, 1))
+
+
+def test_levels_of_a_saved_session_are_made_where_it_is_read(viewer: ViewerModel, tmp_path) -> None:
+    image = viewer.add_image(np.zeros(SHAPE, np.uint8))
+    stack = FrameStack.from_array(image.data)
+    labels = empty_labels(SHAPE)
+    labels[3:9, FAR : FAR + 7] = 5
+    save(Session(stack, labels), tmp_path / "saved.napari-sam")
+    found = read(tmp_path / "saved.napari-sam", stack, lambda done, total: None)
+    assert found.levels is not None
+    check_levels(list(found.levels.arrays), stack.displayed)
+    assert np.count_nonzero(found.levels.arrays[1]) == 3 * 4
+    layer = _hold(found, image, viewer)
+    for shown, made in zip(layer.data, found.levels.arrays, strict=True):
+        assert shown is made, "not made again by the window's thread"
+    assert LayerBridge(viewer, image, layer).labels is layer
 
 
 def test_huge_labels_get_room_for_higher_numbers_in_all_levels(viewer: ViewerModel) -> None:

@@ -36,13 +36,16 @@ def is_blank(labels: Labels) -> bool:
     return not (data.any() if isinstance(data, np.ndarray) else data.nchunks_initialized)
 
 
-def new_labels(image: Image, stack: FrameStack, data: Any = None) -> Labels:
-    """Labels on an image: these, or empty ones."""
+def new_labels(
+    image: Image, stack: FrameStack, data: Any = None, levels: LabelLevels | None = None
+) -> Labels:
+    """Labels on an image: these, or empty ones. Levels of huge ones are made if none are given."""
     array = empty_labels(stack.shape) if data is None else data
-    in_levels = is_huge(stack.frame_shape)
+    if levels is None and is_huge(stack.frame_shape):
+        levels = LabelLevels.of(array, stack.displayed)
     return Labels(
-        LabelLevels.of(array, stack.displayed).arrays if in_levels else array,
-        multiscale=in_levels,
+        array if levels is None else levels.arrays,
+        multiscale=levels is not None,
         name=f"{image.name} objects",
         opacity=LABELS_OPACITY,
         metadata={MADE_HERE: True},

@@ -25,7 +25,7 @@ from napari_sam.plugin.layers.in_memory import (
     keep_in_memory,
     labels_with_session,
 )
-from napari_sam.plugin.layers.levels import finest
+from napari_sam.plugin.layers.levels import LabelLevels, finest, is_huge
 from napari_sam.plugin.layers.network_input import (
     INPUT,
     input_of,
@@ -59,6 +59,7 @@ class Found:
     folder: Path | None = None
     saved: datetime | None = None
     notices: Sequence[str] = field(default_factory=list)
+    levels: LabelLevels | None = None  # of huge labels; that reads all of them
 
 
 class Reopening:
@@ -211,7 +212,9 @@ def read(folder: Path, stack: FrameStack, report: Report) -> Found:
     if not session.is_of_image:
         session.saved = None
     saved = datetime.fromisoformat(file.manifest["saved"]).astimezone()
-    return Found(session, file.folder, saved, session.notices)
+    is_in_levels = is_huge(stack.frame_shape)
+    levels = LabelLevels.of(session.labels, stack.displayed) if is_in_levels else None
+    return Found(session, file.folder, saved, session.notices, levels)
 
 
 def _hold(found: Found, image: Image, viewer: ViewerModel) -> Labels | None:
@@ -222,7 +225,7 @@ def _hold(found: Found, image: Image, viewer: ViewerModel) -> Labels | None:
     waiting = (layer for layer in viewer.layers if _waits_for(layer, found))
     labels = next(waiting, None)
     if labels is None:
-        labels = new_labels(image, session.stack, session.labels)
+        labels = new_labels(image, session.stack, session.labels, found.levels)
         session.labels = finest(labels)
     else:
         _adopt(session, labels)
