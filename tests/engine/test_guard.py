@@ -20,6 +20,10 @@ from napari_sam.engine.images import read_image
 SOON = 0.2
 PATH = Path("a.tif")
 
+# A thread may be ended while it opens or closes a file, which is closed with the last name for it;
+# Python then says so
+ended_anywhere = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture
 def many_pages(tmp_path: Path) -> Path:
@@ -36,6 +40,11 @@ def many_pages(tmp_path: Path) -> Path:
 
 def reading_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "reading"]
+
+
+def join_reading() -> None:
+    for thread in reading_threads():
+        thread.join(60)
 
 
 def spin() -> None:
@@ -56,21 +65,21 @@ def spin_deaf() -> None:
 def test_what_never_ends_is_given_up_and_ended(read) -> None:
     with pytest.raises(FrameError, match=r"a\.tif could not be read: after 0 s .* no end of it"):
         in_time(PATH, read, seconds=SOON)
-    for thread in reading_threads():
-        thread.join(60)
+    join_reading()
     assert not reading_threads()
 
 
 @pytest.mark.slow
 def test_code_in_c_is_not_waited_for() -> None:
-    """One call of 10 s or more; the thread goes on with it, and ends then."""
+    """One call of seconds; the thread goes on with it, and ends then."""
     started = time.thread_time()
     with pytest.raises(FrameError, match="no end of it"):
-        in_time(PATH, lambda: pbkdf2_hmac("sha256", b"", b"", 2 * 10**7), seconds=SOON)
+        in_time(PATH, lambda: pbkdf2_hmac("sha256", b"", b"", 5 * 10**6), seconds=SOON)
     assert time.thread_time() - started < 1
     assert reading_threads()
 
 
+@ended_anywhere
 def test_a_library_that_takes_too_long_is_given_up(many_pages: Path) -> None:
     def read() -> None:
         with tifffile.TiffFile(many_pages) as file:
@@ -79,13 +88,16 @@ def test_a_library_that_takes_too_long_is_given_up(many_pages: Path) -> None:
     in_time(many_pages, read)
     with pytest.raises(FrameError, match="no end of it"):
         in_time(many_pages, read, seconds=0)
+    join_reading()
 
 
+@ended_anywhere
 def test_images_are_read_in_time(many_pages: Path, monkeypatch) -> None:
     monkeypatch.setattr(guard, "LEAST_S", 0)
     monkeypatch.setattr(guard, "MORE_S_PER_MB", 0)
     with pytest.raises(FrameError, match=r"many\.tif could not be read: .* no end of it"):
         read_image(many_pages)
+    join_reading()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the computing of a thread is not known")
@@ -108,8 +120,7 @@ def test_the_end_of_the_time_and_of_the_work_at_one_moment() -> None:
         except FrameError:
             outcomes.add("late")
     assert outcomes <= {"late", sum(range(3000))}
-    for thread in reading_threads():
-        thread.join(60)
+    join_reading()
 
 
 @pytest.mark.parametrize(("megabytes", "seconds"), [(0, 8), (2, 10)])
