@@ -106,3 +106,11 @@ def test_detectors_of_other_packages_are_found_by_name() -> None:
 def test_a_detector_that_nobody_registers() -> None:
     with pytest.raises(SamError, match=r"no detector 'bright'\. Install a package"):
         find_prompter("bright")
+
+
+def test_a_frame_too_large_for_a_detector_is_refused_before_it_is_read() -> None:
+    seen: list[object] = []
+    stack = FrameStack.from_array(np.broadcast_to(np.uint8(9), (20_000, 15_000)))
+    with pytest.raises(SamError, match="268 megapixels, and one of 20000 × 15000 has 300"):
+        list(detect(seen.append, stack))
+    assert not seen

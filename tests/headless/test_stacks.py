@@ -7,7 +7,7 @@ import pytest
 
 import movies
 from movies import movie, moving
-from napari_sam.engine import EmbeddingCache, FrameError, SamError, iou
+from napari_sam.engine import EmbeddingCache, FrameError, FrameStack, SamError, iou
 from napari_sam.headless.stacks import annotated_session, propagate, seeded_session
 
 COURSES = {3: moving(16, 10, 0, 4, 5), 8: moving(48, 50, 0, -4, 5)}
@@ -19,6 +19,16 @@ def test_seeds_are_those_of_one_frame(whole: bool) -> None:
     session = seeded_session(stack, labels if whole else labels[2], stack.index(2))
     np.testing.assert_array_equal(session.labels[2], labels[2])
     assert not session.labels[[0, 1, 3, 4]].any()
+
+
+def test_labels_of_a_huge_stack_take_memory_where_there_are_objects() -> None:
+    stack = FrameStack.from_array(np.broadcast_to(np.uint8(9), (600, 1000, 1000)))
+    seeds = np.zeros(stack.frame_shape, np.uint8)
+    seeds[4:9, 5:7] = 3
+    session = seeded_session(stack, seeds, stack.index(2))
+    assert session.labels.nchunks_initialized == 1
+    np.testing.assert_array_equal(session.labels[2, :20, :20], seeds[:20, :20])
+    assert session.region(3, stack.index(2)).area == 10
 
 
 def test_seeds_that_do_not_fit() -> None:

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .axes import positions_of
-from .errors import PromptError, SamError
+from .errors import FrameError, PromptError, SamError
 from .frames import FrameIndex, FrameStack
 from .guard import running
 from .left_out import LeftOut
 from .prompt_set import ObjectPrompts
 
 PROMPTERS = "napari_sam.prompters"  # a group of entry points
+MOST_PIXELS = 2**28  # of a frame that a detector is given whole, 0.8 GB in colours
 
 Prompter: TypeAlias = Callable[[NDArray[np.uint8]], Iterable[Any]]
 
@@ -50,9 +51,11 @@ def detect(
     Raises
     ------
     SamError
-        If the detector fails.
+        If a frame is too large to be given to a detector, or the detector fails.
     """
     wanted = list(stack.indices() if frames is None else frames)
+    for frame in wanted:
+        _check_size(stack.frame_shape_of(frame), name)
     for done, frame in enumerate(wanted):
         if progress is not None:
             progress(done, len(wanted))
@@ -68,6 +71,16 @@ def detect(
                 yield LeftOut(where, str(error))
     if progress is not None:
         progress(len(wanted), len(wanted))
+
+
+def _check_size(frame_shape: tuple[int, int], name: str) -> None:
+    height, width = frame_shape
+    if height * width > MOST_PIXELS:
+        raise FrameError(
+            f"{name} is given whole frames of up to {MOST_PIXELS / 1e6:.0f} megapixels, and one of "
+            f"{height} × {width} has {height * width / 1e6:.0f}. Give it a part of the image, or a "
+            "level of a lower resolution; automatic segmentation takes frames of any size."
+        )
 
 
 def known_prompters() -> tuple[str, ...]:

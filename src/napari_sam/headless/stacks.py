@@ -17,7 +17,7 @@ from napari_sam.engine import (
     as_ids,
     checked_object_id,
 )
-from napari_sam.session import Propagated, Session
+from napari_sam.session import Propagated, Session, empty_labels
 from napari_sam.session.annotation import Annotation, Key, as_found
 from napari_sam.session.history import Change
 from napari_sam.stacks import Direction, Through, planning, propagation
@@ -50,7 +50,7 @@ def seeded_session(stack: FrameStack, seeds: Any, frame: FrameIndex) -> Session:
             "There is no object in this frame of the labels. Choose a frame that is annotated."
         )
     dtype = np.uint16 if pixels.max() <= np.iinfo(np.uint16).max else np.uint32
-    labels = np.zeros(stack.shape, dtype)
+    labels = empty_labels(stack.shape, dtype)
     labels[on_frame] = pixels
     return Session(stack, labels)
 
