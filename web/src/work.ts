@@ -124,9 +124,15 @@ export class Work {
     try {
       await this.encode(frame);
       await this.network.prepare(frame, crop);
+      this.warmUp([(seen![0] + seen![2]) / 2, (seen![1] + seen![3]) / 2]);
     } catch (error) {
       this.report(error);
     }
+  }
+
+  /** Decode a click that nobody made, so that the first one made is as quick as the next. */
+  private warmUp(at: Point): void {
+    if (!this.network.isWarm) void this.preview(at);
   }
 
   private async answer(request: Request): Promise<void> {
@@ -177,6 +183,7 @@ export class Work {
       this.events.progress(`Encoding the image … ${Math.round(100 * share)} %`),
     );
     this.events.progress("Ready: click on a cell.");
+    this.warmUp([height / 2, width / 2]);
   }
 
   /** Give the worker those embeddings of crops that travelled. */

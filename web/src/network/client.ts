@@ -34,6 +34,7 @@ export class NetworkClient {
   private current: Waiting | null = null;
   private id = 0;
   private started = false; // nothing else is ordered before
+  private decoded = false;
 
   constructor(url: string) {
     this.worker = new Worker(url);
@@ -51,15 +52,12 @@ export class NetworkClient {
     }
     await this.order({ kind: "start", ...programs } as Unnumbered, 9, "start");
     this.started = true;
-    await this.order({ kind: "warm up" } as Unnumbered, -1, "warm up"); // when there is nothing else to do
+    this.next();
   }
 
   /** Forget the embeddings of another image. */
   async forget(): Promise<void> {
-    for (const each of this.waiting.splice(0)) {
-      if (each.order.kind === "warm up") this.waiting.push(each);
-      else each.reject(new Overtaken());
-    }
+    for (const each of this.waiting.splice(0)) each.reject(new Overtaken());
     await this.order({ kind: "forget" } as Unnumbered, 8, "forget");
   }
 
@@ -77,15 +75,24 @@ export class NetworkClient {
     await this.order({ kind: "prepare", frame, crop } as Unnumbered, 0, "prepare");
   }
 
+  /** Whether anything was decoded: the first time takes three times as long as a later one. */
+  get isWarm(): boolean {
+    return this.decoded;
+  }
+
   async decode({ objectId, frame, prompts, candidate, diameter, crops }: Request, progress: (share: number) => void): Promise<Answer> {
     const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate, diameter, crops, preview: false };
-    return answerOf(await this.order(order as Unnumbered, 2, `${objectId}@${frame}`, progress));
+    const answer = answerOf(await this.order(order as Unnumbered, 2, `${objectId}@${frame}`, progress));
+    this.decoded = true;
+    return answer;
   }
 
   /** The mask that a click would give. */
   async preview(frame: number, prompts: Prompts, crops: readonly Crop[]): Promise<Region> {
     const order = { kind: "decode", frame, prompts: plainOf(prompts), candidate: null, diameter: null, crops, preview: true };
-    return regionOf((await this.order(order as Unnumbered, 1, "preview"))!.mask);
+    const region = regionOf((await this.order(order as Unnumbered, 1, "preview"))!.mask);
+    this.decoded ||= !region.isEmpty; // a part of a large frame may not be encoded yet
+    return region;
   }
 
   private order(

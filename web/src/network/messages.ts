@@ -31,7 +31,6 @@ export type Order = { readonly id: number } & (
   | { readonly kind: "encode"; frame: number; rgb: Uint8Array; height: number; width: number }
   | { readonly kind: "place"; frame: number; crop: Crop | null; halves: Uint16Array; height: number; width: number } // an embedding that is there
   | { readonly kind: "prepare"; frame: number; crop: Crop } // of a large frame, before it is asked for
-  | { readonly kind: "warm up" }
   | { readonly kind: "forget" }
   | {
       readonly kind: "decode"; frame: number; prompts: PlainPrompts; crops: readonly Crop[];

@@ -2,7 +2,7 @@
 import * as ort from "onnxruntime-web/wasm";
 import { decode, encode, type PocketConfig, type PocketGraphs } from "./pocket";
 import type { Encoded } from "./predictor";
-import { allOf, ONE_CLICK, planes, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
+import { allOf, planes, type Decoded, type NetworkPrompts, type Planes } from "./prompts";
 import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from "./runtime";
 
 /** `network.json` of a page. */
@@ -22,12 +22,6 @@ export class PocketNetwork {
     return this.config.input_size;
   }
 
-  /** Encode and decode what is thrown away: a browser translates a program by how often it has run. */
-  async warmUp(): Promise<void> {
-    const encoded = await this.encode(new Uint8Array(3 * WARMING ** 2), WARMING, WARMING, () => {});
-    await encoded.decode(ONE_CLICK, true);
-  }
-
   /** Encode an input (height, width, 3) of 8 bit. */
   async encode(rgb: Uint8Array, height: number, width: number, progress: (share: number) => void): Promise<Encoded> {
     const { graphs, config } = this;
@@ -43,7 +37,6 @@ export class PocketNetwork {
   }
 }
 
-const WARMING = 192; // pixels to a side of a frame that warms the graphs up
 const FEATURES = ["coarse", "middle", "fine", "edges", "kernel"] as const;
 
 class Graphs implements PocketGraphs {

@@ -8,9 +8,6 @@ export interface NetworkPrompts {
   readonly diameter: number | null; // of objects as expected, in pixels of the input
 }
 
-/** A click in the first pixel. */
-export const ONE_CLICK: NetworkPrompts = { points: [[0, 0]], labels: [1], box: null, mask: null, diameter: null };
-
 /** Numbers (C, h, w). */
 export interface Planes {
   readonly channels: number;

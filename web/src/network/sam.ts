@@ -2,7 +2,7 @@
 import * as ort from "onnxruntime-web/wasm";
 import type { Crop } from "../session/crop";
 import type { Encoded } from "./predictor";
-import { allOf, ONE_CLICK, planes, type Decoded, type NetworkPrompts } from "./prompts";
+import { allOf, planes, type Decoded, type NetworkPrompts } from "./prompts";
 import { loadGraph, planesOf, pointTensors, tensorOf, type Description } from "./runtime";
 
 /** `sam.json` of a page. */
@@ -10,6 +10,8 @@ export interface SamDescription extends Description {
   readonly embedding: readonly [number, number, number, number]; // shape of each
   readonly embeddings: readonly (readonly [frame: number, crop: Crop | null])[]; // null: of all of the frame
 }
+
+const ONE_CLICK: NetworkPrompts = { points: [[0, 0]], labels: [1], box: null, mask: null, diameter: null };
 
 export class SamDecoder {
   private constructor(

@@ -43,8 +43,6 @@ async function carryOut(order: Order): Promise<PlainAnswer | null> {
     startRuntime(order.runtime);
     pocket = await PocketNetwork.load(order.pocket.encoder, order.pocket.decoder, order.pocket.config);
     sam = order.sam && (await SamDecoder.load(order.sam.decoder, order.sam.config));
-  } else if (order.kind === "warm up") {
-    await started(pocket).warmUp();
   } else if (order.kind === "forget") {
     frames.clear();
   } else if (order.kind === "encode") {
