@@ -264,6 +264,7 @@ def test_parameters_are_those_of_the_official_checkpoints(config: SamConfig) -> 
     ours.load_state_dict(reference.state_dict(), strict=True, assign=True)
 
 
+@pytest.mark.slow
 # Bytes of the published files; the rest are the archive's own, at most a kilobyte a tensor
 @pytest.mark.parametrize(
     ("config", "published"),

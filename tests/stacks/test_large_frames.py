@@ -87,6 +87,7 @@ def test_a_cell_at_the_border_leaves_there_and_not_at_a_crop() -> None:
     assert all(fit(each, labels) > 0.7 for each in results if not each.stopped)
 
 
+@pytest.mark.slow
 def test_neighbours_in_different_crops_share_no_pixel() -> None:
     """A large cell is looked for in a larger crop than the small one beside it."""
     paths = {1: moving(1000, 1000, 1, 1, 4, 24), 2: moving(1000, 1038, 1, 1, 4, RADIUS)}

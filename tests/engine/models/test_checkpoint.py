@@ -33,6 +33,7 @@ from napari_sam.model import (
 ANOTHER = SamConfig("vit", ViTConfig(24, 2, heads=3, global_blocks=(), window_size=5), 96)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config", [VIT_B, VIT_L, VIT_H, VIT_T, POCKET, SMALL, ANOTHER], ids=lambda config: config.name
 )

@@ -86,6 +86,7 @@ def land(bridge: LayerBridge) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_lands_is_in_the_labels_whatever_they_were(name: str, tmp_path) -> None:
     make, said = TAKEN[name]
