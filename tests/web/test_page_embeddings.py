@@ -150,6 +150,7 @@ def test_a_box_in_a_crop_at_an_offset_and_a_scale_is_decoded_as_in_python(
     user = visitor("large.tif.napari-sam", y.shape)
     user.press("Delete", "n", "w")
     user.drag((980, 1228), (1018, 1268))
+    user.wait_for_mask()
     expect(user.page.locator("#status")).to_have_text(re.compile("by inside.$"))
 
     file = SessionFile(unpacked(user.save("session", tmp_path), tmp_path / "saved"))
