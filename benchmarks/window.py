@@ -67,7 +67,7 @@ def open_viewer() -> Viewer:
 
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(1500, 950)
-    viewer.add_image(cells(), name="cells")
+    viewer.add_image(cells(), name="cells", axis_labels=("t", "y", "x"))
     viewer.dims.set_point(0, 0)  # napari begins in the middle
     turn(1)
     return viewer

@@ -20,12 +20,12 @@ WIDTH = 1100  # of the picture in pixels
 
 
 def open_window(
-    pixels: NDArray[Any], name: str, size: tuple[int, int] = (1250, 960)
+    pixels: NDArray[Any], name: str, size: tuple[int, int] = (1250, 960), **told: Any
 ) -> tuple[napari.Viewer, Any]:
     """A window with an image, and the panel in it, which is ready to work."""
     viewer = napari.Viewer(title="napari: Segment Anything")
     viewer.window.resize(*size)
-    viewer.add_image(pixels, name=name, metadata={NOT_SAVED: True})
+    viewer.add_image(pixels, name=name, metadata={NOT_SAVED: True}, **told)
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam-annotator", "Segment Anything")
     wait(lambda: widget.predictor is not None and widget.bridge is not None)
     viewer.reset_view()

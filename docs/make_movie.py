@@ -49,7 +49,7 @@ def movie(seed: int = 4) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
 def film(path: Path) -> None:
     """Click every cell of the first frame, propagate all of them, and film the window."""
     pixels, places = movie()
-    viewer, widget = open_window(pixels, "cells", (1250, 860))
+    viewer, widget = open_window(pixels, "cells", (1250, 860), axis_labels=("t", "y", "x"))
     viewer.dims.set_point(0, 0)
     pictures: list[Image.Image] = []
 

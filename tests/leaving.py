@@ -25,7 +25,7 @@ def open_window() -> User:
     shifts = 2 * np.arange(N_FRAMES)[:, None, None]
     discs = np.where(np.hypot(y % 64 - 32, (x + shifts) % 64 - 32) < 20, 180, 60)
     viewer = napari.Viewer()
-    viewer.add_image(discs.astype(np.uint8))
+    viewer.add_image(discs.astype(np.uint8), axis_labels=("t", "y", "x"))
     viewer.dims.set_point(0, 0)
     return User(viewer)
 

@@ -43,7 +43,12 @@ def kill_windows(runs: int, seed: int, folder: Path) -> Iterator[KilledWindow]:
     """Windows on one image, each opened where the one before was killed."""
     path = folder / "cells.tif"
     coins = data.coins()[40:136, 40:136]
-    tifffile.imwrite(path, [coins, coins, coins[::-1], coins.T], photometric="minisblack")
+    tifffile.imwrite(
+        path,
+        [coins, coins, coins[::-1], coins.T],
+        photometric="minisblack",
+        metadata={"axes": "TYX"},
+    )
     chance = random.Random(f"{seed} windows")
     expected = ""
     for number in range(runs):

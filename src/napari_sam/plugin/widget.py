@@ -169,6 +169,7 @@ class SamWidget(QWidget):
         self.input = self._add(InputChoice(window, self.source.input))
         self.tool_choice = self._add(ToolChoice(window, self.tools))
         self.propagation = self._add(Propagation(window, self.stack, self.objects.chosen))
+        self.propagation.asked.connect(self._show_stack_page)
         self.automatic = self._add(
             Automatic(window, self.everything, self.propagation, self.objects.chosen)
         )
@@ -312,6 +313,11 @@ class SamWidget(QWidget):
         """What was found automatically is reviewed in a single frame as well."""
         self.pages.allow(self.review_page, "" if n else self._why_not)
         self.pages.rename(self.review_page, f"Review ({n})" if n else "Review")
+
+    def _show_stack_page(self) -> None:
+        """Where the user is asked for something."""
+        self.pages.tabs.setCurrentIndex(self.stack_page)
+        self.stack.through.setFocus()
 
     def use_as_prompts(self, name: str) -> None:
         """Show what a layer would prompt, on the page where it can be segmented."""

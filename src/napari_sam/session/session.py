@@ -80,6 +80,7 @@ class Session(AnnotatedLabels):
         self.channel_axis: int | None = None  # of the image as it was opened; labels have none
         self.image_reader: str | None = None  # the plugin of napari that read the image
         self.shown: FrameIndex | None = None  # the frame on screen, to continue there later
+        self.through: dict[int, str] = {}  # axes that the user said are "time" or "depth"
         self.is_done = False  # whether the user has said that the image is finished
         self.seen: Box | None = None  # the part of it on screen, in its pixels
         self.notices: list[str] = []  # what to tell the user about a session that was opened

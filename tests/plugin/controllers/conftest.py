@@ -12,9 +12,10 @@ from napari_sam.engine import LoadedModel, Predictor
 
 @pytest.fixture
 def open_stack(open_window):
-    """A window on a stack, the network a scripted one, the first frame shown."""
+    """A window on a time-lapse, the network a scripted one, the first frame shown."""
 
     def open_(data: np.ndarray, **options):
+        options.setdefault("axis_labels", tuple("tyx" if data.ndim == 3 else "tzyx"))
         user = open_window(data, Bright(), **options)
         network = Bright()
         model = LoadedModel(network, "bright", "sha256:0", torch.device("cpu"), "fp32")

@@ -77,7 +77,7 @@ def movie(tmp_path: Path) -> Path:
         coins[s : s + 96, s : s + 96] for s, _ in zip(shifts, range(N_SCRUBBED), strict=False)
     ]
     path = tmp_path / "movie.tif"
-    tifffile.imwrite(path, np.stack(frames), photometric="minisblack")
+    tifffile.imwrite(path, np.stack(frames), photometric="minisblack", metadata={"axes": "TYX"})
     return path
 
 

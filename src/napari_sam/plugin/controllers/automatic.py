@@ -337,7 +337,12 @@ class Automatic(Controller):
         elif only_chosen and not run.n_chosen and not self._choose_drawn(run):
             self._tell(SamError(NOTHING_CHOSEN))
         else:
-            through = self._propagation.through(run.axis) if self._panel.link.isChecked() else None
+            try:
+                is_linked = self._panel.link.isChecked() and len(run.frames) > 1
+                through = self._propagation.through(run.axis) if is_linked else None
+            except SamError as error:
+                self._tell(error)
+                return
             self.accepting.begin(run, only_chosen, through)
 
     def _on_accepted(self, run: Run) -> None:

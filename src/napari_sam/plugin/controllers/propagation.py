@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 
 from napari_sam.engine import FrameIndex, Pace, SamError
+from napari_sam.plugin.layers.network_input import letters_of
 from napari_sam.plugin.panels.stack import PageOptions, StackPanel
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, Job
@@ -41,7 +42,6 @@ class Run:
     stops: list[Propagated] = field(default_factory=list)
     last: tuple[int, FrameIndex] | None = None  # what landed last
     landed: Annotation | None = None  # and how it stood then
-    note: str = ""  # what was taken for granted
 
     @property
     def summary(self) -> str:
@@ -56,7 +56,7 @@ class Run:
     def outcome(self) -> str:
         """The same, and why objects ended."""
         sentences = [
-            f"{self.summary} {self.note}".rstrip(),
+            self.summary,
             *(stop.stopped for stop in self.stops[:STOPS_SHOWN]),
         ]
         more = len(self.stops) - STOPS_SHOWN
@@ -77,6 +77,7 @@ class Propagation(Controller):
     """
 
     ended = Signal()
+    asked = Signal()  # the user is to say something on the page
 
     def __init__(
         self, window: Window, panel: StackPanel, chosen: Callable[[], Sequence[int]]
@@ -88,6 +89,7 @@ class Propagation(Controller):
         self._is_chosen = False  # what to propagate, by the user
         self._is_suggesting = False
         panel.propagate_clicked.connect(self.propagate)
+        panel.through_chosen.connect(self._on_through)
         panel.which.currentIndexChanged.connect(self._on_which)
 
     def attach(self, bridge: LayerBridge) -> None:
@@ -99,7 +101,9 @@ class Propagation(Controller):
         axes = [axis for axis, n in enumerate(shape[:-2]) if n > 1]
         longest = max((shape[axis] for axis in axes), default=0)
         names = [(axis, _axis_name(bridge, axis)) for axis in axes]
-        self._panel.show_axes(names, longest, dict(through_of(bridge.points, axes)))
+        letters = letters_of(bridge.image)
+        known = dict(through_of(bridge.points, axes, letters)) | bridge.session.through
+        self._panel.show_axes(names, longest, known)
         self._suggest()
 
     def detach(self) -> None:
@@ -109,6 +113,10 @@ class Propagation(Controller):
             self._bridge.session.landed.disconnect(self._on_landed)
             self._bridge.frame_changed.disconnect(self._suggest)
             self._bridge = self._told = None
+
+    def _on_through(self, axis: int, through: str) -> None:
+        if self._bridge is not None:
+            self._bridge.session.through[axis] = through
 
     def _on_which(self, _: int) -> None:
         self._is_chosen = not self._is_suggesting
@@ -146,7 +154,7 @@ class Propagation(Controller):
         except SamError as error:
             self._tell(error)
             return
-        self.begin(steps, PROPAGATE, self._taken_for_granted(bridge))
+        self.begin(steps, PROPAGATE)
 
     @property
     def reach(self) -> int | None:
@@ -154,32 +162,33 @@ class Propagation(Controller):
         return self._panel.options().n_frames
 
     def through(self, axis: int | None) -> Through:
-        """Whether an axis, by default the one on the page, is time or depth."""
-        if axis is None:
-            axis = self._panel.axis.currentData()
-        return "depth" if self._panel.chosen_through(axis) == "depth" else "time"
+        """Whether an axis, by default the one on the page, is time or depth.
+
+        Raises
+        ------
+        SamError
+            If nobody said so yet: then the page asks.
+        """
+        axis = self._panel.axis.currentData() if axis is None else axis
+        known = self._panel.chosen_through(axis)
+        if known is None and self._bridge is not None:
+            name, n = _axis_name(self._bridge, axis), self._bridge.session.stack.shape[axis]
+            self.asked.emit()
+            raise SamError(
+                f"Is {name} ({n} frames) time or depth? Choose it beside “Through”: in time "
+                "objects move, in depth they stay, and end."
+            )
+        return "depth" if known == "depth" else "time"
 
     def axis_name(self, axis: int) -> str:
         """What the slider of an axis is called: ``t``, ``slider -3``."""
         return "" if self._bridge is None else _axis_name(self._bridge, axis)
 
-    def _taken_for_granted(self, bridge: LayerBridge) -> str:
-        """That nobody said whether the axis is time or depth, if so."""
-        axis = self._panel.axis.currentData()
-        if self._panel.chosen_through(axis) is not None:
-            return ""
-        name = _axis_name(bridge, axis)
-        said = f"{name} ({bridge.session.stack.shape[axis]} frames)"
-        said = said if name.startswith(SLIDER) else f"axis {said}"
-        return f"The {said} was assumed to be time. If it is depth, choose that above and repeat."
-
-    def begin(self, steps: Plan, slot: Hashable, note: str = "", number: int | None = None) -> None:
+    def begin(self, steps: Plan, slot: Hashable, number: int | None = None) -> None:
         """Go through a plan, in place of an earlier one in the same slot.
 
         Parameters
         ----------
-        note
-            What was taken for granted, to be told with the outcome.
         number
             Of an earlier run that it is one step of undo with.
         """
@@ -191,7 +200,7 @@ class Propagation(Controller):
         session, model = self._bridge.session, self.predictor.model
         session.models[model.name] = (model.hash, model.precision)
         number = session.new_run() if number is None else number
-        run = self.runs[slot] = Run(number, session, note=note)
+        run = self.runs[slot] = Run(number, session)
         self._tell_outcome(run, "")
         self._show_progress(run, 0, 0)
         job = Job(
@@ -281,15 +290,19 @@ class Propagation(Controller):
         self._tell_outcome(run, f"Not finished. {run.outcome}")
 
 
-def through_of(layer: Layer, axes: Iterable[int]) -> Iterator[tuple[int, Through]]:
-    """Which axes are time and which depth, by their labels, else by their units."""
+def through_of(
+    layer: Layer, axes: Iterable[int], letters: str = ""
+) -> Iterator[tuple[int, Through]]:
+    """Which axes are time and which depth: by their labels, their units, or letters in a file."""
     for axis in axes:
-        label = str(layer.axis_labels[axis]).lower()
+        label, letter = str(layer.axis_labels[axis]).lower(), letters[axis : axis + 1].lower()
         unit = layer.units[axis].dimensionality
         if label in TIMES or "[time]" in unit:
             yield axis, "time"
         elif label in DEPTHS or "[length]" in unit:
             yield axis, "depth"
+        elif letter in TIMES or letter in DEPTHS:
+            yield axis, "time" if letter in TIMES else "depth"
 
 
 def _axis_name(bridge: LayerBridge, axis: int) -> str:

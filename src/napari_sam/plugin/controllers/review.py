@@ -270,6 +270,11 @@ class Review(Controller):
         if n_frames == 0:
             return
         try:
+            through = self._propagation.through(entry.axis)
+        except SamError as error:
+            self._tell(error)
+            return
+        try:
             steps = plan(
                 bridge.session,
                 [entry.object_id],
@@ -277,7 +282,7 @@ class Review(Controller):
                 direction=entry.direction,
                 n_frames=n_frames,
                 axis=entry.axis,
-                through=self._propagation.through(entry.axis),
+                through=through,
             )
         except SamError:  # it was taken away, or there is no frame that way
             return

@@ -18,7 +18,7 @@ from napari_sam.engine import FrameStack, SamError
 
 from .own_layers import placement, reordered
 
-INPUT = "napari_sam_input"  # in the metadata of the image
+INPUT, FILE_AXES = "napari_sam_input", "napari_sam_file_axes"  # in the metadata of the image
 CHANNEL_NAMES = re.compile(r"c|ch|channels?", re.IGNORECASE)
 
 
@@ -84,6 +84,14 @@ def found_channel_axis(image: Image) -> int | None:
     return None
 
 
+def letters_of(image: Image) -> str:
+    """What the file of an image says its axes are, a letter each, without channels and colours."""
+    letters, channels = _letters_in_file(image) or "", input_of(image).channel_axis
+    if channels is not None:
+        letters = letters[:channels] + letters[channels + 1 :]
+    return letters.removesuffix("S")
+
+
 def axis_names(image: Image) -> list[str]:
     """Names of the axes that may hold channels, in the order of the opened image."""
     shape = list((image.data[0] if image.multiscale else image.data).shape[: image.ndim])
@@ -126,16 +134,21 @@ def recall_input(image: Image, channel_axis: int | None, saved: Mapping[str, Any
 
 def _letters_in_file(image: Image) -> str | None:
     """The letters of the axes in the file that an image was opened from, if they fit it."""
-    path = image.source.path
+    path, shape = image.source.path, list((image.data[0] if image.multiscale else image.data).shape)
+    moved = image.metadata.get(INPUT, NetworkInput()).channel_axis
+    if moved is not None:  # the letters are in the order of the opened image
+        shape.insert(moved, shape.pop(0))
     if not path:
         return None
     from napari_sam.engine import tiff_axes  # brings in zarr, which a new panel need not
 
-    shape = tuple((image.data[0] if image.multiscale else image.data).shape)
-    try:
-        return tiff_axes(Path(path), shape)
-    except SamError:
-        return None
+    if FILE_AXES not in image.metadata:  # it is slow in a file of many frames
+        try:
+            image.metadata[FILE_AXES] = tiff_axes(Path(path), tuple(shape))
+        except SamError:
+            image.metadata[FILE_AXES] = None
+    letters: str | None = image.metadata[FILE_AXES]
+    return letters if letters and len(letters) == len(shape) else None
 
 
 def moved_axis(array: Any, start: int, end: int) -> Any:

@@ -40,11 +40,15 @@ class PageOptions(PropagationOptions):
     )
 
 
+UNKNOWN_THROUGH = "time or depth?"
+
+
 class StackPanel(QWidget):
     """Which objects to propagate to other frames, which way and how far; tracks."""
 
     propagate_clicked = Signal()
     tracks_toggled = Signal(bool)
+    through_chosen = Signal(int, str)  # axis, and whether that is time or depth
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,6 +56,7 @@ class StackPanel(QWidget):
         self.which, self.direction = self.form.control("which"), self.form.control("direction")
         self.reach, self.axis = self.form.control("n_frames"), self.form.control("axis")
         self.through = self.form.control("through")
+        self.through.setPlaceholderText(UNKNOWN_THROUGH)
         self.axis.currentIndexChanged.connect(self._show_through)
         self.through.activated.connect(self._on_through_chosen)
         self._through: dict[int, str] = {}  # of each axis, as far as it is known
@@ -84,11 +89,13 @@ class StackPanel(QWidget):
         self.show_axes([], 0, {})
 
     def _show_through(self) -> None:
-        known = self._through.get(self.axis.currentData(), "time")
-        self.through.setCurrentIndex(self.through.findData(known))
+        known = self._through.get(self.axis.currentData())
+        self.through.setCurrentIndex(-1 if known is None else self.through.findData(known))
 
     def _on_through_chosen(self) -> None:
-        self._through[self.axis.currentData()] = self.through.currentData()
+        axis, through = self.axis.currentData(), self.through.currentData()
+        self._through[axis] = through
+        self.through_chosen.emit(axis, through)
 
     def options(self) -> PageOptions:
         """All that the page says."""

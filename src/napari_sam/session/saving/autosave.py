@@ -341,6 +341,7 @@ def _header(session: Session, image_path: str | Path | None) -> Record:
         "protect_neighbours": session.protect_neighbours,
         "active": session.active,
         "shown": None if session.shown is None else write_frame(session.shown),
+        "through": {str(axis): said for axis, said in session.through.items()},
         "done": session.is_done,
         "highest_id": session.highest_id,
     }

@@ -52,6 +52,7 @@ def load(path: str | Path, stack: FrameStack, labels: Any = None) -> Session:
     session.placement = file.placement
     session.channel_axis = file.channel_axis
     session.shown = file.shown
+    session.through = file.through
     session.is_done = file.is_done
     session.image_reader = manifest["image"].get("reader")
     session.models = {n: (m["hash"], m["precision"]) for n, m in manifest["models"].items()}

@@ -222,6 +222,7 @@ class Manifest(TypedDict):
     protect_neighbours: bool
     active: ObjectId
     shown: NotRequired[Frame | None]  # from version 2 on
+    through: NotRequired[dict[str, Literal["time", "depth"]]]
     done: NotRequired[bool]
     highest_id: Annotated[int, Field(ge=0, lt=2**63)]
     frames: dict[Frame, FrameFilesRecord]

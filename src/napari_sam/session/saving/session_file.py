@@ -139,6 +139,12 @@ class SessionFile:
         return None if name is None else read_frame_name(name)
 
     @property
+    def through(self) -> dict[int, str]:
+        """Which axes are "time" and which "depth", as far as the user said so."""
+        said = self.manifest.get("through", {})  # not in earlier files
+        return {axis: said[str(axis)] for axis in range(len(self.shape)) if str(axis) in said}
+
+    @property
     def is_done(self) -> bool:
         """Whether the user has said that the image is finished."""
         return bool(self.manifest.get("done", False))  # not in earlier files
