@@ -48,14 +48,15 @@ class PatientUser(User):
 
 
 @pytest.fixture
-def open_window(make_napari_viewer, qtbot, monkeypatch) -> Callable[..., PatientUser]:
+def open_window(make_napari_viewer, qtbot, monkeypatch, tmp_path) -> Callable[..., PatientUser]:
     """Open a real window on an image, with the widget docked and the model loaded.
 
     It is the embedded one, which takes a second for a frame, or that of a scripted network.
     """
 
     def open_(data, network: nn.Module | None = None, **options) -> PatientUser:
-        if network is not None:
+        if network is not None:  # what others were held at is on disk, and would not be encoded
+            monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path / "embeddings"))
             model = LoadedModel(network, "scripted", "sha256:1", torch.device("cpu"), "fp32")
             monkeypatch.setattr("napari_sam.engine.load_model", lambda _: model)
         viewer = make_napari_viewer(show=True)
