@@ -98,6 +98,15 @@ def test_linked(napari_sam: NapariSam, truth: np.ndarray, image: str) -> None:
         assert "2 objects in 4 frames" in ended.out
         assert movies.same_tracks(tifffile.imread("out.tif"), truth)
     assert f"{n_ids} objects in 4 frames" in ended.out
+    assert "assumed" not in ended.err
+
+
+def test_linked_over_time_where_nobody_says_what_it_is(napari_sam: NapariSam) -> None:
+    tifffile.imwrite("unnamed.tif", tifffile.imread("movie.tif")[:2], photometric="minisblack")
+    ended = napari_sam(f"auto unnamed.tif --out out.tif {GRID} --link")
+    assert ended.code == 0, ended.err
+    assert "Time is assumed" in ended.err
+    assert "--axes ZYX" in ended.err
 
 
 def test_a_blank_picture_is_told(napari_sam: NapariSam) -> None:

@@ -91,6 +91,17 @@ def test_an_image_is_no_session(tmp_path: Path, napari_sam: NapariSam) -> None:
     ended = napari_sam(f"session show {tmp_path / 'movie.tif'}")
     assert ended.code == 1
     assert "There is no session in" in ended.err
+    assert "Give the folder whose name ends in .napari-sam." in ended.err
+
+
+def test_the_session_beside_an_image_is_named(
+    tmp_path: Path, napari_sam: NapariSam, session: Session
+) -> None:
+    tmp_path.joinpath("movie.tif").write_text("pixels")
+    save(session, folder := tmp_path / "movie.tif.napari-sam")
+    ended = napari_sam(f"session show {tmp_path / 'movie.tif'}")
+    assert ended.code == 1
+    assert f"Give {folder}." in ended.err.replace("\n", "")
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def user_folders(tmp_path, monkeypatch) -> None:
     """Embeddings and sessions of the tests go nowhere near the user's own."""
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path / "embeddings"))  # none is there yet
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -48,15 +49,14 @@ class PatientUser(User):
 
 
 @pytest.fixture
-def open_window(make_napari_viewer, qtbot, monkeypatch, tmp_path) -> Callable[..., PatientUser]:
+def open_window(make_napari_viewer, qtbot, monkeypatch) -> Callable[..., PatientUser]:
     """Open a real window on an image, with the widget docked and the model loaded.
 
     It is the embedded one, which takes a second for a frame, or that of a scripted network.
     """
 
     def open_(data, network: nn.Module | None = None, **options) -> PatientUser:
-        if network is not None:  # what others were held at is on disk, and would not be encoded
-            monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path / "embeddings"))
+        if network is not None:
             model = LoadedModel(network, "scripted", "sha256:1", torch.device("cpu"), "fp32")
             monkeypatch.setattr("napari_sam.engine.load_model", lambda _: model)
         viewer = make_napari_viewer(show=True)

@@ -107,6 +107,9 @@ def test_where_the_network_is_unsure_it_is_said(open_window) -> None:
     user.click((37, 37))
     user.ready()
     assert said() == "Ready: scripted runs on the processor."
+    user.click((10, 10))  # to correct the first one, as one thinks
+    user.ready()
+    assert said().startswith("⚠ This click is in object 1, and was added to object 2. Ctrl+Z")
 
 
 def test_a_box_by_hand(open_window, coins) -> None:

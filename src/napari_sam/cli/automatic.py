@@ -120,6 +120,11 @@ def auto(
         )
         placed = list(found)
     if link and stack.ndim > 2:
+        if not {"T", "Z"} & set(stack.letters):
+            tell(
+                "The file does not say whether its frames are time or depth. Time is assumed, in "
+                "which objects move. For a volume, say so with --axes ZYX."
+            )
         placed = headless.link_everything(session, placed)
     write_labels(out, headless.as_small_as_fits(session.labels), names)
     if overlay:

@@ -168,8 +168,17 @@ class Answering(Controller):
         self.look_again()
 
     def _tell_if_unsure(self, session: Session, answer: Answer) -> None:
-        landed, predicted = session.current(*answer.request.key), answer.iou_prediction
-        if landed is not None and landed.iou_prediction == predicted < UNSURE:
+        request, predicted = answer.request, answer.iou_prediction
+        landed = session.current(*request.key)
+        if landed is None or landed.iou_prediction != predicted:
+            return
+        owner = session.owner_of_point(request)
+        if owner:
+            self._status.show_idle(
+                f"⚠ This click is in object {owner}, and was added to object {request.object_id}. "
+                f"Ctrl+Z takes it back; Shift+click continues with object {owner}."
+            )
+        elif predicted < UNSURE:
             self._status.show_idle(
                 f"⚠ Unsure of this mask ({predicted:.2f}). Look at the candidates, or add a prompt."
             )

@@ -269,9 +269,9 @@ def _read_manifest(files: SessionFolder, budget: Budget) -> Record:
     try:
         content = files.read(MANIFEST, LARGEST_JSON)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SamError(
-            f"There is no session in {files.path}. Give the folder whose name ends in {SUFFIX}."
-        ) from error
+        beside = session_path(files.path)  # of an image
+        remedy = beside if is_session(beside) else f"the folder whose name ends in {SUFFIX}"
+        raise SamError(f"There is no session in {files.path}. Give {remedy}.") from error
     except OSError as error:
         raise _broken(path, error) from error
     with reading(path):
