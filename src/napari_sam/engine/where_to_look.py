@@ -28,9 +28,7 @@ LADDER = 4  # times the side of the crop before: the embedded network itself see
 RUNGS = 3  # crops tried for a click
 MOST_WIDENED = 2  # times that a crop is doubled for an object that reaches out of it
 FARTHEST = 16  # times: a crop so much smaller than what is on screen is not tried
-WIDEST_SCREEN = (
-    4  # sides of a crop: crops beside the one in the middle of a wider screen are not made
-)
+WIDEST_SCREEN = 4  # sides of a crop: on a wider screen only the middle is embedded ahead
 MOST_BESIDE = 12  # crops embedded ahead; those of all of a screen of two by two sides are 25
 SURE = 0.45  # IoU prediction of a click from which on no larger crop is tried
 
