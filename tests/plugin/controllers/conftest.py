@@ -15,7 +15,8 @@ def open_stack(open_window):
     """A window on a time-lapse, the network a scripted one, the first frame shown."""
 
     def open_(data: np.ndarray, **options):
-        options.setdefault("axis_labels", tuple("tyx" if data.ndim == 3 else "tzyx"))
+        names = {2: "yx", 3: "tyx", 4: "tzyx"}[data.ndim]
+        options.setdefault("axis_labels", tuple(names))
         user = open_window(data, Bright(), **options)
         network = Bright()
         model = LoadedModel(network, "bright", "sha256:0", torch.device("cpu"), "fp32")
