@@ -174,10 +174,7 @@ class Propagation(Controller):
         if known is None and self._bridge is not None:
             name, n = _axis_name(self._bridge, axis), self._bridge.session.stack.shape[axis]
             self.asked.emit()
-            raise SamError(
-                f"Is {name} ({n} frames) time or depth? Choose it beside “Through”: in time "
-                "objects move, in depth they stay, and end."
-            )
+            raise SamError(f"Is {name} ({n} frames) time or depth? Choose it beside “Through”.")
         return "depth" if known == "depth" else "time"
 
     def axis_name(self, axis: int) -> str:
