@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
 
 from firefox_user import firefox
 from napari_sam.engine import iou
 from napari_sam.session import SessionFile
 from replaying import opened, replayed, unpacked
+from three_cells import CELLS, SHAPE, write_cells
 
 pytestmark = pytest.mark.slow
 
-SHAPE = (64, 256)
-CELLS = ((32, 40), (30, 110), (34, 190))
-RADIUS = 14
-
 
 def test_masks_are_those_of_python_and_kept(page_file: Path, tmp_path: Path) -> None:
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    pixels = np.random.default_rng(0).normal(400, 30, SHAPE)
-    for cy, cx in CELLS:
-        pixels += 3000 * (np.hypot(y - cy, x - cx) < RADIUS)
-    cells = tmp_path / "cells.tif"
-    tifffile.imwrite(cells, np.clip(pixels, 0, 65535).astype(np.uint16))
+    cells = write_cells(tmp_path)
     with firefox(tmp_path) as user:
         if user is None:
             pytest.skip("no Firefox on this computer (Debian: firefox-esr)")

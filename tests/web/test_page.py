@@ -18,24 +18,14 @@ from napari_sam.engine import EmbeddingCache, iou
 from napari_sam.session import SessionFile, load
 from page_user import PageUser
 from replaying import opened, replayed, unpacked
+from three_cells import CELLS, RADIUS, SHAPE, write_cells
 
 pytestmark = pytest.mark.slow
-
-SHAPE = (64, 256)  # a quarter of the input: encoded in a quarter of the time
-CELLS = ((32, 40), (30, 110), (34, 190))
-RADIUS = 14
 
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
-    """Three bright cells on a dark ground, 16 bit."""
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    pixels = np.random.default_rng(0).normal(400, 30, SHAPE)
-    for cy, cx in CELLS:
-        pixels += 3000 * (np.hypot(y - cy, x - cx) < RADIUS)
-    path = tmp_path / "cells.tif"
-    tifffile.imwrite(path, np.clip(pixels, 0, 65535).astype(np.uint16))
-    return path
+    return write_cells(tmp_path)
 
 
 def test_clicks_boxes_and_corrections_give_the_masks_of_python(

@@ -33,7 +33,7 @@ from .options import (
     takes_options,
     weights_file,
 )
-from .printing import print_table, progress_bar, tell
+from .printing import print_table, progress_bar, tell, tell_assumed
 from .segment import save_overlay
 
 if TYPE_CHECKING:
@@ -121,10 +121,7 @@ def auto(
         placed = list(found)
     if link and stack.ndim > 2:
         if not {"T", "Z"} & set(stack.letters):
-            tell(
-                "The file does not say whether its frames are time or depth. Time is assumed, in "
-                "which objects move. For a volume, say so with --axes ZYX."
-            )
+            tell_assumed("its frames are", "--axes ZYX")
         placed = headless.link_everything(session, placed)
     write_labels(out, headless.as_small_as_fits(session.labels), names)
     if overlay:

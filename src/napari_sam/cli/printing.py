@@ -39,6 +39,14 @@ def tell(sentence: str) -> None:
     typer.echo(f"napari-sam: {sentence}", err=True)
 
 
+def tell_assumed(what: str, option: str) -> None:
+    """That nobody said whether frames are time or depth, and how to say it."""
+    tell(
+        f"The file does not say whether {what} time or depth. Time is assumed, in which objects "
+        f"move. For a volume, give {option}."
+    )
+
+
 def one_line(error: Exception) -> str:
     """An error as one line: what it is about, and what is wrong."""
     if isinstance(error, OSError) and error.strerror:

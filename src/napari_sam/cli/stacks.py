@@ -23,7 +23,7 @@ from .options import (
     weights_file,
     whole_numbers,
 )
-from .printing import print_table, progress_bar, tell
+from .printing import print_table, progress_bar, tell, tell_assumed
 
 if TYPE_CHECKING:
     from napari_sam.engine import FrameIndex, FrameStack
@@ -194,10 +194,7 @@ def with_through(
     along = axis_along(stack, frame, options.axis)
     named = named_through(stack, along)
     if named is None:
-        tell(
-            f"The file does not say whether axis {along} is time or depth. Time is assumed, "
-            "in which objects move. For a volume, give --through depth."
-        )
+        tell_assumed(f"axis {along} is", "--through depth")
     return replace(options, through=named or "time")
 
 

@@ -87,7 +87,7 @@ def read_images(path: str) -> list[LayerData]:
     about = image_arguments(file, opened.data, opened.axes, limits, scales=scales)
     if (n := len(list_series(file))) > 1:
         show_info(f"{file.name} holds {n} images. This is the first; choose under “Series”.")
-    return [(opened.data, about, "image")]
+    return [(about.pop("data"), about, "image")]
 
 
 def read_session(path: str) -> list[LayerData]:

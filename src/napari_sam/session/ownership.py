@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sam.engine import FrameIndex, Prompts
 from napari_sam.engine.frames import round_half_up
 
-from .annotation import Annotation, Key
+from .annotation import Annotation, Key, Request
 from .edits import LabelEdit
 from .labels import AnnotatedLabels
 from .region import Region
@@ -58,6 +58,16 @@ def losing_pixels(
             footprint = current.footprint.after_stroke(current.footprint.landed.without(lost))
             after[key] = replace(current, footprint=footprint)
     return after
+
+
+def owner_of_point(labels: Any, request: Request) -> int:
+    """Another object in whose pixels the last point of a request lies; 0 if there is none."""
+    points, signs = request.prompts.points, request.prompts.labels
+    if not len(points) or signs[-1] != 1:
+        return 0
+    y, x = points[-1]
+    owner = id_at(labels, request.frame, (float(y), float(x)))
+    return owner if owner != request.object_id else 0
 
 
 def id_at(labels: Any, frame: FrameIndex, point_yx: tuple[float, float]) -> int:

@@ -28,7 +28,7 @@ from .drawing import Drawing, drawings_of, on_base, prompts_from
 from .edits import Footprint, LabelEdit, edits_of_stroke, mask_to_edit
 from .history import Change
 from .labels import AnnotatedLabels, Write
-from .ownership import id_at, losing_pixels, owner_of
+from .ownership import losing_pixels, owner_of
 from .region import Region
 from .strokes import change_by_hand
 
@@ -260,15 +260,6 @@ class Session(AnnotatedLabels):
         self._mark(())
         self.requested.emit(request)
         return request
-
-    def owner_of_point(self, request: Request) -> int:
-        """Another object in whose pixels the last point of this one lies; 0: there is none."""
-        points, labels = request.prompts.points, request.prompts.labels
-        if not len(points) or labels[-1] != 1:
-            return 0
-        y, x = points[-1]
-        owner = id_at(self.labels, request.frame, (float(y), float(x)))
-        return owner if owner != request.object_id else 0
 
     def _owner(self, key: Key, mask: Region, prompts: Prompts) -> int | None:
         """Whose a mask is that adds no object: another's, or nobody's (0) if it is empty."""

@@ -12,6 +12,7 @@ from napari_sam.plugin.layers.image_view import camera_of
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import EMBED, Job
 from napari_sam.session import Answer, Region, Request, Session
+from napari_sam.session.ownership import owner_of_point
 
 from .controller import Controller, Window
 from .embeddings import EmbeddingAhead
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
 OUT_OF_SIGHT = "Show the image in 2D, inside its range, to annotate it."
 DRAG_A_BOX = "Drag a box over the image."
-UNSURE = (
-    0.5  # 7 in 10 clicks with a lower IoU prediction of the embedded model have an IoU below it
-)
+# Of the clicks of the embedded model with a lower IoU prediction, 7 in 10 have a lower IoU
+UNSURE = 0.5
 SETTLE_MS = 150  # the slider rests this long before its frame is embedded
 FRAME = "frame"  # job slot; a request's own key is that of its job
 DEVICES = {"cpu": "processor", "cuda": "graphics card", "mps": "graphics processor"}
@@ -172,7 +172,7 @@ class Answering(Controller):
         landed = session.current(*request.key)
         if landed is None or landed.iou_prediction != predicted:
             return
-        owner = session.owner_of_point(request)
+        owner = owner_of_point(session.labels, request)
         if owner:
             self._status.show_idle(
                 f"⚠ This click is in object {owner}, and was added to object {request.object_id}. "

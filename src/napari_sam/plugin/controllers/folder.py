@@ -14,7 +14,7 @@ from napari_sam.plugin.layers import LayerBridge, remove_layers
 from napari_sam.plugin.layers.network_input import stack_of
 from napari_sam.plugin.panels.folder import ALL, FolderPanel
 from napari_sam.plugin.sessions.folder import FolderImage, look_at, look_at_session, look_through
-from napari_sam.plugin.sessions.images import limits_in, new_image
+from napari_sam.plugin.sessions.images import image_arguments, limits_in
 from napari_sam.plugin.sessions.places import source_of
 from napari_sam.plugin.work import tasks
 from napari_sam.plugin.work.jobs import BULK, EMBED, PREFETCH, Job, Worker
@@ -185,7 +185,7 @@ class FolderBrowser(Controller):
 
     def _on_read(self, path: Path, found: tuple[Any, Any, Any]) -> None:
         if path == self._opening:
-            self._show(path, new_image(path, *found))
+            self._show(path, Image(**image_arguments(path, *found)))
 
     def _on_failed(self, error: Exception) -> None:
         self._opening = None
@@ -264,7 +264,7 @@ class FolderBrowser(Controller):
         """Keep the next image, and embed the frame it will be continued in."""
         if self._bridge is None or self._at(image.path) != self._neighbour(1):
             return
-        layer = new_image(image.path, *found)
+        layer = Image(**image_arguments(image.path, *found))
         self._ahead = (image.path, layer)
         try:
             stack = stack_of(layer)

@@ -241,14 +241,11 @@ def _what_was_done(action: str, scope: str, chosen: Sequence[int]) -> str:
 
 def _nothing_to_do(action: str, scope: str, chosen: Sequence[int]) -> str:
     """Of an action that found nothing to change."""
-    first, others = chosen[0], chosen[1:]
     if action == "trim":
         end = "begin" if scope == "first" else "end"
         many = "" if len(chosen) > 1 else "s"
         return f"{names_of(chosen).capitalize()} {end}{many} in this frame already."
-    if action == "orphan":
-        return f"Object {first} has no parent."
-    meant = {"merge": others, "join": others}.get(action, chosen)
+    meant = chosen[1:] if action in ("merge", "join") else chosen
     where = _where("from here" if action in ("swap", "join") else scope)
     return f"There is nothing of {names_of(meant)} to {action} {where}."
 

@@ -11,7 +11,7 @@ from napari.layers import Image
 
 from napari_sam.plugin.layers import LayerBridge
 from napari_sam.plugin.panels.source import SourcePanel
-from napari_sam.plugin.sessions.images import PIXEL, new_image
+from napari_sam.plugin.sessions.images import PIXEL, image_arguments
 from napari_sam.plugin.sessions.places import SERIES, image_file
 from napari_sam.plugin.work.jobs import PREFETCH, Job
 
@@ -80,7 +80,8 @@ class SeriesChoice(Controller):
 
     def _add(self, file: Path, number: int, found: tuple[Any, str | None, Sizes | None]) -> None:
         data, axes, scales = found
-        self._viewer.layers.append(new_image(file, data, axes, series=number, scales=scales))
+        about = image_arguments(file, data, axes, series=number, scales=scales)
+        self._viewer.layers.append(Image(**about))
 
 
 def _names(file: Path) -> list[str]:

@@ -96,19 +96,6 @@ def limits_in(data: Any, axes: str | None) -> tuple[int, int] | None:
     return (darkest, brightest) if darkest < brightest else None
 
 
-def new_image(
-    file: Path,
-    data: Any,
-    axes: str | None,
-    limits: tuple[int, int] | None = None,
-    *,
-    series: int = 0,
-    scales: Mapping[str, tuple[float, str]] | None = None,
-) -> Image:
-    """A layer of what was read of a file; the parameters are those of `image_arguments`."""
-    return Image(data, **image_arguments(file, data, axes, limits, series=series, scales=scales))
-
-
 def image_arguments(
     file: Path,
     data: Any,
@@ -118,7 +105,7 @@ def image_arguments(
     series: int = 0,
     scales: Mapping[str, tuple[float, str]] | None = None,
 ) -> dict[str, Any]:
-    """Keyword arguments of the layer of what was read of a file.
+    """Keyword arguments of the layer of what was read of a file, its data among them.
 
     Parameters
     ----------
@@ -144,6 +131,7 @@ def image_arguments(
         about["scale"] = tuple(size for size, _ in sized)
         about["units"] = tuple(_known_unit(unit) for _, unit in sized)
     return {
+        "data": data,
         "name": f"{name} [{series}]" if series else name,
         "rgb": rgb,
         "multiscale": isinstance(data, list),
